@@ -1,0 +1,73 @@
+"""Configuration of the documentation."""
+
+import tensorly_norank
+
+project = "tensorly_norank"
+author = "The tensorly_norank developers"
+copyright = "2026, The tensorly_norank developers"
+release = tensorly_norank.__version__
+version = ".".join(release.split(".")[:2])
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+
+exclude_patterns = ["_build", "templates", "Thumbs.db", ".DS_Store"]
+templates_path = ["templates"]
+root_doc = "index"
+language = "en"
+
+add_function_parentheses = False
+add_module_names = False
+autosummary_generate = True
+autoclass_content = "class"
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings say what the arguments are
+numpydoc_show_class_members = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_",
+    "doc_module": ("tensorly_norank",),
+    "reference_url": {"tensorly_norank": None},
+    "remove_config_comments": True,
+    "show_memory": False,
+    "abort_on_example_error": True,
+}
+
+pygments_style = "sphinx"
+html_theme = "tensorly_sphinx_theme"
+html_title = "tensorly_norank: tensor decomposition without a rank"
+html_short_title = "tensorly_norank"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_theme_options = {
+    "searchbar_text": "Search in tensorly_norank",
+    "nav_links": [
+        ("Install", "install"),
+        ("User Guide", "user_guide/index"),
+        ("API", "modules/api"),
+        ("Examples", "auto_examples/index"),
+        ("About", "about"),
+    ],
+    "nav_dropdowns": [
+        (
+            "Ecosystem",
+            [
+                ("TensorLy", "http://tensorly.org"),
+                ("TensorLy-Torch", "http://tensorly.org/torch"),
+                ("TensorLy-Viz", "http://tensorly.org/viz"),
+            ],
+        ),
+    ],
+}
+html_permalinks = False
+html_show_sourcelink = False
+html_show_sphinx = False
+html_use_index = False

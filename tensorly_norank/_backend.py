@@ -1,0 +1,106 @@
+"""The border between TensorLy's backends and torch: the only file that knows both.
+
+TensorLy's functions are not used inside the trained part, on purpose: `tl.tensor` cuts the autograd
+graph, contexts carry `requires_grad`, and the active backend is a process-wide switch. So a tensor
+crosses the border once on its way in, as a copy, and results cross it once on their way out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorly as tl
+import torch
+from torch import Tensor
+
+_HALVES = {"float16", "bfloat16"}
+_FLOATS = {"float32", "float64", *_HALVES}
+_WIDE_INTEGERS = {"int32", "int64", "uint32", "uint64"}
+_INTEGERS = {"bool", "int8", "uint8", "int16", "uint16", *_WIDE_INTEGERS}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a tensor came from, and so how results go back."""
+
+    backend: str
+    dtype: Any  # the backend's own; what integers are promoted to, for them
+    working: str  # "float32" or "float64": what is computed in
+    device: Any = None  # of a torch tensor
+
+    def cast(self, array: Any) -> Any:
+        """An array of the active backend in the caller's float dtype."""
+        return tl.tensor(array, dtype=self.dtype)
+
+    def restore(self, tensor: Tensor) -> Any:
+        """A torch tensor as a tensor of the caller's backend, dtype and device; always a copy."""
+        if self.backend == "pytorch":
+            return tl.tensor(tensor.detach(), dtype=self.dtype, device=self.device)
+        return tl.tensor(tensor.detach().cpu().numpy(), dtype=self.dtype)
+
+
+def origin_of(array: Any, name: str = "tensor") -> Origin:
+    """Check that `array` is a real tensor of the active backend, and note where it came from.
+
+    Integers and booleans are promoted as numpy promotes them with float32 (those of 32 and 64 bits
+    to float64). Half precision is computed in float32 and handed back in half precision.
+
+    Raises
+    ------
+    TypeError
+        If `array` is no tensor of the active backend.
+    ValueError
+        If it does not hold real numbers.
+    """
+    backend = tl.get_backend()
+    if not tl.is_tensor(array):
+        raise TypeError(
+            f"{name} must be a tensor of TensorLy's active backend, {backend!r}, got "
+            f"{_describe(array)}. Convert it with tl.tensor({name}), or change the backend with "
+            "tl.set_backend."
+        )
+    letters = str(array.dtype).removeprefix("torch.")
+    device = array.device if isinstance(array, Tensor) else None
+    if letters in _FLOATS:
+        return Origin(backend, array.dtype, "float64" if letters == "float64" else "float32", device)
+    if letters in _INTEGERS:
+        working = "float64" if letters in _WIDE_INTEGERS else "float32"
+        return Origin(backend, getattr(tl.backend, working), working, device)
+    raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}.")
+
+
+def enter(array: Any, origin: Origin) -> Tensor:
+    """Copy a tensor into torch, contiguous and without gradient, in its working dtype."""
+    working = getattr(torch, origin.working)
+    if origin.backend == "pytorch":
+        copy = torch.empty(array.shape, dtype=working, device=array.device)
+        return copy.copy_(array.detach())
+    return torch.from_numpy(np.array(tl.to_numpy(array), dtype=origin.working, order="C"))
+
+
+def _describe(array: Any) -> str:
+    kind = type(array)
+    module = kind.__module__.split(".")[0]
+    return f"a {kind.__name__}" if module == "builtins" else f"a {module}.{kind.__name__}"
+
+
+def check_finite(tensor: Tensor, name: str = "tensor") -> None:
+    """Raise a ValueError that counts the NaN and infinite entries and says where the first is."""
+    bad = ~torch.isfinite(tensor)
+    n_bad = int(bad.sum())
+    if n_bad:
+        n_nan = int(torch.isnan(tensor).sum())
+        first = np.unravel_index(int(bad.flatten().int().argmax()), tuple(bad.shape))
+        raise ValueError(
+            f"{name} must be finite, got {n_nan} NaN and {n_bad - n_nan} infinite entries among "
+            f"{tensor.numel()}, the first at index {tuple(int(k) for k in first)}."
+        )
+
+
+def to_numpy(array: Any) -> np.ndarray:
+    """Any array-like, a tensor of whichever backend too, as a numpy array on the host."""
+    if isinstance(array, Tensor):
+        return array.detach().cpu().numpy()
+    return np.asarray(array)

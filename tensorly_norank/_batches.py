@@ -1,0 +1,107 @@
+"""Which samples form a batch: P classes × K samples, every sample in every pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_SMALLEST_CHUNK = 4  # samples of a class in a batch: fewer leave hardly any positives, more leave room for few classes
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples of one training step."""
+
+    indices: np.ndarray  # (B,) which samples
+    weights: np.ndarray  # (B,) weight of each as an anchor: over a pass, all classes weigh the same
+
+
+def default_batch_size(n_samples: int) -> int:
+    """Small sets need many steps a pass, large ones full batches."""
+    return int(np.clip(2 ** np.ceil(np.log2(max(n_samples, 1) / 16)), 64, 512))
+
+
+def class_balanced_pass(
+    labels: np.ndarray, batch_size: int, rng: np.random.Generator
+) -> list[Batch]:
+    """Divide all samples into batches of P classes × K samples; a class appears at most once in a batch.
+
+    Classes are cut into chunks of at most K samples without repeats. Where all classes fit into a batch, every batch holds a chunk
+    of each, and small classes come again, reshuffled, until the largest has been shown once. With more classes than fit, those with
+    most chunks left come first, and places left over go to the classes shown least. What stays unequal the anchor weights even out.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+        Class codes 0, ..., n_classes - 1.
+    batch_size : int
+        At most so many samples a batch.
+    rng : numpy Generator
+        Shuffles samples and classes.
+    """
+    members = [np.flatnonzero(labels == code) for code in range(labels.max() + 1)]
+    n_classes = len(members)
+    classes_per_batch = min(n_classes, max(2, batch_size // _SMALLEST_CHUNK))
+    chunk_size = max(2, batch_size // classes_per_batch)
+
+    def chunks(code: int) -> list[np.ndarray]:
+        shuffled = rng.permutation(members[code])
+        return np.array_split(shuffled, -(-len(shuffled) // chunk_size))
+
+    waiting = [chunks(code) for code in range(n_classes)]
+    n_chunks = np.array([len(queue) for queue in waiting])
+    n_batches = max(n_chunks.max(), -(-n_chunks.sum() // classes_per_batch))
+    times_shown = np.zeros(n_classes)
+    batches = []
+    n_waiting = n_chunks.copy()
+    for _ in range(n_batches):
+        chosen = np.lexsort((rng.random(n_classes), times_shown, -n_waiting))[:classes_per_batch]
+        batch = []
+        for code in chosen:
+            waiting[code] = waiting[code] or chunks(code)
+            batch.append(waiting[code].pop())
+            n_waiting[code] = len(waiting[code])
+            times_shown[code] += len(batch[-1])
+        batches.append(np.concatenate(batch))
+    weight = times_shown.sum() / (n_classes * times_shown)
+    return [Batch(indices, weight[labels[indices]]) for indices in batches]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which samples serve what; no sample serves two purposes."""
+
+    fit: np.ndarray  # indices of the samples that the first fit learns from
+    stop: np.ndarray | None  # those that decide when it ends
+    count: np.ndarray | None  # those that the components are counted on
+
+
+def split_samples(codes: np.ndarray, fraction: float, rng: np.random.Generator) -> Split:
+    """Hold out a share of the samples, class by class, for stopping and for counting.
+
+    Held-out samples are of use in pairs of a class, and a class must keep two for the fit. A class
+    whose share is 4 samples or more gives one half to each purpose. A smaller one gives 2 samples,
+    if it has 4, to counting alone, and only so many such classes do as the fraction allows (at least
+    two). Where fewer than two classes can give anything, nothing is held out.
+    """
+    stop: list[np.ndarray] = []
+    count: list[np.ndarray] = []
+    small: list[np.ndarray] = []
+    for code in range(codes.max() + 1):
+        members = rng.permutation(np.flatnonzero(codes == code))
+        n_held_out = min(round(fraction * len(members)), len(members) - 2)
+        if n_held_out >= 4:
+            stop.append(members[: n_held_out // 2])
+            count.append(members[n_held_out // 2 : n_held_out])
+        elif len(members) >= 4 and fraction > 0:
+            small.append(members)
+    n_small = max(2 - len(count), round(fraction * sum(map(len, small)) / 2))
+    count += [small[k][:2] for k in rng.permutation(len(small))[:n_small]]
+    everything = np.arange(len(codes))
+    if len(count) < 2:
+        return Split(everything, None, None)
+    watched = np.sort(np.concatenate(stop)) if len(stop) >= 2 else None
+    counted = np.sort(np.concatenate(count + (stop if watched is None else [])))
+    held_out = counted if watched is None else np.concatenate([counted, watched])
+    return Split(np.setdiff1d(everything, held_out), watched, counted)

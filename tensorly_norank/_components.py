@@ -1,0 +1,237 @@
+"""Canonical axes of an embedding, and how many of them carry structure.
+
+Distances fix an embedding only up to a rotation; here it gets axes that mean something, and the
+evidence, from samples that served no earlier decision, for how many of them to keep.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import linalg, stats
+from torch import Tensor
+
+from tensorly_norank.losses import triplet_accuracy_by_anchor
+
+ALPHA = 0.01  # level of each test: one false component in a hundred data sets without structure
+_VARIANCE_TESTED = 0.995
+_N_RESAMPLES = 50
+_RESAMPLED_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class CanonicalAxes:
+    """A centre and orthonormal axes: first those that separate the classes, then by variance."""
+
+    mean: Tensor  # (D,) over all fitted samples
+    axes: Tensor  # (D, D) orthonormal columns
+
+    def project(self, embedding: Tensor, rank: int | None = None) -> Tensor:
+        """Coordinates along the leading axes, (n, D) -> (n, rank)."""
+        return (embedding - self.mean) @ self.axes[:, :rank]
+
+
+def canonical_axes(embedding: Tensor, codes: Tensor) -> CanonicalAxes:
+    """Find the canonical axes of an embedding (n, D) of samples with class codes (n,).
+
+    First come the eigenvectors of the between-class covariance, classes weighing equally, by
+    eigenvalue: at most n_classes − 1. What is orthogonal to them follows, by variance. Signs are such
+    that on each axis the first class (behind those axes: the first sample) that lies at least half
+    as far out as the farthest one lies on the positive side.
+    """
+    points = embedding.double()
+    mean = points.mean(dim=0)
+    centred = points - mean
+    class_means = torch.stack([centred[codes == code].mean(dim=0) for code in torch.unique(codes)])
+    n_between = min(len(class_means) - 1, centred.shape[1])
+    directions = _eigenvectors(class_means)
+    between = directions[:, :n_between]
+    rest = directions[:, n_between:]
+    rest = rest @ _eigenvectors(centred @ rest)
+    axes = torch.cat([_fix_signs(between, class_means), _fix_signs(rest, centred)], dim=1)
+    return CanonicalAxes(mean.to(embedding.dtype), axes.to(embedding.dtype))
+
+
+def _eigenvectors(points: Tensor) -> Tensor:
+    """Of pointsᵀ·points, largest eigenvalue first, as columns."""
+    return torch.linalg.eigh(points.T @ points)[1].flip(1)
+
+
+def _fix_signs(axes: Tensor, points: Tensor) -> Tensor:
+    if axes.shape[1] == 0:
+        return axes
+    coordinates = points @ axes
+    far = coordinates.abs() >= 0.5 * coordinates.abs().amax(dim=0)
+    first = far.int().argmax(dim=0)
+    signs = coordinates.gather(0, first[None])[0].sign()
+    return axes * torch.where(signs == 0, torch.ones_like(signs), signs)
+
+
+@dataclass(frozen=True)
+class RankEvidence:
+    """What held-out samples say about the number of components.
+
+    Attributes
+    ----------
+    candidates : ndarray of int, shape (n_candidates,)
+        Numbers of components that were looked at: 1, 2, ...
+    statistic, p_value : ndarray, shape (n_candidates,)
+        Bartlett's statistic for "fewer than this many directions separate the classes", and its
+        p-value; NaN from `n_classes` on, where there is nothing left to test.
+    triplet_accuracy, triplet_accuracy_se : ndarray, shape (n_candidates,)
+        Share of held-out triplets in the right order when this many components are kept, and the
+        standard error of that share over anchors.
+    significant : int
+        How many directions separate the classes: candidates rejected in order at level 0.01.
+    needed : int
+        The smallest candidate whose triplet accuracy falls short of the best one's by no more than
+        the standard error of their difference.
+    chosen : int
+        The number of components that the decomposition keeps when `rank` is not given.
+    n_held_out : int
+        Number of samples that all this was measured on.
+    stability : dict of int to float
+        Share of 50 random four fifths of the held-out samples that give each `chosen`.
+    """
+
+    candidates: np.ndarray
+    statistic: np.ndarray
+    p_value: np.ndarray
+    triplet_accuracy: np.ndarray
+    triplet_accuracy_se: np.ndarray
+    significant: int
+    needed: int
+    chosen: int
+    n_held_out: int
+    stability: dict[int, float]
+
+
+def count_components(
+    coordinates: np.ndarray, codes: np.ndarray, rng: np.random.Generator
+) -> RankEvidence:
+    """Find how many leading canonical components carry structure on held-out samples.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (n_held_out, n_candidates)
+        Held-out samples on the canonical axes that were found on other samples.
+    codes : ndarray of shape (n_held_out,)
+        Their classes; at least two classes, one of them with two samples.
+    rng : numpy Generator
+        Draws the resamples of `stability`.
+    """
+    n_samples, n_candidates = coordinates.shape
+    statistic, p_value = bartlett_test(coordinates, codes)
+    accuracy = _triplet_accuracy_by_rank(coordinates, codes)  # (n_anchors, n_candidates)
+    needed, se = _needed(accuracy)
+    significant = _leading_rejections(p_value)
+    chosen = max(significant, 1)
+    counts: dict[int, float] = {}
+    for _ in range(_N_RESAMPLES):
+        part = rng.permutation(n_samples)[: int(_RESAMPLED_SHARE * n_samples)]
+        count = max(_leading_rejections(bartlett_test(coordinates[part], codes[part])[1]), 1)
+        counts[count] = counts.get(count, 0) + 1 / _N_RESAMPLES
+    return RankEvidence(
+        candidates=np.arange(1, n_candidates + 1),
+        statistic=statistic,
+        p_value=p_value,
+        triplet_accuracy=accuracy.mean(axis=0),
+        triplet_accuracy_se=se,
+        significant=significant,
+        needed=needed,
+        chosen=chosen,
+        n_held_out=n_samples,
+        stability={count: round(share, 10) for count, share in sorted(counts.items())},
+    )
+
+
+def bartlett_test(coordinates: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bartlett's sequential test for the number of discriminant dimensions.
+
+    With λ₁ ≥ λ₂ ≥ ... the eigenvalues of W⁻¹B (between- and within-class scatter), n samples, D
+    dimensions and K classes, the hypothesis that at most r directions separate the classes is judged
+    by (n − 1 − (D + K)/2) Σ_{j>r} log(1 + λ_j) against χ² with (D − r)(K − r − 1) degrees of freedom.
+    It assumes near-normal classes of equal covariance and more samples than dimensions; so D is cut
+    to the principal axes with 99.5 % of the variance, and to half of the within-class degrees of
+    freedom.
+
+    Returns
+    -------
+    statistic, p_value : ndarray of shape (n_candidates,)
+        Entry r is about candidate r + 1: the hypothesis "at most r". NaN where nothing can be tested.
+    """
+    n_candidates = coordinates.shape[1]
+    statistic = np.full(n_candidates, np.nan)
+    p_value = np.full(n_candidates, np.nan)
+    _, codes = np.unique(codes, return_inverse=True)
+    n_samples, n_classes = len(codes), int(codes.max()) + 1
+    points = _leading_principal(coordinates, (n_samples - n_classes) // 2)
+    n_dimensions = points.shape[1]
+    if n_classes < 2 or n_dimensions < 1:
+        return statistic, p_value
+    means = np.stack([points[codes == code].mean(axis=0) for code in range(n_classes)])
+    within = points - means[codes]
+    between = means[codes] - points.mean(axis=0)
+    eigenvalues = _relative_eigenvalues(between.T @ between, within.T @ within)
+    informative = np.log1p(np.clip(eigenvalues, 0, None))
+    for r in range(min(n_classes - 1, n_dimensions, n_candidates)):
+        scale = n_samples - 1 - (n_dimensions + n_classes) / 2
+        statistic[r] = scale * informative[r:].sum()
+        p_value[r] = stats.chi2.sf(statistic[r], (n_dimensions - r) * (n_classes - r - 1))
+    return statistic, p_value
+
+
+def _leading_principal(coordinates: np.ndarray, n_most: int) -> np.ndarray:
+    """The principal axes that hold 99.5 % of the variance, at most `n_most`, with variance 1."""
+    centred = coordinates - coordinates.mean(axis=0)
+    left, singular, _ = np.linalg.svd(centred, full_matrices=False)
+    shares = np.cumsum(singular**2) / max(np.sum(singular**2), np.finfo(float).tiny)
+    n_kept = int(np.searchsorted(shares, _VARIANCE_TESTED)) + 1
+    n_kept = min(n_kept, n_most, int(np.sum(singular > 1e-9 * singular.max(initial=0))))
+    return left[:, : max(n_kept, 0)] * np.sqrt(len(coordinates))
+
+
+def _relative_eigenvalues(between: np.ndarray, within: np.ndarray) -> np.ndarray:
+    """Eigenvalues of W⁻¹B, largest first; W is ridged by rounding error, for it may be singular."""
+    ridge = 1e-10 * max(np.trace(within + between) / len(within), np.finfo(float).tiny)
+    return linalg.eigh(between, within + ridge * np.eye(len(within)), eigvals_only=True)[::-1]
+
+
+def _leading_rejections(p_value: np.ndarray) -> int:
+    rejected = p_value < ALPHA  # False for NaN
+    return int(np.argmin(rejected)) if not rejected.all() else len(rejected)
+
+
+def _triplet_accuracy_by_rank(coordinates: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Each anchor's share of triplets in the right order with 1, 2, ... components kept."""
+    points, labels = torch.from_numpy(coordinates), torch.from_numpy(codes)
+    by_rank = [
+        triplet_accuracy_by_anchor(points[:, :rank], labels).numpy()
+        for rank in range(1, coordinates.shape[1] + 1)
+    ]
+    accuracy = np.stack(by_rank, axis=1)
+    return accuracy[~np.isnan(accuracy[:, 0])]
+
+
+def _needed(accuracy: np.ndarray) -> tuple[int, np.ndarray]:
+    root = np.sqrt(len(accuracy))
+    se = accuracy.std(axis=0, ddof=1) / root
+    means = accuracy.mean(axis=0)
+    shortfall = accuracy[:, [int(means.argmax())]] - accuracy  # the same anchors: paired
+    within_noise = shortfall.mean(axis=0) <= shortfall.std(axis=0, ddof=1) / root
+    return int(within_noise.argmax()) + 1, se
+
+
+def warn_if_nothing_found(evidence: RankEvidence) -> None:
+    """Say plainly when the held-out samples show no structure."""
+    if evidence.significant == 0 and not np.isnan(evidence.p_value[0]):
+        warnings.warn(
+            f"No component separates the classes on {evidence.n_held_out} held-out samples "
+            f"(p = {evidence.p_value[0]:.2g}): the labels may not depend on the data. "
+            "1 component is kept.",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,121 @@
+"""What surrounds an encoder: standardised samples in, points on the unit sphere out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+_ROWS_AT_ONCE = 256  # samples embedded together: memory stays bounded, and rows do not depend on it
+
+
+class Embedder(nn.Module):
+    """Standardise, encode, place on the unit sphere.
+
+    Samples are centred by the mean sample and divided by one number, the root mean square of what is
+    left: the contrast between entries, which an image or a panel of assays owes its meaning to,
+    stays. An embedding of one dimension has no sphere to lie on; there x becomes x / √(1 + x²).
+
+    Parameters
+    ----------
+    encoder : Module
+        Maps (batch, *sample_shape) to (batch, D).
+    samples : Tensor of shape (n, *sample_shape)
+        What mean and scale are taken from.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, encoder: nn.Module, samples: Tensor) -> None:
+        super().__init__()
+        self.encoder = encoder
+        mean = samples.mean(dim=0)
+        scale = (samples - mean).square().mean().sqrt()
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", torch.where(scale > 0, scale, torch.ones_like(scale)))
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """How training varies the samples: as the encoder asks for."""
+        noise = getattr(self.encoder, "noise", 0.25)
+        return Augmentation(noise, shifted_modes=getattr(self.encoder, "shifted_modes", ()))
+
+    def standardise(self, samples: Tensor) -> Tensor:
+        """Samples in units of their overall deviation from the mean sample."""
+        return (samples - self.mean) / self.scale
+
+    def encode(self, standardised: Tensor) -> Tensor:
+        """Points on the unit sphere, differentiable."""
+        points = self.encoder(standardised)
+        if points.shape[1] == 1:
+            return points / (1 + points**2).sqrt()
+        return nn.functional.normalize(points)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Both steps: (batch, *sample_shape) -> (batch, D)."""
+        return self.encode(self.standardise(samples))
+
+    def embed(self, samples: Tensor) -> Tensor:
+        """As `forward`, for many samples, in evaluation mode and without gradient."""
+        self.eval()
+        with torch.no_grad():
+            return torch.cat([self(rows) for rows in samples.split(_ROWS_AT_ONCE)])
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training samples are varied, so that what does not make a class is not learned.
+
+    noise : standard deviation of white noise, in units of the standardised samples.
+    transfer : how much of the difference between two samples of a class is added to a sample of any
+        class: variation within classes is shared between them. Uniform from 0 to this.
+    shift : samples are moved along each of `shifted_modes` by at most this share of its length.
+    """
+
+    noise: float
+    transfer: float = 0.5
+    shift: float = 0.03
+    shifted_modes: Sequence[int] = ()
+
+    def __call__(self, samples: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Vary a standardised batch; the batch itself stays as it is."""
+        context = {"dtype": samples.dtype, "device": samples.device, "generator": generator}
+        differences = self._differences_within_classes(samples, labels, generator)
+        share = self.transfer * torch.rand(len(samples), **context)
+        varied = samples + share.view(-1, *[1] * (samples.ndim - 1)) * differences
+        for mode in self.shifted_modes:
+            varied = self._shift(varied, mode + 1, generator)
+        return varied + self.noise * torch.randn(samples.shape, **context)
+
+    def _differences_within_classes(
+        self, samples: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """For each sample, the difference of a random pair of one class, from anywhere in the batch.
+
+        Samples are ordered by class, at random within it; each one's partner is the next of its
+        class, or itself where there is none.
+        """
+        shuffled = torch.randperm(len(samples), generator=generator, device=samples.device)
+        order = shuffled[torch.argsort(labels[shuffled], stable=True)]
+        following = order.roll(-1)
+        has_partner = labels[order] == labels[following]
+        following = torch.where(has_partner, following, order)
+        receivers = torch.randperm(len(samples), generator=generator, device=samples.device)
+        return (samples[order] - samples[following])[receivers]
+
+    def _shift(self, samples: Tensor, dim: int, generator: torch.Generator) -> Tensor:
+        """Move each sample along one dimension, repeating its edge."""
+        length = samples.shape[dim]
+        most = int(self.shift * length)
+        if most == 0:
+            return samples
+        steps = torch.randint(
+            -most, most + 1, (len(samples), 1), generator=generator, device=samples.device
+        )
+        places = (torch.arange(length, device=samples.device) + steps).clamp(0, length - 1)
+        shape = [len(samples), *[1] * (samples.ndim - 1)]
+        shape[dim] = length
+        return samples.gather(dim, places.view(shape).expand_as(samples))

@@ -1,0 +1,350 @@
+"""The loop that fits an encoder: objective, schedule, stopping, history.
+
+It knows torch and nothing of TensorLy: samples come in as a torch tensor, classes as codes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tensorly_norank._batches import class_balanced_pass
+from tensorly_norank._embedder import Embedder
+from tensorly_norank.encoders import Encoder
+from tensorly_norank.losses import (
+    diversity_loss,
+    locality_loss,
+    mean_hinge,
+    triplet_accuracy,
+    triplet_loss,
+    uniformity_loss,
+)
+
+_WARM_UP = 0.1  # share of `n_iter_max` in which the learning rate rises
+_DECAY = 0.4  # share of all passes in which it falls to zero
+_SMOOTHING = 0.8  # of the exponential average that `tol` looks at
+_LARGEST_GRADIENT = 1.0
+_WEIGHT_DECAY = 1e-2
+_MONITORED = 512  # at most so many samples are watched in every pass
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The weighted sum of the four terms; a weight of 0 leaves a term out."""
+
+    margin: float
+    diversity: float
+    uniformity: float
+    locality: float
+
+    def terms(
+        self, embedding: Tensor, labels: Tensor, weights: Tensor, samples: Tensor
+    ) -> dict[str, Tensor]:
+        """Each term that counts, unweighted, for a batch."""
+        terms = {"triplet": triplet_loss(embedding, labels, self.margin, weights)}
+        return terms | self._regularisers(embedding, labels, samples)
+
+    def monitored(self, embedding: Tensor, labels: Tensor, samples: Tensor) -> float:
+        """The objective with the hinge averaged over all triplets, to be compared across passes."""
+        terms = {"triplet": mean_hinge(embedding, labels, self.margin)}
+        return float(self.total(terms | self._regularisers(embedding, labels, samples)))
+
+    def _regularisers(
+        self, embedding: Tensor, labels: Tensor, samples: Tensor
+    ) -> dict[str, Tensor]:
+        terms = {}
+        if self.diversity:
+            terms["diversity"] = diversity_loss(embedding)
+        if self.uniformity:
+            terms["uniformity"] = uniformity_loss(embedding)
+        if self.locality:
+            flat = samples.flatten(1)
+            terms["locality"] = locality_loss(embedding, labels, torch.cdist(flat, flat))
+        return terms
+
+    def total(self, terms: dict[str, Tensor]) -> Tensor:
+        """The weighted sum."""
+        weights = {"triplet": 1.0} | vars(self)
+        return torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long and how fast."""
+
+    n_iter_max: int
+    tol: float
+    batch_size: int
+    learning_rate: float
+
+    @property
+    def n_warm_up(self) -> int:
+        """Passes in which the learning rate rises."""
+        return max(1, round(_WARM_UP * self.n_iter_max))
+
+    @property
+    def patience(self) -> int:
+        """Passes without improvement after which the decay begins."""
+        return max(5, round(_WARM_UP * self.n_iter_max))
+
+
+@dataclass
+class Plan:
+    """Learning rate per pass: rise, plateau until nothing improves, then decay to zero."""
+
+    settings: Settings
+    n_iter: int = field(init=False)  # passes in all; less than n_iter_max once the plateau has ended
+    converged: bool = False
+
+    def __post_init__(self) -> None:
+        self.n_iter = self.settings.n_iter_max
+
+    def end_plateau(self, n_done: int) -> None:
+        """Decay from here on, for the share of all passes that the decay is entitled to."""
+        self.n_iter = min(self.n_iter, n_done + math.ceil(n_done * _DECAY / (1 - _DECAY)))
+        self.converged = True
+
+    @property
+    def n_plateau(self) -> int:
+        """Passes before the decay."""
+        return self.n_iter - math.floor(_DECAY * self.n_iter)
+
+    def factor(self, progress: float) -> float:
+        """The learning rate at `progress` passes, as a share of the largest."""
+        rising = min(1.0, (progress + 0.1) / self.settings.n_warm_up)
+        n_decay = self.n_iter - self.n_plateau
+        falling = (self.n_iter - progress) / n_decay if n_decay else 1.0
+        return rising * (0.5 - 0.5 * math.cos(math.pi * min(1.0, max(falling, 0.0))))
+
+
+class _Stopper:
+    """Whether the smoothed objective still improves by the share `tol`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.smoothed = self.best = math.inf
+        self.n_since_best = 0
+
+    def plateaued(self, error: float) -> bool:
+        if math.isinf(self.smoothed):
+            self.smoothed = error
+        self.smoothed = _SMOOTHING * self.smoothed + (1 - _SMOOTHING) * error
+        if self.smoothed < self.best - self.settings.tol * abs(self.best) or math.isinf(self.best):
+            self.best, self.n_since_best = self.smoothed, 0
+        else:
+            self.n_since_best += 1
+        return bool(self.settings.tol) and self.n_since_best >= self.settings.patience
+
+
+@dataclass(frozen=True)
+class Part:
+    """Samples that serve one purpose, with their class codes."""
+
+    samples: Tensor  # (n, *sample_shape)
+    codes: np.ndarray  # (n,)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def labels(self) -> Tensor:
+        """The codes, beside the samples."""
+        return torch.from_numpy(self.codes).to(self.samples.device)
+
+    def take(self, indices: np.ndarray) -> Part:
+        """The samples at `indices`, in their order; a copy."""
+        chosen = torch.from_numpy(indices).to(self.samples.device)
+        return Part(self.samples[chosen], self.codes[indices])
+
+
+@dataclass
+class Fit:
+    """What a run of the loop leaves behind, beside the trained encoder."""
+
+    history: dict[str, list[float]]
+    plan: Plan
+    stopped: bool = False  # by the callback
+
+    @property
+    def n_iter(self) -> int:
+        """Passes that were run."""
+        return len(self.history["error"])
+
+
+def train(
+    embedder: Embedder,
+    part: Part,
+    objective: Objective,
+    plan: Plan,
+    rng: np.random.Generator,
+    *,
+    held_out: Part | None = None,
+    stops: bool = True,
+    verbose: int = 0,
+    title: str = "fit",
+    on_pass: Callable[[Fit], bool] | None = None,
+) -> Fit:
+    """Fit the embedder's encoder in place.
+
+    Parameters
+    ----------
+    embedder : Embedder
+        Standardisation, encoder and sphere.
+    part : Part
+        The samples to learn from.
+    objective : Objective
+        What is minimised.
+    plan : Plan
+        The passes; cut short where `stops` and nothing improves any more.
+    rng : numpy Generator
+        The one source of randomness.
+    held_out : Part, optional
+        Samples that are watched for stopping; without them, a part of the fitted ones is.
+    stops : bool
+        Whether a plateau ends the fit early.
+    verbose : int
+        1: a progress bar on a terminal, some ten lines elsewhere; 2: a line every pass.
+    title : str
+        What `verbose` calls this fit.
+    on_pass : callable, optional
+        Called with the fit after every pass; True stops it.
+    """
+    watched = held_out or part.take(rng.permutation(len(part))[:_MONITORED])
+    generator = torch.Generator(part.samples.device).manual_seed(int(rng.integers(2**63)))
+    optimizer = torch.optim.AdamW(
+        embedder.parameters(), lr=plan.settings.learning_rate, weight_decay=_WEIGHT_DECAY
+    )
+    stopper = _Stopper(plan.settings)
+    fit = Fit({"error": [], "triplet_accuracy": [], "learning_rate": [], "objective": []}, plan)
+    with _randomness_of_its_own(embedder, generator), _reporter(plan, verbose, title) as report:
+        while fit.n_iter < plan.n_iter:
+            means = _one_pass(embedder, part, objective, optimizer, fit, generator, rng)
+            labels = watched.labels
+            with torch.no_grad():
+                embedding = embedder.embed(watched.samples)
+                error = objective.monitored(embedding, labels, watched.samples)
+                accuracy = triplet_accuracy(embedding, labels)
+            _append(fit.history, means | {"error": error, "triplet_accuracy": accuracy})
+            report(fit)
+            if on_pass is not None and on_pass(fit):
+                fit.stopped = True
+                break
+            if stops and not plan.converged and stopper.plateaued(error):
+                if fit.n_iter < plan.n_plateau:
+                    plan.end_plateau(fit.n_iter)
+    embedder.eval()
+    return fit
+
+
+def _one_pass(
+    embedder: Embedder,
+    part: Part,
+    objective: Objective,
+    optimizer: torch.optim.Optimizer,
+    fit: Fit,
+    generator: torch.Generator,
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    """Show every sample once or more; the mean of each term over the batches."""
+    embedder.train()
+    labels = part.labels
+    batches = class_balanced_pass(part.codes, fit.plan.settings.batch_size, rng)
+    sums: dict[str, float] = {}
+    for step, batch in enumerate(batches):
+        rate = fit.plan.settings.learning_rate * fit.plan.factor(fit.n_iter + step / len(batches))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        indices = torch.from_numpy(batch.indices).to(labels.device)
+        weights = torch.from_numpy(batch.weights).to(labels.device)
+        samples = embedder.standardise(part.samples[indices])
+        noisy = embedder.augmentation(samples, labels[indices], generator)
+        terms = objective.terms(
+            embedder.encode(noisy), labels[indices], weights, samples
+        )
+        total = objective.total(terms)
+        optimizer.zero_grad()
+        total.backward()
+        norm = nn.utils.clip_grad_norm_(embedder.parameters(), _LARGEST_GRADIENT)
+        _check_finite(terms | {"gradient norm": norm}, fit.n_iter + 1)
+        optimizer.step()
+        for name, term in (terms | {"objective": total}).items():
+            sums[name] = sums.get(name, 0.0) + float(term.detach()) / len(batches)
+    return sums | {"learning_rate": rate}
+
+
+def _check_finite(terms: dict[str, Tensor], n_pass: int) -> None:
+    for name, term in terms.items():
+        if not bool(torch.isfinite(term)):
+            raise FloatingPointError(
+                f"The {name} became {float(term.detach())} in pass {n_pass}: the fit has diverged. "
+                "Try a smaller learning_rate, or look for extreme values in the tensor."
+            )
+
+
+def _append(history: dict[str, list[float]], values: dict[str, float]) -> None:
+    for name, value in values.items():
+        history.setdefault(name, []).append(value)
+
+
+@contextlib.contextmanager
+def _randomness_of_its_own(embedder: Embedder, generator: torch.Generator) -> Iterator[None]:
+    """Let every layer draw from our generator, and leave torch's global ones as they are.
+
+    Our encoders take the generator. A module of the caller's may hold layers that draw from the
+    global one (nn.Dropout does); then that one is seeded from ours and put back afterwards.
+    """
+    if isinstance(embedder.encoder, Encoder):
+        embedder.encoder.draw_from(generator)
+        try:
+            yield
+        finally:
+            embedder.encoder.draw_from(None)
+        return
+    seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
+    devices = [generator.device] if generator.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.default_generators[generator.device.index or 0].manual_seed(seed)
+        yield
+
+
+@contextlib.contextmanager
+def _reporter(plan: Plan, verbose: int, title: str) -> Iterator[Callable[[Fit], None]]:
+    """A progress bar on a terminal (if tqdm is there), plain lines elsewhere."""
+    bar: Any = None
+    if verbose == 1 and sys.stderr.isatty():
+        with contextlib.suppress(ImportError):
+            from tqdm import tqdm
+
+            bar = tqdm(total=plan.n_iter, desc=title, unit="pass")
+
+    def report(fit: Fit) -> None:
+        error, accuracy = fit.history["error"][-1], fit.history["triplet_accuracy"][-1]
+        if bar is not None:
+            bar.total = plan.n_iter
+            bar.set_postfix(error=f"{error:.4g}", triplets=f"{accuracy:.3f}", refresh=False)
+            bar.update()
+        elif verbose > 1 or (verbose and _is_tenth(fit.n_iter, plan.n_iter)):
+            print(
+                f"{title}: pass {fit.n_iter}/{plan.n_iter}, error {error:.5g}, "
+                f"triplet accuracy {accuracy:.4f}"
+            )
+
+    try:
+        yield report
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _is_tenth(n_done: int, n_all: int) -> bool:
+    return n_done == n_all or n_done % max(1, n_all // 10) == 0

@@ -1,0 +1,166 @@
+"""Checks of what the caller passes, all of them before any work is done."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from tensorly_norank._backend import to_numpy
+
+
+def check_number(
+    value: Any,
+    name: str,
+    *,
+    integer: bool = False,
+    low: float = 0,
+    high: float = math.inf,
+    include_low: bool = True,
+    include_high: bool = False,
+) -> None:
+    """Raise an error that names the argument, its value and what was expected."""
+    kind = numbers.Integral if integer else numbers.Real
+    if isinstance(value, bool | np.bool_) or not isinstance(value, kind):
+        wanted = "an integer" if integer else "a number"
+        raise TypeError(f"{name} must be {wanted}, got {value!r} of type {type(value).__name__}.")
+    above = value >= low if include_low else value > low
+    below = value <= high if include_high else value < high
+    if not (above and below):
+        bounds = f"{'at least' if include_low else 'greater than'} {low}"
+        if high == math.inf:
+            bounds += ", and finite" if not integer else ""
+        else:
+            bounds += f" and {'at most' if include_high else 'less than'} {high}"
+        raise ValueError(f"{name} must be {bounds}, got {value!r}.")
+
+
+def check_mode(mode: Any, order: int) -> int:
+    """The mode as a number from 0 to order − 1; negative ones count from the end."""
+    check_number(mode, "mode", integer=True, low=-order, high=order)
+    return int(mode) % order
+
+
+def check_random_state(random_state: Any) -> np.random.Generator:
+    """A generator of our own, from None, an int, a RandomState or a Generator.
+
+    A generator that is handed in is drawn from once, so that two calls with it differ; numpy's
+    global state is neither read nor moved.
+    """
+    if random_state is None:
+        return np.random.default_rng()
+    if isinstance(random_state, np.random.Generator):
+        return np.random.default_rng(random_state.integers(2**63))
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(2**31 - 1))
+    if isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool):
+        check_number(random_state, "random_state", integer=True)
+        return np.random.default_rng(int(random_state))
+    raise TypeError(
+        "random_state must be None, an integer, a numpy RandomState or a numpy Generator, got "
+        f"{random_state!r}."
+    )
+
+
+def encode_labels(labels: Any, shape: tuple[int, ...], mode: int) -> tuple[np.ndarray, np.ndarray]:
+    """Check one label per sample and number the classes.
+
+    Parameters
+    ----------
+    labels : array-like of length shape[mode]
+        Integers, strings or any hashable values.
+    shape : tuple of int
+        Shape of the tensor.
+    mode : int
+        The samples mode.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        The distinct labels, sorted where they can be.
+    codes : ndarray of shape (n_samples,)
+        Position of each sample's label in `classes`.
+    """
+    values = _as_vector(labels)
+    n_samples = shape[mode]
+    if len(values) != n_samples:
+        other = [k for k, length in enumerate(shape) if length == len(values)]
+        hint = f" Mode {other[0]} has that length: pass mode={other[0]}?" if other else ""
+        raise ValueError(
+            f"labels must hold one label for each of the {n_samples} samples along mode {mode}, "
+            f"got {len(values)}.{hint}"
+        )
+    _check_complete(values)
+    classes, codes = _number(values)
+    sizes = np.bincount(codes)
+    if len(classes) < 2:
+        raise ValueError(
+            f"labels must hold at least 2 classes, got 1 class: every label is {classes[0]!r}."
+        )
+    if sizes.max() < 2:
+        raise ValueError(
+            "labels must hold at least one class with 2 or more samples, got "
+            f"{len(classes)} classes of 1 sample each: no two samples are known to be alike."
+        )
+    return classes, codes
+
+
+def _as_vector(labels: Any) -> np.ndarray:
+    if isinstance(labels, str | bytes) or not hasattr(labels, "__len__"):
+        raise TypeError(f"labels must be one label per sample, got {labels!r}.")
+    if isinstance(labels, list | tuple):
+        kinds = {type(label) for label in labels}
+        if len(kinds) > 1 or not kinds <= {bool, int, float, str}:
+            vector = np.empty(len(labels), dtype=object)  # numpy would turn mixtures into strings
+            vector[:] = labels
+            return vector
+    values = to_numpy(labels)
+    if values.ndim != 1:
+        raise ValueError(
+            f"labels must be one-dimensional, one label per sample, got shape {values.shape}."
+        )
+    if values.dtype.kind == "f" and np.any(values[np.isfinite(values)] % 1):
+        raise ValueError(
+            "labels must name classes, got non-integer numbers of dtype "
+            f"{values.dtype}: cut a continuous quantity into classes first, e.g. with numpy.digitize."
+        )
+    return values
+
+
+def _check_complete(values: np.ndarray) -> None:
+    if values.dtype.kind in "iuf":
+        minus_one = (values == -1) & (len(np.unique(values[values != -1])) >= 2)
+        missing = minus_one | ~np.isfinite(values)
+    elif values.dtype == object:
+        missing = np.array([v is None or (isinstance(v, float) and v != v) for v in values], bool)
+    else:
+        missing = np.zeros(len(values), bool)
+    if missing.any():
+        raise ValueError(
+            f"labels must be complete, got {missing.sum()} missing (None, NaN, or -1 among integer "
+            f"labels) of {len(values)}, the first at index {int(missing.argmax())}: leave these "
+            "samples out."
+        )
+
+
+def _number(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        classes, codes = np.unique(values, return_inverse=True)
+        return classes, codes.reshape(-1)
+    except TypeError:  # hashable but not comparable: in order of first appearance
+        pass
+    numbers_by_class: dict[Hashable, int] = {}
+    for index, value in enumerate(values):
+        try:
+            numbers_by_class.setdefault(value, len(numbers_by_class))
+        except TypeError:
+            raise TypeError(
+                f"labels must be hashable, got {value!r} of type {type(value).__name__} at index "
+                f"{index}."
+            ) from None
+    classes = np.empty(len(numbers_by_class), dtype=object)
+    classes[:] = list(numbers_by_class)
+    return classes, np.array([numbers_by_class[value] for value in values])

@@ -1,0 +1,414 @@
+"""`no_rank_decomposition`: the recipe, readable from top to bottom."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorly as tl
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
+
+from tensorly_norank import _backend, _factors
+from tensorly_norank._batches import Split, class_balanced_pass, default_batch_size, split_samples
+from tensorly_norank._components import (
+    RankEvidence,
+    canonical_axes,
+    count_components,
+    warn_if_nothing_found,
+)
+from tensorly_norank._diagnostics import diagnose
+from tensorly_norank._embedder import Augmentation, Embedder
+from tensorly_norank._training import Fit, Objective, Part, Plan, Settings, train
+from tensorly_norank._validation import (
+    check_mode,
+    check_number,
+    check_random_state,
+    encode_labels,
+)
+from tensorly_norank.encoders import check_encoder, make_encoder
+from tensorly_norank.norank_tensor import NoRankTensor
+
+_N_STEPS = 1200  # what `n_iter_max=None` aims at
+_FEWEST_PASSES, _MOST_PASSES = 30, 150
+
+
+def no_rank_decomposition(
+    tensor: Any,
+    labels: Any,
+    *,
+    mode: int = 0,
+    encoder: str | nn.Module = "auto",
+    rank: int | None = None,
+    max_rank: int | None = None,
+    margin: float = 1.0,
+    diversity: float = 1.0,
+    uniformity: float = 0.0,
+    locality: float = 0.0,
+    n_iter_max: int | None = None,
+    tol: float = 1e-3,
+    batch_size: int | None = None,
+    learning_rate: float = 2e-3,
+    validation_fraction: float = 0.2,
+    random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    verbose: int = 0,
+    callback: Callable[[TrainingState, float], bool | None] | None = None,
+    return_errors: bool = False,
+) -> Any:
+    """Decompose a tensor of labelled samples; the number of components comes out of the data.
+
+    An encoder is trained by metric learning [1]_ until samples of a class lie near one another and
+    away from the others. Its embedding of the samples, on axes of its own and cut to the components
+    that held-out samples speak for, becomes the samples factor of a CP tensor; the other factors are
+    fitted to the data by least squares.
+
+    Parameters
+    ----------
+    tensor : tensor of shape (I_0, ..., I_{N-1})
+        Of order 2 or more, real and finite, in TensorLy's active backend. float64 is computed in
+        float64, everything else in float32 (which takes half the time).
+    labels : array-like of length I_mode
+        The class of each sample: integers, strings, anything hashable. At least two classes, one of
+        them with two samples; a class with one sample only serves as "another class".
+    mode : int, default 0
+        The mode that indexes the samples.
+    encoder : {"auto", "multilinear", "linear", "mlp", "conv"} or torch.nn.Module
+        What maps a sample to its embedding; see :mod:`tensorly_norank.encoders`. "auto" takes
+        "conv" where two sample modes or more have at least 8 entries, else "mlp". A module must map
+        (batch, *sample shape) to (batch, D); it is copied, and trained on standardised samples.
+    rank : int, optional
+        Keep that many components. By default they are counted, see `rank_evidence`.
+    max_rank : int, optional
+        Dimension of the embedding in training, an upper bound for the components. By default 64,
+        or the number of entries of a sample if that is less.
+    margin : float, default 1
+        By how much farther samples of another class shall be, as a Euclidean distance between
+        points on the unit sphere (where the largest is 2).
+    diversity, uniformity, locality : float, default 1, 0, 0
+        Weights of the terms beside the triplets; see :mod:`tensorly_norank.losses`. 0 leaves a term
+        out. The defaults are those that `benchmarks/defaults.py` supports.
+    n_iter_max : int, optional
+        At most so many passes; one pass shows every sample at least once. By default enough for
+        1,200 steps, but 30 to 150.
+    tol : float, default 1e-3
+        The learning rate begins to fall, and the fit to end, when the smoothed error has not
+        improved by this share for a tenth of `n_iter_max` passes (at least 5). 0 runs all passes.
+    batch_size : int, optional
+        Samples in a training step. By default 64, up to 512 for large data.
+    learning_rate : float, default 2e-3
+        The largest step size of AdamW.
+    validation_fraction : float, default 0.2
+        Share of the samples held out of a first fit: one half decides when to stop (where there are
+        enough), the other half counts the components. A second fit of as many passes then takes all
+        samples. With 0 there is one fit, no evidence, and `rank` must be given.
+    random_state : int, RandomState or Generator, optional
+        Fixes every random choice: the same bits on the same machine and versions.
+    verbose : int, default 0
+        1: a progress bar on a terminal (with tqdm installed), some lines elsewhere; 2: every pass.
+    callback : callable, optional
+        Called as ``callback(state, error)`` after each pass of the fit that decides; returning True
+        ends it there, and there is no second fit. See `TrainingState`.
+    return_errors : bool, default False
+        Return ``(result, errors)``.
+
+    Returns
+    -------
+    NoRankTensor
+        ``weights, factors = result`` as from `parafac`; and `transform`, `rank_evidence`, ...
+    errors : list of float
+        If `return_errors`: the objective after each pass, with the hinge averaged over all triplets
+        (so that passes compare); on held-out samples where there are enough.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as above, before any training.
+    FloatingPointError
+        If a term becomes infinite or NaN in training; the message names it.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the error still improved when the passes ran out.
+    UserWarning
+        If no component separates the classes on held-out samples.
+
+    See Also
+    --------
+    tensorly.decomposition.parafac : Needs a rank and no labels; reconstructs the data.
+
+    References
+    ----------
+    .. [1] M. Bagherian, "No-rank tensor decomposition via metric learning", Scientific Reports 16,
+       8326 (2026).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tensorly_norank import no_rank_decomposition
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.repeat(["healthy", "mild", "severe"], 30)
+    >>> patterns = dict(zip(np.unique(labels), rng.normal(size=(3, 5, 4))))
+    >>> tensor = np.stack([patterns[k] for k in labels]) + 0.1 * rng.normal(size=(90, 5, 4))
+    >>> result = no_rank_decomposition(tensor, labels, encoder="linear", random_state=0)
+    >>> weights, factors = result
+    >>> [factor.shape for factor in factors]
+    [(90, 2), (5, 2), (4, 2)]
+    """
+    for value, name in [(diversity, "diversity"), (uniformity, "uniformity")]:
+        check_number(value, name)
+    check_number(locality, "locality")
+    check_number(margin, "margin", include_low=False)
+    check_number(tol, "tol")
+    check_number(learning_rate, "learning_rate", include_low=False)
+    check_number(validation_fraction, "validation_fraction", high=1)
+    check_number(verbose, "verbose", integer=True)
+    for value, name, low in [
+        (rank, "rank", 1),
+        (max_rank, "max_rank", 1),
+        (n_iter_max, "n_iter_max", 1),
+        (batch_size, "batch_size", 4),
+    ]:
+        if value is not None:
+            check_number(value, name, integer=True, low=low)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable, got {callback!r}.")
+    if validation_fraction == 0 and rank is None:
+        raise ValueError(
+            "validation_fraction must be greater than 0 when rank is None, got 0: the components "
+            "are counted on held-out samples. Or give a rank."
+        )
+    rng = check_random_state(random_state)
+    data = _enter(tensor, labels, mode)
+    n_dimensions = _n_dimensions(data, encoder, rank, max_rank)
+    objective = Objective(float(margin), float(diversity), float(uniformity), float(locality))
+    recipe = _Recipe(data, encoder, n_dimensions, objective, rank, max_rank, verbose, rng)
+    size = batch_size or default_batch_size(len(data.part))
+    settings = Settings(n_iter_max or _default_passes(data.part, size), tol, size, learning_rate)
+    result = recipe.run(settings, validation_fraction, callback)
+    return (result, result.history["error"]) if return_errors else result
+
+
+@dataclass(frozen=True)
+class _Data:
+    """The caller's tensor and what came of it at the border."""
+
+    tensor: Any
+    mode: int
+    origin: _backend.Origin
+    part: Part
+    classes: np.ndarray
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        return tuple(self.part.samples.shape[1:])
+
+
+def _enter(tensor: Any, labels: Any, mode: int) -> _Data:
+    origin = _backend.origin_of(tensor)
+    shape = tuple(int(length) for length in tl.shape(tensor))
+    if len(shape) < 2:
+        raise ValueError(
+            f"tensor must be of order 2 or more (samples and at least one other mode), got shape {shape}."
+        )
+    if 0 in shape:
+        raise ValueError(f"tensor must not be empty, got shape {shape}.")
+    mode = check_mode(mode, len(shape))
+    classes, codes = encode_labels(labels, shape, mode)
+    copied = _backend.enter(tensor, origin)
+    _backend.check_finite(copied)
+    samples = copied.movedim(mode, 0).contiguous()
+    return _Data(tensor, mode, origin, Part(samples, codes), classes)
+
+
+def _n_dimensions(
+    data: _Data, encoder: str | nn.Module, rank: int | None, max_rank: int | None
+) -> int:
+    """Dimension of the embedding; raises where the encoder cannot be used or the rank not reached."""
+    n_entries = int(np.prod(data.sample_shape))
+    default = max(min(64, n_entries), rank or 1)
+    n_dimensions = check_encoder(encoder, data.part.samples[:2], max_rank or default)
+    most = min(n_dimensions, max_rank or n_dimensions)
+    if rank is not None and rank > most:
+        raise ValueError(
+            f"rank must be at most the dimension of the embedding (max_rank), {most}, got {rank}."
+        )
+    return n_dimensions
+
+
+def _default_passes(part: Part, batch_size: int) -> int:
+    n_batches = len(class_balanced_pass(part.codes, batch_size, np.random.default_rng(0)))
+    return int(np.clip(-(-_N_STEPS // n_batches), _FEWEST_PASSES, _MOST_PASSES))
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """What a callback sees after a pass.
+
+    Attributes
+    ----------
+    n_iter : int
+        Passes so far.
+    history : dict of str to list of float
+        Per pass, as in `NoRankTensor`; the lists go on growing.
+    """
+
+    n_iter: int
+    history: dict[str, list[float]]
+    _result: Callable[[], NoRankTensor]
+
+    def result(self) -> NoRankTensor:
+        """The decomposition that a stop at this pass would give; computed now."""
+        return self._result()
+
+    def embedding(self) -> Any:
+        """The embedding of all samples as it is now, (I_mode, R), in the caller's backend."""
+        return self._result().embedding
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What all fits of one call share, and the steps from samples to the decomposition."""
+
+    data: _Data
+    encoder: str | nn.Module
+    n_dimensions: int
+    objective: Objective
+    rank: int | None
+    max_rank: int | None
+    verbose: int
+    rng: np.random.Generator
+
+    def run(
+        self,
+        settings: Settings,
+        validation_fraction: float,
+        callback: Callable[[TrainingState, float], bool | None] | None,
+    ) -> NoRankTensor:
+        """Fit on a part, decide on the rest, fit on everything, assemble."""
+        split = split_samples(self.data.part.codes, validation_fraction, self.rng)
+        if split.count is None and self.rank is None:
+            warnings.warn(
+                "No samples could be held out to count the components: that takes two classes with "
+                "4 samples or more. All axes that the class means span are kept; set rank to choose.",
+                UserWarning,
+                stacklevel=3,
+            )
+        fitted = self.data.part.take(split.fit)
+        embedder = self._new_embedder(fitted)
+
+        def on_pass(fit: Fit) -> bool:
+            if callback is None:
+                return False
+            state = TrainingState(
+                fit.n_iter,
+                fit.history,
+                lambda: self._assemble(copy.deepcopy(embedder), fit, split, np.random.default_rng(0)),
+            )
+            return callback(state, fit.history["error"][-1]) is True
+
+        fit = train(
+            embedder,
+            fitted,
+            self.objective,
+            Plan(settings),
+            self.rng,
+            held_out=None if split.stop is None else self.data.part.take(split.stop),
+            verbose=self.verbose,
+            title="fit" if split.count is None else "fit on a part",
+            on_pass=on_pass,
+        )
+        if settings.tol and not fit.plan.converged and not fit.stopped:
+            warnings.warn(
+                f"The error still improved after n_iter_max={settings.n_iter_max} passes: raise "
+                "n_iter_max, or tol (0 silences this).",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        result = self._assemble(embedder, fit, split, self.rng)
+        if split.count is not None and not fit.stopped:
+            result = self._refit(result, fit)
+        if self.rank is None and result.rank_evidence is not None:
+            warn_if_nothing_found(result.rank_evidence)
+        return result
+
+    def _refit(self, first: NoRankTensor, fit: Fit) -> NoRankTensor:
+        """The same passes on all samples; the evidence and held-out figures are the first fit's."""
+        embedder = self._new_embedder(self.data.part)
+        train(
+            embedder,
+            self.data.part,
+            self.objective,
+            fit.plan,
+            self.rng,
+            stops=False,
+            verbose=self.verbose,
+            title="fit on all",
+        )
+        return self._assemble(embedder, fit, None, self.rng, first)
+
+    def _new_embedder(self, part: Part) -> Embedder:
+        generator = torch.Generator(part.samples.device)
+        generator.manual_seed(int(self.rng.integers(2**63)))
+        if not isinstance(self.encoder, str):
+            return Embedder(copy.deepcopy(self.encoder), part.samples).to(part.samples)
+        encoder = make_encoder(self.encoder, self.data.sample_shape, self.n_dimensions)
+        embedder = Embedder(encoder, part.samples).to(part.samples)
+        encoder.initialize(embedder.standardise(part.samples), generator)
+        return embedder
+
+    def _assemble(
+        self,
+        embedder: Embedder,
+        fit: Fit,
+        split: Split | None,
+        rng: np.random.Generator,
+        first: NoRankTensor | None = None,
+    ) -> NoRankTensor:
+        """Axes, count, factors and diagnostics for an embedder as it is."""
+        data = self.data
+        whole = data.part
+        points = embedder.embed(whole.samples)
+        evidence: RankEvidence | None = None
+        held_out = None
+        if first is not None:
+            evidence, held_out = first.rank_evidence, first.diagnostics
+        elif split is not None and split.count is not None:
+            fitted = torch.from_numpy(split.fit)
+            basis = canonical_axes(points[fitted], whole.labels[fitted])
+            counted = basis.project(points[torch.from_numpy(split.count)], self.max_rank)
+            coordinates = counted.double().cpu().numpy()
+            evidence = count_components(coordinates, whole.codes[split.count], rng)
+        axes = canonical_axes(points, whole.labels)
+        rank = self.rank or (evidence.chosen if evidence else self._n_spanned())
+        embedding = axes.project(points, rank)
+        offset = whole.samples.mean(dim=0, keepdim=True).movedim(0, data.mode)
+        samples_factor = data.origin.restore(embedding)
+        mean_sample = data.origin.restore(offset)
+        problem = _factors.compress(data.tensor, samples_factor, data.mode, mean_sample)
+        factors = problem.solve(None, _factors.N_ITER_MAX, _factors.TOL, rng)
+        return NoRankTensor(
+            factors.as_cp_tensor(samples_factor, data.mode, data.origin),
+            mode=data.mode,
+            embedding=samples_factor,
+            offset=mean_sample,
+            explained_variance=factors.explained_variance,
+            rank_evidence=evidence,
+            history={name: list(values) for name, values in fit.history.items()},
+            diagnostics=diagnose(embedding, whole, split, self.objective.margin, held_out, rng)
+            | {"converged": fit.plan.converged},
+            converged=fit.plan.converged,
+            classes=data.classes,
+            embedder=embedder,
+            axes=axes,
+            origin=data.origin,
+        )
+
+    def _n_spanned(self) -> int:
+        """Axes that the class means span."""
+        return min(len(self.data.classes) - 1, self.n_dimensions, self.max_rank or 64)

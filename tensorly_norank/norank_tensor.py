@@ -1,0 +1,212 @@
+"""The decomposition that comes back: a CPTensor that knows how to embed new samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorly as tl
+import torch
+from tensorly.cp_tensor import CPTensor
+from torch import nn
+
+from tensorly_norank import _backend
+from tensorly_norank._components import CanonicalAxes, RankEvidence
+from tensorly_norank._embedder import Embedder
+from tensorly_norank._validation import check_number
+
+
+class NoRankTensor(CPTensor):
+    """CP tensor whose samples factor is a learned embedding; made by `no_rank_decomposition`.
+
+    It unpacks, reconstructs and plots like any `CPTensor`. TensorLy's operations that build a new CP
+    tensor (`cp_normalize`, `cp_permute_factors`, `cp_copy`, ...) return a plain `CPTensor`: an
+    encoder does not survive a change of its factors.
+
+    Attributes
+    ----------
+    weights : tensor of shape (R,)
+        Norms of the components.
+    factors : list of tensors of shape (I_k, R)
+        Columns of norm 1. ``factors[mode]`` is `embedding` with its columns scaled; the others are
+        the components' patterns, fitted by least squares to ``tensor - offset``. A column of zeros
+        stays zero, with weight 0.
+    rank : int
+        Number of components R.
+    shape : tuple of int
+        Shape of the tensor.
+    mode : int
+        The mode that indexes the samples.
+    embedding : tensor of shape (I_mode, R)
+        The samples; distance means dissimilarity. Coordinates lie between −2 and 2.
+    offset : tensor
+        The mean sample, of length 1 along `mode`: ``tl.cp_to_tensor(result)`` approximates
+        ``tensor - offset``.
+    explained_variance : float
+        Share of the squared norm of ``tensor - offset`` that the CP tensor accounts for.
+    rank_evidence : RankEvidence or None
+        What held-out samples say about the number of components; None where none could be held out.
+    history : dict of str to list of float
+        Per pass: ``error`` (the monitored objective, on held-out samples where there are enough),
+        ``triplet_accuracy`` of the same samples, ``objective`` and its unweighted terms
+        (``triplet``, ...) on the training batches, ``learning_rate``.
+    diagnostics : dict
+        ``converged``; ``triplet_accuracy`` and ``margin_violations`` (share of triplets) of the
+        fitted samples, and the same with ``held_out_`` in front, of samples that no fit or
+        decision had seen, taken before the refit on all samples; ``trustworthiness`` and
+        ``continuity`` of the embedding against the samples (10 neighbours).
+    n_iter : int
+        Number of passes.
+    converged : bool
+        Whether the fit ended because nothing improved any more.
+    encoder : torch.nn.Module
+        The trained encoder; it takes standardised samples.
+    classes : ndarray
+        The distinct labels.
+
+    Examples
+    --------
+    >>> import numpy as np, tensorly as tl
+    >>> from tensorly_norank import no_rank_decomposition
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.repeat([0, 1, 2], 30)
+    >>> patterns = rng.normal(size=(3, 5, 4))
+    >>> tensor = patterns[labels] + 0.1 * rng.normal(size=(90, 5, 4))
+    >>> result = no_rank_decomposition(tensor, labels, encoder="linear", random_state=0)
+    >>> result.rank
+    2
+    >>> result.transform(tensor[:7]).shape
+    (7, 2)
+    """
+
+    def __init__(
+        self,
+        cp_tensor: Any,
+        *,
+        mode: int,
+        embedding: Any,
+        offset: Any,
+        explained_variance: float,
+        rank_evidence: RankEvidence | None,
+        history: dict[str, list[float]],
+        diagnostics: dict[str, Any],
+        converged: bool,
+        classes: np.ndarray,
+        embedder: Embedder,
+        axes: CanonicalAxes,
+        origin: _backend.Origin,
+    ) -> None:
+        super().__init__(cp_tensor)
+        self.mode = mode
+        self.embedding = embedding
+        self.offset = offset
+        self.explained_variance = explained_variance
+        self.rank_evidence = rank_evidence
+        self.history = history
+        self.diagnostics = diagnostics
+        self.n_iter = len(history["error"])
+        self.converged = converged
+        self.classes = classes
+        self._embedder = embedder
+        self._axes = axes
+        self._origin = origin
+
+    @property
+    def encoder(self) -> nn.Module:
+        """The trained encoder; it takes standardised samples."""
+        return self._embedder.encoder
+
+    def transform(self, samples: Any) -> Any:
+        """Embed samples, new ones or those of the fit.
+
+        Parameters
+        ----------
+        samples : tensor
+            As the fitted tensor, of any length along `mode`.
+
+        Returns
+        -------
+        tensor of shape (n_samples, R)
+            Row by row: a sample's embedding does not depend on the others beside it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `samples` is of another backend or shape, or not finite.
+        """
+        origin = _backend.origin_of(samples, "samples")
+        wanted = list(self.shape)
+        wanted[self.mode] = -1
+        found = list(tl.shape(samples))
+        if len(found) != len(wanted) or any(
+            k != self.mode and found[k] != wanted[k] for k in range(len(wanted))
+        ):
+            shape = tuple("n_samples" if k == self.mode else n for k, n in enumerate(wanted))
+            raise ValueError(
+                f"samples must have shape {shape} as in the fit".replace("'", "")
+                + f", got {tuple(found)}."
+            )
+        entered = _backend.enter(samples, origin).to(self._embedder.mean)
+        _backend.check_finite(entered, "samples")
+        rows = entered.movedim(self.mode, 0).contiguous()
+        if len(rows) == 0:
+            return origin.restore(torch.zeros(0, self.rank))
+        return origin.restore(self._axes.project(self._embedder.embed(rows), self.rank))
+
+    def inverse_transform(self, embedding: Any) -> Any:
+        """Samples that embeddings stand for: their share of each component's pattern, plus `offset`.
+
+        Parameters
+        ----------
+        embedding : tensor of shape (n_samples, R)
+            From `transform`, or made up to see what an axis means.
+
+        Returns
+        -------
+        tensor
+            As the fitted tensor, with n_samples along `mode`.
+        """
+        if tl.ndim(embedding) != 2 or tl.shape(embedding)[1] != self.rank:
+            raise ValueError(
+                f"embedding must have shape (n_samples, {self.rank}), got "
+                f"{tuple(tl.shape(embedding))}."
+            )
+        norms = tl.sqrt(tl.sum(self.embedding**2, axis=0))
+        scale = self.weights / tl.where(norms > 0, norms, norms + 1)
+        factors = list(self.factors)
+        factors[self.mode] = self._origin.cast(embedding)
+        return tl.cp_to_tensor((scale, factors)) + self.offset
+
+    def similarity(self, order: int = 2) -> CPTensor:
+        """The similarity tensor of the samples: S_ij = Σ_r z_ir z_jr, or S_ijk with three factors.
+
+        Parameters
+        ----------
+        order : {2, 3}, default 2
+            How many samples are compared at once.
+
+        Returns
+        -------
+        CPTensor of shape (I_mode,) * order
+            Weights 1, every factor the embedding.
+        """
+        check_number(order, "order", integer=True, low=2, high=3, include_high=True)
+        ones = self._origin.cast(tl.ones(self.rank, **tl.context(self.embedding)))
+        return CPTensor((ones, [tl.copy(self.embedding) for _ in range(order)]))
+
+    def __repr__(self) -> str:
+        """Shape, components and how they came about, in five lines."""
+        evidence = self.rank_evidence
+        counted = (
+            f"held-out evidence for {evidence.chosen} ({evidence.n_held_out} samples)"
+            if evidence
+            else "no held-out samples"
+        )
+        end = "converged" if self.converged else "not converged"
+        return (
+            f"NoRankTensor of shape {tuple(self.shape)}, samples on mode {self.mode}\n"
+            f"  components: {self.rank} ({counted})\n"
+            f"  classes: {len(self.classes)}\n"
+            f"  encoder: {type(self.encoder).__name__}, {self.n_iter} passes, {end}\n"
+            f"  explained variance: {self.explained_variance:.3f}"
+        )
