@@ -64,7 +64,9 @@ def origin_of(array: Any, name: str = "tensor") -> Origin:
     letters = str(array.dtype).removeprefix("torch.")
     device = array.device if isinstance(array, Tensor) else None
     if letters in _FLOATS:
-        return Origin(backend, array.dtype, "float64" if letters == "float64" else "float32", device)
+        return Origin(
+            backend, array.dtype, "float64" if letters == "float64" else "float32", device
+        )
     if letters in _INTEGERS:
         working = "float64" if letters in _WIDE_INTEGERS else "float32"
         return Origin(backend, getattr(tl.backend, working), working, device)

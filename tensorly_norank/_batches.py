@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_SMALLEST_CHUNK = 4  # samples of a class in a batch: fewer leave hardly any positives, more leave room for few classes
+_SMALLEST_CHUNK = 4  # samples of a class in a batch: fewer leave hardly any positives
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,13 @@ def default_batch_size(n_samples: int) -> int:
 def class_balanced_pass(
     labels: np.ndarray, batch_size: int, rng: np.random.Generator
 ) -> list[Batch]:
-    """Divide all samples into batches of P classes × K samples; a class appears at most once in a batch.
+    """Divide all samples into batches of P classes × K samples, no class twice in a batch.
 
-    Classes are cut into chunks of at most K samples without repeats. Where all classes fit into a batch, every batch holds a chunk
-    of each, and small classes come again, reshuffled, until the largest has been shown once. With more classes than fit, those with
-    most chunks left come first, and places left over go to the classes shown least. What stays unequal the anchor weights even out.
+    Classes are cut into chunks of at most K samples without repeats. Where all classes fit into a
+    batch, every batch holds a chunk of each, and small classes come again, reshuffled, until the
+    largest has been shown once. With more classes than fit, those with most chunks left come first,
+    and places left over go to the classes shown least. What stays unequal the anchor weights even
+    out.
 
     Parameters
     ----------
@@ -82,8 +84,8 @@ def split_samples(codes: np.ndarray, fraction: float, rng: np.random.Generator) 
 
     Held-out samples are of use in pairs of a class, and a class must keep two for the fit. A class
     whose share is 4 samples or more gives one half to each purpose. A smaller one gives 2 samples,
-    if it has 4, to counting alone, and only so many such classes do as the fraction allows (at least
-    two). Where fewer than two classes can give anything, nothing is held out.
+    if it has 4, to counting alone, and only so many such classes do as the fraction allows (at
+    least two). Where fewer than two classes can give anything, nothing is held out.
     """
     stop: list[np.ndarray] = []
     count: list[np.ndarray] = []

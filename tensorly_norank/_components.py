@@ -38,9 +38,9 @@ def canonical_axes(embedding: Tensor, codes: Tensor) -> CanonicalAxes:
     """Find the canonical axes of an embedding (n, D) of samples with class codes (n,).
 
     First come the eigenvectors of the between-class covariance, classes weighing equally, by
-    eigenvalue: at most n_classes − 1. What is orthogonal to them follows, by variance. Signs are such
-    that on each axis the first class (behind those axes: the first sample) that lies at least half
-    as far out as the farthest one lies on the positive side.
+    eigenvalue: at most n_classes − 1. What is orthogonal to them follows, by variance. Signs are
+    such that on each axis the first class (behind those axes: the first sample) that lies at least
+    half as far out as the farthest one lies on the positive side.
     """
     points = embedding.double()
     mean = points.mean(dim=0)
@@ -152,16 +152,17 @@ def bartlett_test(coordinates: np.ndarray, codes: np.ndarray) -> tuple[np.ndarra
     """Bartlett's sequential test for the number of discriminant dimensions.
 
     With λ₁ ≥ λ₂ ≥ ... the eigenvalues of W⁻¹B (between- and within-class scatter), n samples, D
-    dimensions and K classes, the hypothesis that at most r directions separate the classes is judged
-    by (n − 1 − (D + K)/2) Σ_{j>r} log(1 + λ_j) against χ² with (D − r)(K − r − 1) degrees of freedom.
-    It assumes near-normal classes of equal covariance and more samples than dimensions; so D is cut
-    to the principal axes with 99.5 % of the variance, and to half of the within-class degrees of
-    freedom.
+    dimensions and K classes, the hypothesis that at most r directions separate the classes is
+    judged by (n − 1 − (D + K)/2) Σ_{j>r} log(1 + λ_j) against χ² with (D − r)(K − r − 1) degrees of
+    freedom. It assumes near-normal classes of equal covariance and more samples than dimensions; so
+    D is cut to the principal axes with 99.5 % of the variance, and to half of the within-class
+    degrees of freedom.
 
     Returns
     -------
     statistic, p_value : ndarray of shape (n_candidates,)
-        Entry r is about candidate r + 1: the hypothesis "at most r". NaN where nothing can be tested.
+        Entry r is about candidate r + 1: the hypothesis "at most r". NaN where nothing can be
+        tested.
     """
     n_candidates = coordinates.shape[1]
     statistic = np.full(n_candidates, np.nan)

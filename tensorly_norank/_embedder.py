@@ -14,8 +14,8 @@ _ROWS_AT_ONCE = 256  # samples embedded together: memory stays bounded, and rows
 class Embedder(nn.Module):
     """Standardise, encode, place on the unit sphere.
 
-    Samples are centred by the mean sample and divided by one number, the root mean square of what is
-    left: the contrast between entries, which an image or a panel of assays owes its meaning to,
+    Samples are centred by the mean sample and divided by one number, the root mean square of what
+    is left: the contrast between entries, which an image or a panel of assays owes its meaning to,
     stays. An embedding of one dimension has no sphere to lie on; there x becomes x / √(1 + x²).
 
     Parameters
@@ -93,7 +93,7 @@ class Augmentation:
     def _differences_within_classes(
         self, samples: Tensor, labels: Tensor, generator: torch.Generator
     ) -> Tensor:
-        """For each sample, the difference of a random pair of one class, from anywhere in the batch.
+        """For each sample, the difference of a random pair of some class of the batch.
 
         Samples are ordered by class, at random within it; each one's partner is the next of its
         class, or itself where there is none.

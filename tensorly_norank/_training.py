@@ -101,14 +101,16 @@ class Plan:
     """Learning rate per pass: rise, plateau until nothing improves, then decay to zero."""
 
     settings: Settings
-    n_iter: int = field(init=False)  # passes in all; less than n_iter_max once the plateau has ended
+    n_iter: int = field(
+        init=False
+    )  # passes in all; less than n_iter_max once the plateau has ended
     converged: bool = False
 
     def __post_init__(self) -> None:
         self.n_iter = self.settings.n_iter_max
 
     def end_plateau(self, n_done: int) -> None:
-        """Decay from here on, for the share of all passes that the decay is entitled to."""
+        """Decay from here on, for the decay's share of all passes; unless it has begun already."""
         self.n_iter = min(self.n_iter, n_done + math.ceil(n_done * _DECAY / (1 - _DECAY)))
         self.converged = True
 
@@ -238,8 +240,7 @@ def train(
                 fit.stopped = True
                 break
             if stops and not plan.converged and stopper.plateaued(error):
-                if fit.n_iter < plan.n_plateau:
-                    plan.end_plateau(fit.n_iter)
+                plan.end_plateau(fit.n_iter)
     embedder.eval()
     return fit
 
@@ -266,9 +267,7 @@ def _one_pass(
         weights = torch.from_numpy(batch.weights).to(labels.device)
         samples = embedder.standardise(part.samples[indices])
         noisy = embedder.augmentation(samples, labels[indices], generator)
-        terms = objective.terms(
-            embedder.encode(noisy), labels[indices], weights, samples
-        )
+        terms = objective.terms(embedder.encode(noisy), labels[indices], weights, samples)
         total = objective.total(terms)
         optimizer.zero_grad()
         total.backward()

@@ -125,7 +125,7 @@ def _as_vector(labels: Any) -> np.ndarray:
     if values.dtype.kind == "f" and np.any(values[np.isfinite(values)] % 1):
         raise ValueError(
             "labels must name classes, got non-integer numbers of dtype "
-            f"{values.dtype}: cut a continuous quantity into classes first, e.g. with numpy.digitize."
+            f"{values.dtype}: cut a continuous quantity into classes first, e.g. by numpy.digitize."
         )
     return values
 

@@ -64,8 +64,8 @@ def no_rank_decomposition(
 
     An encoder is trained by metric learning [1]_ until samples of a class lie near one another and
     away from the others. Its embedding of the samples, on axes of its own and cut to the components
-    that held-out samples speak for, becomes the samples factor of a CP tensor; the other factors are
-    fitted to the data by least squares.
+    that held-out samples speak for, becomes the samples factor of a CP tensor; the other factors
+    are fitted to the data by least squares.
 
     Parameters
     ----------
@@ -214,7 +214,8 @@ def _enter(tensor: Any, labels: Any, mode: int) -> _Data:
     shape = tuple(int(length) for length in tl.shape(tensor))
     if len(shape) < 2:
         raise ValueError(
-            f"tensor must be of order 2 or more (samples and at least one other mode), got shape {shape}."
+            "tensor must be of order 2 or more (samples and at least one other mode), got shape "
+            f"{shape}."
         )
     if 0 in shape:
         raise ValueError(f"tensor must not be empty, got shape {shape}.")
@@ -229,7 +230,7 @@ def _enter(tensor: Any, labels: Any, mode: int) -> _Data:
 def _n_dimensions(
     data: _Data, encoder: str | nn.Module, rank: int | None, max_rank: int | None
 ) -> int:
-    """Dimension of the embedding; raises where the encoder cannot be used or the rank not reached."""
+    """Dimension of the embedding; raises if the encoder is of no use or the rank too large."""
     n_entries = int(np.prod(data.sample_shape))
     default = max(min(64, n_entries), rank or 1)
     n_dimensions = check_encoder(encoder, data.part.samples[:2], max_rank or default)
@@ -295,7 +296,8 @@ class _Recipe:
         if split.count is None and self.rank is None:
             warnings.warn(
                 "No samples could be held out to count the components: that takes two classes with "
-                "4 samples or more. All axes that the class means span are kept; set rank to choose.",
+                "4 samples or more. All axes that the class means span are kept; set rank to "
+                "choose.",
                 UserWarning,
                 stacklevel=3,
             )
@@ -308,7 +310,9 @@ class _Recipe:
             state = TrainingState(
                 fit.n_iter,
                 fit.history,
-                lambda: self._assemble(copy.deepcopy(embedder), fit, split, np.random.default_rng(0)),
+                lambda: self._assemble(
+                    copy.deepcopy(embedder), fit, split, np.random.default_rng(0)
+                ),
             )
             return callback(state, fit.history["error"][-1]) is True
 

@@ -1,8 +1,9 @@
 """Encoders: torch modules that map samples (batch, *sample_shape) to points (batch, n_components).
 
-An encoder is built from sizes alone, so that it can be built again and given stored parameters; `initialize` then fits to the
-data what does not need labels (principal axes, starting values). Random numbers come from the generator that is handed in, never from
-torch's global one, and nothing in an encoder ties a sample to the others of its batch.
+An encoder is built from sizes alone, so that it can be built again and given stored parameters;
+`initialize` then fits to the data what does not need labels (principal axes, starting values).
+Random numbers come from the generator that is handed in, never from torch's global one, and nothing
+in an encoder ties a sample to the others of its batch.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ __all__ = [
 
 _PCA_SAMPLES = 4096  # principal axes of so many samples are those of all of them, for our purpose
 _LONG = 8  # two modes of this length make "auto" convolve
-_SHORTEST_CONVOLVED = 4  # a mode shorter than this is a set of channels, not a place to slide a kernel along
+_SHORTEST_CONVOLVED = (
+    4  # a mode shorter than this is a set of channels, not a place to slide a kernel along
+)
 
 
 def _empty(layer: type[nn.Module], *args: int, **kwargs: object) -> nn.Module:
-    """A layer whose parameters are not drawn yet: torch's own constructors draw from the global generator."""
+    """A layer without its starting values, which torch would draw from the global generator."""
     return nn.utils.skip_init(layer, *args, **kwargs)  # type: ignore[arg-type]
 
 
@@ -51,7 +54,7 @@ def _random_rows(samples: Tensor, n_rows: int, generator: torch.Generator | None
 
 
 def _principal_axes(matrix: Tensor, n_axes: int) -> tuple[Tensor, Tensor]:
-    """Leading right singular vectors (n_axes, n_features) and variances (n_axes,) of the rows of `matrix`, uncentred."""
+    """Leading right singular vectors (n_axes, n_features) and variances (n_axes,), uncentred."""
     n_samples, n_features = matrix.shape
     if n_features <= n_samples:
         variances, vectors = torch.linalg.eigh(matrix.T @ matrix / n_samples)
@@ -109,7 +112,7 @@ class Encoder(nn.Module):
 
     @property
     def noise(self) -> float:
-        """White noise that training adds to standardised samples: more where many entries average it."""
+        """White noise that training adds to samples: more where many entries average it."""
         return 0.1 * prod(self.sample_shape) ** 0.25
 
     @property
@@ -129,9 +132,9 @@ class Encoder(nn.Module):
 
 
 class _Whitening(nn.Module):
-    """Principal components, each divided by its damped standard deviation: flattened samples -> (batch, n_axes)."""
+    """Principal components over their damped standard deviations: (batch, ...) -> (batch, n_axes)."""
 
-    damping = 0.1  # share of the mean variance added before dividing: noise axes are not blown up to signal
+    damping = 0.1  # share of the mean variance added first: noise is not blown up to signal
 
     axes: Tensor
     scales: Tensor
@@ -192,10 +195,10 @@ class LinearEncoder(Encoder):
 
 
 class MultilinearEncoder(Encoder):
-    """One small matrix a mode, then a linear map of the compressed sample: a Tucker-structured linear map.
+    """A Tucker-structured linear map: one small matrix a mode, then a map of what is left.
 
-    It has far fewer parameters than a linear map of the flattened sample, and its mode matrices say which combinations of rows,
-    columns, ... it looks at.
+    It has far fewer parameters than a linear map of the flattened sample, and its mode matrices say
+    which combinations of rows, columns, ... it looks at.
 
     Parameters
     ----------
@@ -216,9 +219,7 @@ class MultilinearEncoder(Encoder):
     torch.Size([5, 4])
     """
 
-    def __init__(
-        self, sample_shape: Sequence[int], n_components: int, mode_rank: int = 12
-    ) -> None:
+    def __init__(self, sample_shape: Sequence[int], n_components: int, mode_rank: int = 12) -> None:
         super().__init__(sample_shape, n_components)
         ranks = [min(mode_rank, length) for length in self.sample_shape]
         self.mode_matrices = nn.ParameterList(
@@ -229,7 +230,7 @@ class MultilinearEncoder(Encoder):
         self.projection = _empty(nn.Linear, len(self.whitening.scales), n_components, bias=False)
 
     def initialize(self, samples: Tensor, generator: torch.Generator | None = None) -> None:
-        """Start each mode's matrix at the leading singular vectors of that mode's unfolding (HOSVD), and draw the rest."""
+        """Start each mode's matrix at its leading singular vectors (HOSVD), and draw the map."""
         rows = _random_rows(samples, _PCA_SAMPLES, generator)
         with torch.no_grad():
             for k, matrix in enumerate(self.mode_matrices):
@@ -241,7 +242,8 @@ class MultilinearEncoder(Encoder):
 
     def _compress(self, samples: Tensor) -> Tensor:
         for matrix in self.mode_matrices:
-            # Contracting mode 1 appends the compressed mode at the end: after all modes the order is as before.
+            # Contracting mode 1 appends the compressed mode at the end: after all modes the order
+            # is as before.
             samples = torch.tensordot(samples, matrix, dims=([1], [0]))
         return samples
 
@@ -446,12 +448,12 @@ def check_encoder(encoder: str | nn.Module, samples: Tensor, n_components: int) 
         except Exception as error:
             raise ValueError(
                 f"encoder must map (batch, *{tuple(samples.shape[1:])}) to (batch, D), got an error "
-                f"from {type(encoder).__name__} on a batch of shape {tuple(samples.shape)}: {error}"
+                f"from {type(encoder).__name__} on shape {tuple(samples.shape)}: {error}"
             ) from error
     shape = tuple(points.shape) if isinstance(points, Tensor) else type(points).__name__
     if not isinstance(points, Tensor) or points.ndim != 2 or len(points) != len(samples):
         raise ValueError(
-            f"encoder must return (batch, D), so ({len(samples)}, D) for a batch of {len(samples)}, "
+            f"encoder must return (batch, D), ({len(samples)}, D) for {len(samples)} samples, "
             f"got {shape} from {type(encoder).__name__}."
         )
     return points.shape[1]

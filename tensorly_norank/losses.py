@@ -1,7 +1,8 @@
 """The four terms of the objective, as pure functions of an embedding.
 
-Each function takes a torch tensor of shape (n_samples, n_components) and returns a scalar that autograd can differentiate.
-None of them knows where labels come from, how batches are made or which backend the caller uses.
+Each function takes a torch tensor of shape (n_samples, n_components) and returns a scalar that
+autograd can differentiate. None of them knows where labels come from, how batches are made or which
+backend the caller uses.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ __all__ = [
 
 
 def pairwise_distances(embedding: Tensor) -> Tensor:
-    """Euclidean distances between all rows, (n, D) -> (n, n), accurate also between near neighbours.
+    """Euclidean distances between all rows, (n, D) -> (n, n), accurate for near neighbours too.
 
-    The matrix-product shortcut that `torch.cdist` prefers loses half of the digits between close points, so it is switched off.
+    The matrix-product shortcut that `torch.cdist` prefers loses half of the digits between close
+    points, so it is switched off.
     """
     return torch.cdist(embedding, embedding, compute_mode="donot_use_mm_for_euclid_dist")
 
@@ -56,15 +58,17 @@ def _triplets_by_anchor(distances: Tensor, labels: Tensor) -> _Triplets:
 def _violations(distances: Tensor, labels: Tensor, margin: float) -> Tensor:
     """In how many violating triplets each pair of samples stands, with a sign.
 
-    Entry (a, j) is the number of negatives n with d(a, n) < d(a, j) + margin when j is a positive of anchor a, and minus the
-    number of positives p with d(a, j) < d(a, p) + margin when j is a negative. Counting takes one sort of the (B, B) matrix and
-    one binary search a positive: O(B² log B), where listing the triplets takes O(B³).
+    Entry (a, j) is the number of negatives n with d(a, n) < d(a, j) + margin when j is a positive
+    of anchor a, and minus the number of positives p with d(a, j) < d(a, p) + margin when j is a
+    negative. Counting takes one sort of the (B, B) matrix and one binary search a positive: O(B²
+    log B), where listing the triplets takes O(B³).
     """
     triplets = _triplets_by_anchor(distances, labels)
     n_violating = torch.searchsorted(
         triplets.negative_distances, triplets.positive_distances + margin
     ).masked_fill_(~triplets.is_positive, 0)  # (B, S)
-    # The negative at sorted place k is violated by every positive that counted more than k negatives.
+    # The negative at sorted place k is violated by every positive that counted more than k
+    # negatives.
     n_samples = len(labels)
     histogram = n_violating.new_zeros(n_samples, n_samples + 1)
     histogram.scatter_add_(1, n_violating, triplets.is_positive.to(n_violating.dtype))
@@ -81,8 +85,9 @@ def triplet_loss(
 ) -> Tensor:
     r"""Mean hinge over all violating triplets of a batch, exactly, without listing the triplets.
 
-    A triplet (a, p, n) has an anchor, another sample of its class and a sample of another class. It violates the margin when
-    :math:`h = d(a, p) - d(a, n) + \text{margin} > 0`. The loss is :math:`\sum w_a h / \sum w_a` over the violating triplets.
+    A triplet (a, p, n) has an anchor, another sample of its class and a sample of another class. It
+    violates the margin when :math:`h = d(a, p) - d(a, n) + \text{margin} > 0`. The loss is
+    :math:`\sum w_a h / \sum w_a` over the violating triplets.
 
     Parameters
     ----------
@@ -91,7 +96,8 @@ def triplet_loss(
     labels : Tensor of shape (n_samples,)
         Integer class of each sample. A class with one member serves as a negative only.
     margin : float
-        By how much a negative must be farther from the anchor than a positive, in units of distance.
+        By how much a negative must be farther from the anchor than a positive, in units of
+        distance.
     weights : Tensor of shape (n_samples,), optional
         Weight of each sample as an anchor. By default every violating triplet counts the same.
 
@@ -102,9 +108,10 @@ def triplet_loss(
 
     Notes
     -----
-    The hinge is piecewise linear in the distances. With :math:`c_{aj}` the signed number of violating triplets in which the pair
-    (a, j) stands, the sum of all hinges is :math:`\sum_{aj} c_{aj} d(a, j)` plus the margin times their number. The counts come from
-    one sort and binary searches, in O(B² log B) time and O(B²) memory, and are constant under differentiation.
+    The hinge is piecewise linear in the distances. With :math:`c_{aj}` the signed number of
+    violating triplets in which the pair (a, j) stands, the sum of all hinges is :math:`\sum_{aj}
+    c_{aj} d(a, j)` plus the margin times their number. The counts come from one sort and binary
+    searches, in O(B² log B) time and O(B²) memory, and are constant under differentiation.
 
     Examples
     --------
@@ -130,7 +137,8 @@ def triplet_loss(
 def mean_hinge(embedding: Tensor, labels: Tensor, margin: float) -> Tensor:
     """Mean hinge over all triplets, violating or not; classes count equally.
 
-    What the loop monitors: the mean over violating triplets alone is no measure of progress, because its denominator shrinks too.
+    What the loop monitors: the mean over violating triplets alone is no measure of progress,
+    because its denominator shrinks too.
     """
     distances = pairwise_distances(embedding)
     pairs = _violations(distances, labels, margin)
@@ -146,7 +154,10 @@ def margin_violations(embedding: Tensor, labels: Tensor, margin: float) -> float
 
 
 def triplet_accuracy_by_anchor(embedding: Tensor, labels: Tensor) -> Tensor:
-    """Share of each anchor's triplets with d(a, p) < d(a, n), ties counting half: (n, D) -> (n,), NaN without triplets."""
+    """Share of each anchor's triplets with d(a, p) < d(a, n), (n,); ties count half.
+
+    NaN for an anchor without triplets.
+    """
     triplets = _triplets_by_anchor(pairwise_distances(embedding), labels)
     closer = sum(
         torch.searchsorted(triplets.negative_distances, triplets.positive_distances, right=right)
@@ -157,12 +168,12 @@ def triplet_accuracy_by_anchor(embedding: Tensor, labels: Tensor) -> Tensor:
 
 
 def triplet_accuracy(embedding: Tensor, labels: Tensor) -> float:
-    """Share of triplets in the right order, averaged over each anchor's triplets, then over anchors, then over classes."""
+    """Share of triplets in the right order; anchors of a class count equally, and so do classes."""
     return float(_mean_over_classes(triplet_accuracy_by_anchor(embedding, labels), labels))
 
 
 def _n_triplets(labels: Tensor) -> Tensor:
-    """Number of triplets of each anchor, (n,); NaN where there are none, so that a share of them is NaN too."""
+    """Number of triplets of each anchor, (n,); NaN where there are none: so is a share of them."""
     _, codes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
     size = sizes[codes].double()
     count = (size - 1) * (len(labels) - size)
@@ -176,7 +187,9 @@ def _mean_over_classes(values: Tensor, labels: Tensor) -> Tensor:
 
 
 def diversity_loss(embedding: Tensor) -> Tensor:
-    r"""One over the participation ratio of the embedding's covariance :math:`C`: :math:`\|C\|_F^2 / (\operatorname{tr} C)^2`.
+    r"""One over the participation ratio of the embedding's covariance.
+
+    With :math:`C` the covariance, :math:`\|C\|_F^2 / (\operatorname{tr} C)^2`.
 
     Parameters
     ----------
@@ -186,8 +199,9 @@ def diversity_loss(embedding: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        Scalar between 1 / n_components (the variance is the same in every direction) and 1 (all of it lies on one axis); 1 also
-        for points that all coincide. Neither a rotation nor a change of scale alters it.
+        Scalar between 1 / n_components (the variance is the same in every direction) and 1 (all of
+        it lies on one axis); 1 also for points that all coincide. Neither a rotation nor a change
+        of scale alters it.
 
     Examples
     --------
@@ -198,7 +212,8 @@ def diversity_loss(embedding: Tensor) -> Tensor:
     0.5
     """
     centred = embedding - embedding.mean(dim=0)
-    # The Gram matrix of the smaller side has the same non-zero eigenvalues as the covariance, times the number of samples.
+    # The Gram matrix of the smaller side has the same non-zero eigenvalues as the covariance, times
+    # the number of samples.
     wide = centred.shape[0] < centred.shape[1]
     gram = centred @ centred.T if wide else centred.T @ centred
     trace = gram.diagonal().sum()
@@ -208,14 +223,17 @@ def diversity_loss(embedding: Tensor) -> Tensor:
 
 
 def uniformity_loss(embedding: Tensor, scale: float = 2.0) -> Tensor:
-    r"""Logarithm of the mean Gaussian potential between samples, :math:`\log \operatorname{mean}_{i \ne j} e^{-t d_{ij}^2}` [1]_.
+    r"""Logarithm of the mean Gaussian potential between samples [1]_.
+
+    :math:`\log \operatorname{mean}_{i \ne j} e^{-t d_{ij}^2}` over all pairs.
 
     Parameters
     ----------
     embedding : Tensor of shape (n_samples, n_components)
         At least two samples.
     scale : float, default 2
-        The :math:`t` of the potential, in units of one over squared distance; 2 is the value of [1]_ for the unit sphere.
+        The :math:`t` of the potential, in units of one over squared distance; 2 is the value of
+        [1]_ for the unit sphere.
 
     Returns
     -------
@@ -224,7 +242,8 @@ def uniformity_loss(embedding: Tensor, scale: float = 2.0) -> Tensor:
 
     References
     ----------
-    .. [1] T. Wang and P. Isola, "Understanding contrastive representation learning through alignment and uniformity on the
+    .. [1] T. Wang and P. Isola, "Understanding contrastive representation learning through
+    alignment and uniformity on the
        hypersphere", ICML 2020.
 
     Examples
@@ -248,8 +267,9 @@ def locality_loss(
 ) -> Tensor:
     """Keeps near neighbours in the data near in the embedding, within each class.
 
-    For every anchor, its nearest and its farthest samples *of its own class* are looked up in the data. The loss is the mean hinge
-    d(anchor, near) - d(anchor, far) + margin over all such pairs. Other classes never enter, so classes are not pulled together.
+    For every anchor, its nearest and its farthest samples *of its own class* are looked up in the
+    data. The loss is the mean hinge d(anchor, near) - d(anchor, far) + margin over all such pairs.
+    Other classes never enter, so classes are not pulled together.
 
     Parameters
     ----------
@@ -260,9 +280,11 @@ def locality_loss(
     input_distances : Tensor of shape (n_samples, n_samples)
         Distances between the samples in the data, never in the embedding itself.
     n_neighbors : int, default 5
-        How many nearest and how many farthest samples count; in a class with fewer than 2 n_neighbors others, half of them.
+        How many nearest and how many farthest samples count; in a class with fewer than 2
+        n_neighbors others, half of them.
     margin : float, default 0.2
-        By how much the far ones shall be farther than the near ones, in units of distance in the embedding.
+        By how much the far ones shall be farther than the near ones, in units of distance in the
+        embedding.
 
     Returns
     -------

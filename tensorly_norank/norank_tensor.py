@@ -19,8 +19,8 @@ from tensorly_norank._validation import check_number
 class NoRankTensor(CPTensor):
     """CP tensor whose samples factor is a learned embedding; made by `no_rank_decomposition`.
 
-    It unpacks, reconstructs and plots like any `CPTensor`. TensorLy's operations that build a new CP
-    tensor (`cp_normalize`, `cp_permute_factors`, `cp_copy`, ...) return a plain `CPTensor`: an
+    It unpacks, reconstructs and plots like any `CPTensor`. TensorLy's operations that build a new
+    CP tensor (`cp_normalize`, `cp_permute_factors`, `cp_copy`, ...) return a plain `CPTensor`: an
     encoder does not survive a change of its factors.
 
     Attributes
@@ -154,7 +154,7 @@ class NoRankTensor(CPTensor):
         return origin.restore(self._axes.project(self._embedder.embed(rows), self.rank))
 
     def inverse_transform(self, embedding: Any) -> Any:
-        """Samples that embeddings stand for: their share of each component's pattern, plus `offset`.
+        """Samples that embeddings stand for: their share of each pattern, plus `offset`.
 
         Parameters
         ----------
