@@ -79,13 +79,16 @@ class Split:
     count: np.ndarray | None  # those that the components are counted on
 
 
-def split_samples(codes: np.ndarray, fraction: float, rng: np.random.Generator) -> Split:
+def split_samples(
+    codes: np.ndarray, fraction: float, rng: np.random.Generator, *, stopping: bool = True
+) -> Split:
     """Hold out a share of the samples, class by class, for stopping and for counting.
 
     Held-out samples are of use in pairs of a class, and a class must keep two for the fit. A class
-    whose share is 4 samples or more gives one half to each purpose. A smaller one gives 2 samples,
-    if it has 4, to counting alone, and only so many such classes do as the fraction allows (at
-    least two). Where fewer than two classes can give anything, nothing is held out.
+    whose share is 4 samples or more gives a third (at least 2) to stopping, the rest to counting.
+    A smaller one gives 2 samples, if it has 4, to counting alone, and only so many such classes do
+    as the fraction allows (at least two). Where fewer than two classes can give anything, nothing
+    is held out. Without `stopping`, all that is held out is for counting.
     """
     stop: list[np.ndarray] = []
     count: list[np.ndarray] = []
@@ -93,9 +96,12 @@ def split_samples(codes: np.ndarray, fraction: float, rng: np.random.Generator) 
     for code in range(codes.max() + 1):
         members = rng.permutation(np.flatnonzero(codes == code))
         n_held_out = min(round(fraction * len(members)), len(members) - 2)
-        if n_held_out >= 4:
-            stop.append(members[: n_held_out // 2])
-            count.append(members[n_held_out // 2 : n_held_out])
+        if n_held_out >= 4 and not stopping:
+            count.append(members[:n_held_out])
+        elif n_held_out >= 4:
+            n_stop = max(2, n_held_out // 3)
+            stop.append(members[:n_stop])
+            count.append(members[n_stop:n_held_out])
         elif len(members) >= 4 and fraction > 0:
             small.append(members)
     n_small = max(2 - len(count), round(fraction * sum(map(len, small)) / 2))

@@ -7,6 +7,7 @@ evidence, from samples that served no earlier decision, for how many of them to 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,12 +88,13 @@ class RankEvidence:
     significant : int
         How many directions separate the classes: candidates rejected in order at level 0.01.
     needed : int
-        The smallest candidate whose triplet accuracy falls short of the best one's by no more than
-        the standard error of their difference.
+        The smallest candidate whose triplet accuracy is within one standard error of the best.
     chosen : int
-        The number of components that the decomposition keeps when `rank` is not given.
+        The number of components that the decomposition keeps when `rank` is not given:
+        `significant`, or `needed` if that is larger and the held-out samples are too few to test
+        all directions that class means can span; 1 where nothing is significant.
     n_held_out : int
-        Number of samples that all this was measured on.
+        Number of samples that all this was measured on, over all fits of a part.
     stability : dict of int to float
         Share of 50 random four fifths of the held-out samples that give each `chosen`.
     """
@@ -109,43 +111,74 @@ class RankEvidence:
     stability: dict[int, float]
 
 
-def count_components(
-    coordinates: np.ndarray, codes: np.ndarray, rng: np.random.Generator
-) -> RankEvidence:
+@dataclass(frozen=True)
+class HeldOut:
+    """Samples that one fit has not seen, on the canonical axes of those that it has."""
+
+    coordinates: np.ndarray  # (n, n_candidates)
+    codes: np.ndarray  # (n,) at least two classes, one of them with two samples
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def take(self, indices: np.ndarray) -> HeldOut:
+        """Some of the samples."""
+        return HeldOut(self.coordinates[indices], self.codes[indices])
+
+    @property
+    def tests_all(self) -> bool:
+        """Whether the samples are enough to test all directions that class means can span."""
+        n_classes = len(np.unique(self.codes))
+        return (len(self) - n_classes) // 2 >= min(n_classes - 1, self.coordinates.shape[1])
+
+
+def count_components(parts: Sequence[HeldOut], rng: np.random.Generator) -> RankEvidence:
     """Find how many leading canonical components carry structure on held-out samples.
+
+    With several parts, held out of as many fits, statistics are medians, p-values twice the median
+    (which holds its level whatever the parts share), and triplet accuracies means over all anchors.
 
     Parameters
     ----------
-    coordinates : ndarray of shape (n_held_out, n_candidates)
-        Held-out samples on the canonical axes that were found on other samples.
-    codes : ndarray of shape (n_held_out,)
-        Their classes; at least two classes, one of them with two samples.
+    parts : sequence of HeldOut
+        One for each fit.
     rng : numpy Generator
         Draws the resamples of `stability`.
     """
-    n_samples, n_candidates = coordinates.shape
-    statistic, p_value = bartlett_test(coordinates, codes)
-    accuracy = _triplet_accuracy_by_rank(coordinates, codes)  # (n_anchors, n_candidates)
-    needed, se = _needed(accuracy)
-    significant = _leading_rejections(p_value)
-    chosen = max(significant, 1)
-    counts: dict[int, float] = {}
-    for _ in range(_N_RESAMPLES):
-        part = rng.permutation(n_samples)[: int(_RESAMPLED_SHARE * n_samples)]
-        count = max(_leading_rejections(bartlett_test(coordinates[part], codes[part])[1]), 1)
-        counts[count] = counts.get(count, 0) + 1 / _N_RESAMPLES
+    tests = [bartlett_test(part.coordinates, part.codes) for part in parts]
+    p_value = _combine([p for _, p in tests])
+    by_anchor = [_triplet_accuracy_by_rank(part) for part in parts]
+    accuracy = np.concatenate([shares[~np.isnan(shares[:, 0])] for shares in by_anchor])
+    significant, needed = _leading_rejections(p_value), _needed(accuracy)
+    tests_all = all(part.tests_all for part in parts)
+
+    def resampled_count() -> int:
+        chosen = [rng.permutation(len(part))[: int(_RESAMPLED_SHARE * len(part))] for part in parts]
+        subsets = [part.take(indices) for part, indices in zip(parts, chosen, strict=True)]
+        p_values = _combine([bartlett_test(sub.coordinates, sub.codes)[1] for sub in subsets])
+        shares = np.concatenate([by_anchor[k][indices] for k, indices in enumerate(chosen)])
+        kept = shares[~np.isnan(shares[:, 0])]
+        return _choose(_leading_rejections(p_values), _needed(kept), tests_all)
+
+    counts = [resampled_count() for _ in range(_N_RESAMPLES)]
     return RankEvidence(
-        candidates=np.arange(1, n_candidates + 1),
-        statistic=statistic,
+        candidates=np.arange(1, accuracy.shape[1] + 1),
+        statistic=np.median([statistic for statistic, _ in tests], axis=0),
         p_value=p_value,
         triplet_accuracy=accuracy.mean(axis=0),
-        triplet_accuracy_se=se,
+        triplet_accuracy_se=_standard_error(accuracy),
         significant=significant,
         needed=needed,
-        chosen=chosen,
-        n_held_out=n_samples,
-        stability={count: round(share, 10) for count, share in sorted(counts.items())},
+        chosen=_choose(significant, needed, tests_all),
+        n_held_out=sum(map(len, parts)),
+        stability={count: counts.count(count) / len(counts) for count in sorted(set(counts))},
     )
+
+
+def _combine(p_values: list[np.ndarray]) -> np.ndarray:
+    if len(p_values) == 1:
+        return p_values[0]
+    return np.minimum(2 * np.median(p_values, axis=0), 1)
 
 
 def bartlett_test(coordinates: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -206,24 +239,39 @@ def _leading_rejections(p_value: np.ndarray) -> int:
     return int(np.argmin(rejected)) if not rejected.all() else len(rejected)
 
 
-def _triplet_accuracy_by_rank(coordinates: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Each anchor's share of triplets in the right order with 1, 2, ... components kept."""
-    points, labels = torch.from_numpy(coordinates), torch.from_numpy(codes)
+def _choose(significant: int, needed: int, tests_all: bool) -> int:
+    """What to keep: the tests' count where the tests could see everything, else the larger one.
+
+    Without a direction that separates the classes, triplet accuracies are noise: then 1.
+    """
+    if significant == 0:
+        return 1
+    return significant if tests_all else max(significant, needed)
+
+
+def _triplet_accuracy_by_rank(part: HeldOut) -> np.ndarray:
+    """Each sample's share of triplets in the right order with 1, 2, ... components kept.
+
+    (n, n_candidates); NaN for samples that are alone in their class.
+    """
+    points, labels = torch.from_numpy(part.coordinates), torch.from_numpy(part.codes)
     by_rank = [
         triplet_accuracy_by_anchor(points[:, :rank], labels).numpy()
-        for rank in range(1, coordinates.shape[1] + 1)
+        for rank in range(1, points.shape[1] + 1)
     ]
-    accuracy = np.stack(by_rank, axis=1)
-    return accuracy[~np.isnan(accuracy[:, 0])]
+    return np.stack(by_rank, axis=1)
 
 
-def _needed(accuracy: np.ndarray) -> tuple[int, np.ndarray]:
-    root = np.sqrt(len(accuracy))
-    se = accuracy.std(axis=0, ddof=1) / root
+def _standard_error(accuracy: np.ndarray) -> np.ndarray:
+    return accuracy.std(axis=0) / np.sqrt(max(len(accuracy) - 1, 1))
+
+
+def _needed(accuracy: np.ndarray) -> int:
+    if len(accuracy) == 0:
+        return 1
     means = accuracy.mean(axis=0)
-    shortfall = accuracy[:, [int(means.argmax())]] - accuracy  # the same anchors: paired
-    within_noise = shortfall.mean(axis=0) <= shortfall.std(axis=0, ddof=1) / root
-    return int(within_noise.argmax()) + 1, se
+    best = int(means.argmax())
+    return int(np.argmax(means >= means[best] - _standard_error(accuracy)[best])) + 1
 
 
 def warn_if_nothing_found(evidence: RankEvidence) -> None:

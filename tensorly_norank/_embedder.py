@@ -82,13 +82,15 @@ class Augmentation:
 
     def __call__(self, samples: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Vary a standardised batch; the batch itself stays as it is."""
-        context = {"dtype": samples.dtype, "device": samples.device, "generator": generator}
         differences = self._differences_within_classes(samples, labels, generator)
-        share = self.transfer * torch.rand(len(samples), **context)
+        share = self.transfer * torch.rand(
+            len(samples), dtype=samples.dtype, device=samples.device, generator=generator
+        )
         varied = samples + share.view(-1, *[1] * (samples.ndim - 1)) * differences
         for mode in self.shifted_modes:
             varied = self._shift(varied, mode + 1, generator)
-        return varied + self.noise * torch.randn(samples.shape, **context)
+        noise = torch.empty_like(samples).normal_(generator=generator)
+        return varied + self.noise * noise
 
     def _differences_within_classes(
         self, samples: Tensor, labels: Tensor, generator: torch.Generator

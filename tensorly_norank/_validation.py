@@ -27,8 +27,9 @@ def check_number(
     if isinstance(value, bool | np.bool_) or not isinstance(value, kind):
         wanted = "an integer" if integer else "a number"
         raise TypeError(f"{name} must be {wanted}, got {value!r} of type {type(value).__name__}.")
-    above = value >= low if include_low else value > low
-    below = value <= high if include_high else value < high
+    number = float(value)
+    above = number >= low if include_low else number > low
+    below = number <= high if include_high else number < high
     if not (above and below):
         bounds = f"{'at least' if include_low else 'greater than'} {low}"
         if high == math.inf:

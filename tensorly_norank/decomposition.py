@@ -17,13 +17,14 @@ from torch import nn
 from tensorly_norank import _backend, _factors
 from tensorly_norank._batches import Split, class_balanced_pass, default_batch_size, split_samples
 from tensorly_norank._components import (
+    HeldOut,
     RankEvidence,
     canonical_axes,
     count_components,
     warn_if_nothing_found,
 )
-from tensorly_norank._diagnostics import diagnose
-from tensorly_norank._embedder import Augmentation, Embedder
+from tensorly_norank._diagnostics import diagnose, triplet_figures
+from tensorly_norank._embedder import Embedder
 from tensorly_norank._training import Fit, Objective, Part, Plan, Settings, train
 from tensorly_norank._validation import (
     check_mode,
@@ -35,6 +36,7 @@ from tensorly_norank.encoders import check_encoder, make_encoder
 from tensorly_norank.norank_tensor import NoRankTensor
 
 _N_STEPS = 1200  # what `n_iter_max=None` aims at
+_ENOUGH_HELD_OUT, _MOST_FITS = 160, 5  # with fewer held-out samples, more parts are held out
 _FEWEST_PASSES, _MOST_PASSES = 30, 150
 
 
@@ -54,7 +56,7 @@ def no_rank_decomposition(
     tol: float = 1e-3,
     batch_size: int | None = None,
     learning_rate: float = 2e-3,
-    validation_fraction: float = 0.2,
+    validation_fraction: float = 0.3,
     random_state: int | np.random.RandomState | np.random.Generator | None = None,
     verbose: int = 0,
     callback: Callable[[TrainingState, float], bool | None] | None = None,
@@ -102,9 +104,9 @@ def no_rank_decomposition(
         Samples in a training step. By default 64, up to 512 for large data.
     learning_rate : float, default 2e-3
         The largest step size of AdamW.
-    validation_fraction : float, default 0.2
-        Share of the samples held out of a first fit: one half decides when to stop (where there are
-        enough), the other half counts the components. A second fit of as many passes then takes all
+    validation_fraction : float, default 0.3
+        Share of the samples held out of a first fit: one third decides when to stop (where there
+        are enough), the rest counts the components. A second fit of as many passes then takes all
         samples. With 0 there is one fit, no evidence, and `rank` must be given.
     random_state : int, RandomState or Generator, optional
         Fixes every random choice: the same bits on the same machine and versions.
@@ -168,14 +170,14 @@ def no_rank_decomposition(
     check_number(learning_rate, "learning_rate", include_low=False)
     check_number(validation_fraction, "validation_fraction", high=1)
     check_number(verbose, "verbose", integer=True)
-    for value, name, low in [
+    for count, name, low in [
         (rank, "rank", 1),
         (max_rank, "max_rank", 1),
         (n_iter_max, "n_iter_max", 1),
         (batch_size, "batch_size", 4),
     ]:
-        if value is not None:
-            check_number(value, name, integer=True, low=low)
+        if count is not None:
+            check_number(count, name, integer=True, low=low)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}.")
     if validation_fraction == 0 and rank is None:
@@ -307,12 +309,11 @@ class _Recipe:
         def on_pass(fit: Fit) -> bool:
             if callback is None:
                 return False
+            rng = np.random.default_rng(0)  # looking must not change what follows
             state = TrainingState(
                 fit.n_iter,
                 fit.history,
-                lambda: self._assemble(
-                    copy.deepcopy(embedder), fit, split, np.random.default_rng(0)
-                ),
+                lambda: self._finish(copy.deepcopy(embedder), fit, split, rng),
             )
             return callback(state, fit.history["error"][-1]) is True
 
@@ -334,27 +335,72 @@ class _Recipe:
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        result = self._assemble(embedder, fit, split, self.rng)
-        if split.count is not None and not fit.stopped:
-            result = self._refit(result, fit)
+        if fit.stopped or split.count is None:
+            result = self._finish(embedder, fit, split, self.rng)
+        else:
+            counted = self._count(embedder, fit, split, validation_fraction)
+            held_out = self._held_out_figures(embedder, split, counted)
+            final = self._fit_again(fit, np.arange(len(self.data.part)), "fit on all")
+            result = self._assemble(final, fit, counted, held_out, self.rng)
         if self.rank is None and result.rank_evidence is not None:
             warn_if_nothing_found(result.rank_evidence)
         return result
 
-    def _refit(self, first: NoRankTensor, fit: Fit) -> NoRankTensor:
-        """The same passes on all samples; the evidence and held-out figures are the first fit's."""
-        embedder = self._new_embedder(self.data.part)
+    def _count(
+        self, embedder: Embedder, fit: Fit, split: Split, validation_fraction: float
+    ) -> RankEvidence:
+        """The evidence from the first fit and, where it has few held-out samples, from more."""
+        assert split.count is not None
+        parts = [self._held_out(embedder, split)]
+        n_fits = int(np.clip(round(_ENOUGH_HELD_OUT / len(split.count)), 1, _MOST_FITS))
+        codes = self.data.part.codes
+        for k in range(1, n_fits):
+            another = split_samples(codes, validation_fraction, self.rng, stopping=False)
+            title = f"fit on a part, {k + 1} of {n_fits}"
+            parts.append(self._held_out(self._fit_again(fit, another.fit, title), another))
+        return count_components(parts, self.rng)
+
+    def _fit_again(self, fit: Fit, indices: np.ndarray, title: str) -> Embedder:
+        """The same passes as `fit` took, from a new start, on other samples."""
+        part = self.data.part.take(indices)
+        embedder = self._new_embedder(part)
         train(
             embedder,
-            self.data.part,
+            part,
             self.objective,
             fit.plan,
             self.rng,
             stops=False,
             verbose=self.verbose,
-            title="fit on all",
+            title=title,
         )
-        return self._assemble(embedder, fit, None, self.rng, first)
+        return embedder
+
+    def _held_out(self, embedder: Embedder, split: Split) -> HeldOut:
+        """The samples for counting, on the canonical axes of the fitted ones."""
+        assert split.count is not None
+        fitted, counted = self.data.part.take(split.fit), self.data.part.take(split.count)
+        axes = canonical_axes(embedder.embed(fitted.samples), fitted.labels)
+        coordinates = axes.project(embedder.embed(counted.samples), self.max_rank)
+        return HeldOut(coordinates.double().cpu().numpy(), counted.codes)
+
+    def _held_out_figures(
+        self, embedder: Embedder, split: Split, evidence: RankEvidence
+    ) -> dict[str, float]:
+        held_out = self._held_out(embedder, split)
+        points = torch.from_numpy(held_out.coordinates[:, : self.rank or evidence.chosen])
+        labels = torch.from_numpy(held_out.codes)
+        return triplet_figures(points, labels, self.objective.margin, "held_out_")
+
+    def _finish(
+        self, embedder: Embedder, fit: Fit, split: Split, rng: np.random.Generator
+    ) -> NoRankTensor:
+        """The decomposition of the first fit alone."""
+        if split.count is None:
+            return self._assemble(embedder, fit, None, {}, rng)
+        evidence = count_components([self._held_out(embedder, split)], rng)
+        figures = self._held_out_figures(embedder, split, evidence)
+        return self._assemble(embedder, fit, evidence, figures, rng)
 
     def _new_embedder(self, part: Part) -> Embedder:
         generator = torch.Generator(part.samples.device)
@@ -370,24 +416,14 @@ class _Recipe:
         self,
         embedder: Embedder,
         fit: Fit,
-        split: Split | None,
+        evidence: RankEvidence | None,
+        held_out_figures: dict[str, float],
         rng: np.random.Generator,
-        first: NoRankTensor | None = None,
     ) -> NoRankTensor:
-        """Axes, count, factors and diagnostics for an embedder as it is."""
+        """Axes, factors and diagnostics of an embedder."""
         data = self.data
         whole = data.part
         points = embedder.embed(whole.samples)
-        evidence: RankEvidence | None = None
-        held_out = None
-        if first is not None:
-            evidence, held_out = first.rank_evidence, first.diagnostics
-        elif split is not None and split.count is not None:
-            fitted = torch.from_numpy(split.fit)
-            basis = canonical_axes(points[fitted], whole.labels[fitted])
-            counted = basis.project(points[torch.from_numpy(split.count)], self.max_rank)
-            coordinates = counted.double().cpu().numpy()
-            evidence = count_components(coordinates, whole.codes[split.count], rng)
         axes = canonical_axes(points, whole.labels)
         rank = self.rank or (evidence.chosen if evidence else self._n_spanned())
         embedding = axes.project(points, rank)
@@ -404,8 +440,9 @@ class _Recipe:
             explained_variance=factors.explained_variance,
             rank_evidence=evidence,
             history={name: list(values) for name, values in fit.history.items()},
-            diagnostics=diagnose(embedding, whole, split, self.objective.margin, held_out, rng)
-            | {"converged": fit.plan.converged},
+            diagnostics={"converged": fit.plan.converged}
+            | diagnose(embedding, whole, self.objective.margin, rng)
+            | held_out_figures,
             converged=fit.plan.converged,
             classes=data.classes,
             embedder=embedder,

@@ -32,7 +32,7 @@ _SHORTEST_CONVOLVED = (
 
 def _empty(layer: type[nn.Module], *args: int, **kwargs: object) -> nn.Module:
     """A layer without its starting values, which torch would draw from the global generator."""
-    return nn.utils.skip_init(layer, *args, **kwargs)  # type: ignore[arg-type]
+    return nn.utils.skip_init(layer, *args, **kwargs)
 
 
 def _draw(module: nn.Module, generator: torch.Generator | None) -> None:
@@ -132,7 +132,7 @@ class Encoder(nn.Module):
 
 
 class _Whitening(nn.Module):
-    """Principal components over their damped standard deviations: (batch, ...) -> (batch, n_axes)."""
+    """Principal components over damped standard deviations: (batch, ...) -> (batch, n_axes)."""
 
     damping = 0.1  # share of the mean variance added first: noise is not blown up to signal
 
@@ -447,7 +447,7 @@ def check_encoder(encoder: str | nn.Module, samples: Tensor, n_components: int) 
             points = module(torch.zeros_like(samples))
         except Exception as error:
             raise ValueError(
-                f"encoder must map (batch, *{tuple(samples.shape[1:])}) to (batch, D), got an error "
+                "encoder must map (batch, *sample_shape) to (batch, D), got an error "
                 f"from {type(encoder).__name__} on shape {tuple(samples.shape)}: {error}"
             ) from error
     shape = tuple(points.shape) if isinstance(points, Tensor) else type(points).__name__
