@@ -82,7 +82,9 @@ def fit_factors(
     >>> import numpy as np, tensorly as tl
     >>> from tensorly_norank import fit_factors
     >>> rng = np.random.default_rng(0)
-    >>> truth = tl.cp_tensor.CPTensor((None, [rng.normal(size=(n, 2)) for n in (30, 5, 4)]))
+    >>> truth = tl.cp_tensor.CPTensor(
+    ...     (None, [tl.tensor(rng.normal(size=(n, 2))) for n in (30, 5, 4)])
+    ... )
     >>> fitted = fit_factors(truth.to_tensor(), truth.factors[0], random_state=0)
     >>> bool(tl.norm(fitted.to_tensor() - truth.to_tensor()) < 1e-6)
     True

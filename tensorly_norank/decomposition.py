@@ -151,15 +151,16 @@ def no_rank_decomposition(
 
     Examples
     --------
-    >>> import numpy as np
+    >>> import numpy as np, tensorly as tl
     >>> from tensorly_norank import no_rank_decomposition
     >>> rng = np.random.default_rng(0)
     >>> labels = np.repeat(["healthy", "mild", "severe"], 30)
     >>> patterns = dict(zip(np.unique(labels), rng.normal(size=(3, 5, 4))))
-    >>> tensor = np.stack([patterns[k] for k in labels]) + 0.1 * rng.normal(size=(90, 5, 4))
+    >>> noise = 0.1 * rng.normal(size=(90, 5, 4))
+    >>> tensor = tl.tensor(np.stack([patterns[k] for k in labels]) + noise)
     >>> result = no_rank_decomposition(tensor, labels, encoder="linear", random_state=0)
     >>> weights, factors = result
-    >>> [factor.shape for factor in factors]
+    >>> [tl.shape(factor) for factor in factors]
     [(90, 2), (5, 2), (4, 2)]
     """
     for value, name in [(diversity, "diversity"), (uniformity, "uniformity")]:

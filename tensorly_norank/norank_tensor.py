@@ -71,11 +71,11 @@ class NoRankTensor(CPTensor):
     >>> rng = np.random.default_rng(0)
     >>> labels = np.repeat([0, 1, 2], 30)
     >>> patterns = rng.normal(size=(3, 5, 4))
-    >>> tensor = patterns[labels] + 0.1 * rng.normal(size=(90, 5, 4))
+    >>> tensor = tl.tensor(patterns[labels] + 0.1 * rng.normal(size=(90, 5, 4)))
     >>> result = no_rank_decomposition(tensor, labels, encoder="linear", random_state=0)
     >>> result.rank
     2
-    >>> result.transform(tensor[:7]).shape
+    >>> tl.shape(result.transform(tensor[:7]))
     (7, 2)
     """
 
