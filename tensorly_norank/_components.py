@@ -88,7 +88,8 @@ class RankEvidence:
     significant : int
         How many directions separate the classes: candidates rejected in order at level 0.01.
     needed : int
-        The smallest candidate whose triplet accuracy is within one standard error of the best.
+        The smallest candidate whose triplet accuracy falls short of the best one's by no more than
+        the standard error of their difference.
     chosen : int
         The number of components that the decomposition keeps when `rank` is not given:
         `significant`, or `needed` if that is larger and the held-out samples are too few to test
@@ -269,9 +270,9 @@ def _standard_error(accuracy: np.ndarray) -> np.ndarray:
 def _needed(accuracy: np.ndarray) -> int:
     if len(accuracy) == 0:
         return 1
-    means = accuracy.mean(axis=0)
-    best = int(means.argmax())
-    return int(np.argmax(means >= means[best] - _standard_error(accuracy)[best])) + 1
+    best = int(accuracy.mean(axis=0).argmax())
+    cost = accuracy[:, [best]] - accuracy  # of the same anchors, so differences are paired
+    return int(np.argmax(cost.mean(axis=0) <= _standard_error(cost))) + 1
 
 
 def warn_if_nothing_found(evidence: RankEvidence) -> None:
