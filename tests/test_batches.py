@@ -1,0 +1,86 @@
+"""What a pass shows, and what is held out."""
+
+import numpy as np
+import pytest
+
+from tensorly_norank._batches import class_balanced_pass, default_batch_size, split_samples
+
+LABELS = {
+    "balanced": np.repeat(np.arange(10), 9),
+    "imbalanced": np.repeat([0, 1, 2], [100, 7, 2]),
+    "singletons": np.repeat(np.arange(6), [5, 1, 1, 4, 8, 1]),
+    "many classes": np.repeat(np.arange(70), 3),
+    "one large among many": np.repeat(np.arange(40), [90] + [2] * 39),
+}
+
+
+@pytest.fixture(params=LABELS.values(), ids=LABELS)
+def labels(request):
+    return np.random.default_rng(0).permutation(request.param)
+
+
+def test_a_pass_shows_every_sample(labels):
+    batches = class_balanced_pass(labels, 32, np.random.default_rng(0))
+    shown = np.concatenate([batch.indices for batch in batches])
+    assert set(shown) == set(range(len(labels)))
+
+
+def test_a_batch_has_no_sample_twice_and_keeps_its_size(labels):
+    for batch in class_balanced_pass(labels, 32, np.random.default_rng(0)):
+        assert len(set(batch.indices)) == len(batch.indices) <= 32
+
+
+def test_classes_weigh_the_same_over_a_pass(labels):
+    totals = np.zeros(labels.max() + 1)
+    for batch in class_balanced_pass(labels, 32, np.random.default_rng(0)):
+        np.add.at(totals, labels[batch.indices], batch.weights)
+    np.testing.assert_allclose(totals, totals.mean())
+
+
+def test_every_batch_has_two_classes(labels):
+    for batch in class_balanced_pass(labels, 32, np.random.default_rng(0)):
+        assert len(np.unique(labels[batch.indices])) >= 2
+
+
+def test_same_generator_same_batches():
+    first, second = (
+        class_balanced_pass(LABELS["imbalanced"], 16, np.random.default_rng(3)) for _ in range(2)
+    )
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one.indices, other.indices)
+
+
+def test_default_batch_size_grows_with_the_data():
+    assert [default_batch_size(n) for n in (10, 1000, 4000, 10**6)] == [64, 64, 256, 512]
+
+
+def test_parts_are_disjoint_and_cover_everything(labels):
+    split = split_samples(labels, 0.3, np.random.default_rng(0))
+    parts = [part for part in (split.fit, split.stop, split.count) if part is not None]
+    assert sorted(np.concatenate(parts)) == list(range(len(labels)))
+
+
+def test_every_class_keeps_two_samples_for_the_fit(labels):
+    split = split_samples(labels, 0.5, np.random.default_rng(0))
+    sizes, kept = np.bincount(labels), np.bincount(labels[split.fit], minlength=labels.max() + 1)
+    assert np.all(kept >= np.minimum(sizes, 2))
+
+
+def test_held_out_samples_come_in_pairs_of_a_class(labels):
+    split = split_samples(labels, 0.3, np.random.default_rng(0))
+    for part in (split.stop, split.count):
+        if part is not None:
+            sizes = np.bincount(labels[part])
+            assert sizes[sizes > 0].min() >= 2
+
+
+def test_five_samples_a_class_count_but_do_not_stop():
+    split = split_samples(np.repeat(np.arange(40), 5), 0.3, np.random.default_rng(0))
+    assert split.stop is None
+    assert len(split.count) == 60
+
+
+def test_nothing_is_held_out_of_classes_of_three():
+    split = split_samples(np.repeat(np.arange(4), 3), 0.3, np.random.default_rng(0))
+    assert split.count is None
+    assert len(split.fit) == 12

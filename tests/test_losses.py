@@ -1,0 +1,176 @@
+"""Each term against its definition, by brute force and finite differences."""
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tensorly_norank import losses
+
+CASES = {
+    "balanced": [0, 0, 0, 1, 1, 1, 2, 2, 2],
+    "unequal": [0, 0, 0, 0, 0, 1, 1, 2],
+    "singletons": [0, 0, 1, 2, 3, 3],
+    "unordered": [5, 1, 5, 1, 9, 9, 5],
+}
+
+
+def _points(n_samples, seed=0, n_dimensions=3):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n_samples, n_dimensions, generator=generator, dtype=torch.float64)
+
+
+def _triplets(labels):
+    n = len(labels)
+    for a, p, k in itertools.product(range(n), repeat=3):
+        if a != p and labels[a] == labels[p] and labels[a] != labels[k]:
+            yield a, p, k
+
+
+def _enumerated_loss(points, labels, margin, weights=None):
+    total, share = torch.zeros((), dtype=points.dtype), 0.0
+    for a, p, k in _triplets(labels):
+        hinge = (points[a] - points[p]).norm() - (points[a] - points[k]).norm() + margin
+        if hinge > 0:
+            weight = 1.0 if weights is None else weights[a]
+            total, share = total + weight * hinge, share + weight
+    return total / share if share else total
+
+
+@pytest.mark.parametrize("labels", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("margin", [0.0, 0.5, 10.0])
+def test_triplet_loss_and_gradient_equal_enumeration(labels, weighted, margin):
+    labels = torch.tensor(labels)
+    weights = torch.linspace(0.5, 2, len(labels), dtype=torch.float64) if weighted else None
+    fast, slow = (_points(len(labels)).requires_grad_() for _ in range(2))
+    ours = losses.triplet_loss(fast, labels, margin, weights)
+    expected = _enumerated_loss(slow, labels, margin, weights)
+    torch.testing.assert_close(ours, expected, atol=1e-10, rtol=1e-10)
+    ours.backward()
+    expected.backward()
+    torch.testing.assert_close(fast.grad, slow.grad, atol=1e-10, rtol=1e-10)
+
+
+def test_triplet_loss_counts_ties_like_enumeration():
+    grid = torch.tensor([[0.0], [1.0], [2.0], [1.0], [3.0], [0.0]], dtype=torch.float64)
+    labels = torch.tensor([0, 0, 0, 1, 1, 1])
+    for margin in (0.0, 1.0):
+        ours = losses.triplet_loss(grid, labels, margin)
+        torch.testing.assert_close(ours, _enumerated_loss(grid, labels, margin))
+
+
+def test_triplet_loss_is_zero_with_zero_gradient_when_all_margins_hold():
+    points = torch.tensor([[0.0], [0.1], [9.0], [9.1]], dtype=torch.float64, requires_grad=True)
+    loss = losses.triplet_loss(points, torch.tensor([0, 0, 1, 1]), 1.0)
+    loss.backward()
+    assert loss.item() == 0
+    assert not points.grad.any()
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), labels=st.lists(st.integers(0, 3), min_size=3, max_size=14))
+def test_triplet_loss_is_blind_to_order_names_and_rotation(seed, labels):
+    labels = torch.tensor(labels)
+    points = _points(len(labels), seed)
+    expected = losses.triplet_loss(points, labels, 0.7)
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(labels), generator=generator)
+    rotation = torch.linalg.qr(_points(3, seed + 1))[0]
+    changed = losses.triplet_loss(points[order] @ rotation, 7 - labels[order], 0.7)
+    torch.testing.assert_close(changed, expected)
+
+
+@pytest.mark.parametrize("labels", CASES.values(), ids=CASES)
+def test_shares_and_mean_hinge_equal_enumeration(labels):
+    labels = torch.tensor(labels)
+    points = _points(len(labels))
+    by_anchor: dict[int, list[tuple[float, float, float]]] = {}
+    for a, p, k in _triplets(labels):
+        gap = float((points[a] - points[p]).norm() - (points[a] - points[k]).norm())
+        by_anchor.setdefault(a, []).append((gap < 0, max(gap + 0.5, 0), gap + 0.5 > 0))
+    by_class: dict[int, list[torch.Tensor]] = {}
+    for a, rows in by_anchor.items():
+        by_class.setdefault(int(labels[a]), []).append(
+            torch.tensor(rows, dtype=torch.float64).mean(0)
+        )
+    expected = torch.stack([torch.stack(rows).mean(0) for rows in by_class.values()]).mean(0)
+    ours = torch.tensor(
+        [
+            losses.triplet_accuracy(points, labels),
+            float(losses.mean_hinge(points, labels, 0.5)),
+            losses.margin_violations(points, labels, 0.5),
+        ],
+        dtype=torch.float64,
+    )
+    torch.testing.assert_close(ours, expected)
+
+
+def test_triplet_accuracy_counts_ties_half():
+    assert losses.triplet_accuracy(torch.zeros(4, 2), torch.tensor([0, 0, 1, 1])) == 0.5
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        losses.diversity_loss,
+        losses.uniformity_loss,
+        lambda z: losses.locality_loss(
+            z, torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]), torch.cdist(_points(8, 5), _points(8, 5))
+        ),
+    ],
+    ids=["diversity", "uniformity", "locality"],
+)
+def test_gradients_equal_finite_differences(loss):
+    assert torch.autograd.gradcheck(loss, _points(8).requires_grad_())
+
+
+def test_diversity_is_one_on_a_line_and_one_over_dimension_on_a_cross():
+    line = torch.linspace(0, 1, 9, dtype=torch.float64)[:, None] * torch.tensor([[1.0, 2.0, 3.0]])
+    cross = torch.cat([torch.eye(4), -torch.eye(4)]).double()
+    assert losses.diversity_loss(line).item() == pytest.approx(1)
+    assert losses.diversity_loss(cross).item() == pytest.approx(1 / 4)
+    assert losses.diversity_loss(torch.ones(5, 3)).item() == 1
+
+
+def test_diversity_is_not_fooled_by_rotation_or_scale():
+    points = _points(20) * torch.tensor([3.0, 1.0, 0.1], dtype=torch.float64)
+    turned = 7 * points @ torch.linalg.qr(_points(3, 1))[0] + 5
+    torch.testing.assert_close(losses.diversity_loss(turned), losses.diversity_loss(points))
+
+
+def test_diversity_agrees_between_wide_and_tall_embeddings():
+    points = _points(6, n_dimensions=6)
+    padded = torch.cat([points, torch.zeros(6, 5, dtype=torch.float64)], dim=1)
+    torch.testing.assert_close(losses.diversity_loss(padded), losses.diversity_loss(points))
+
+
+def test_uniformity_equals_its_definition():
+    points = _points(7)
+    pairs = [(i, j) for i in range(7) for j in range(7) if i != j]
+    potential = sum(torch.exp(-2 * (points[i] - points[j]).square().sum()) for i, j in pairs)
+    torch.testing.assert_close(losses.uniformity_loss(points), (potential / len(pairs)).log())
+
+
+def test_locality_does_not_pull_classes_together():
+    labels = torch.tensor([0] * 5 + [1] * 5)
+    points, data = _points(10), _points(10, 3)
+    near = losses.locality_loss(points, labels, torch.cdist(data, data))
+    apart = points + 100.0 * labels[:, None]
+    torch.testing.assert_close(losses.locality_loss(apart, labels, torch.cdist(data, data)), near)
+
+
+def test_locality_equals_enumeration():
+    labels, points, data = torch.tensor([0] * 5 + [1] * 3), _points(8), _points(8, 3)
+    hinges = []
+    for a in range(8):
+        others = [i for i in range(8) if i != a and labels[i] == labels[a]]
+        others.sort(key=lambda i, a=a: float((data[i] - data[a]).norm()))
+        n_each = len(others) // 2
+        for i, j in itertools.product(others[:n_each], others[len(others) - n_each :]):
+            gap = (points[a] - points[i]).norm() - (points[a] - points[j]).norm()
+            hinges.append(torch.relu(gap + 0.2))
+    ours = losses.locality_loss(points, labels, torch.cdist(data, data))
+    torch.testing.assert_close(ours, torch.stack(hinges).mean())
