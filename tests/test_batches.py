@@ -84,3 +84,56 @@ def test_nothing_is_held_out_of_classes_of_three():
     split = split_samples(np.repeat(np.arange(4), 3), 0.3, np.random.default_rng(0))
     assert split.count is None
     assert len(split.fit) == 12
+
+
+@pytest.mark.parametrize("batch_size", [2, 4, 9, 64, 512])
+def test_any_batch_size_keeps_its_promises(labels, batch_size):
+    batches = class_balanced_pass(labels, batch_size, np.random.default_rng(1))
+    assert max(len(batch.indices) for batch in batches) <= max(batch_size, 4)
+    assert all(len(set(batch.indices)) == len(batch.indices) for batch in batches)
+    assert set(np.concatenate([batch.indices for batch in batches])) == set(range(len(labels)))
+    weights = np.concatenate([batch.weights for batch in batches])
+    assert np.all(weights > 0) and weights.mean() == pytest.approx(1)
+
+
+def test_classes_of_one_size_are_shown_once_with_weight_one():
+    batches = class_balanced_pass(LABELS["balanced"], 90, np.random.default_rng(0))
+    assert sorted(np.concatenate([batch.indices for batch in batches])) == list(range(90))
+    assert all(np.all(batch.weights == 1) for batch in batches)
+
+
+def test_another_pass_draws_other_batches():
+    rng = np.random.default_rng(0)
+    first, second = (class_balanced_pass(LABELS["imbalanced"], 16, rng) for _ in range(2))
+    assert any(
+        not np.array_equal(one.indices, other.indices)
+        for one, other in zip(first, second, strict=True)
+    )
+
+
+def test_large_classes_give_the_share_asked_for():
+    codes = np.repeat([0, 1], [100, 60])
+    split = split_samples(codes, 0.25, np.random.default_rng(0))
+    held_out = np.concatenate([split.stop, split.count])
+    np.testing.assert_array_equal(np.bincount(codes[held_out]), [25, 15])
+    np.testing.assert_array_equal(np.bincount(codes[split.stop]), [8, 5])
+
+
+def test_without_stopping_everything_held_out_counts():
+    codes = np.repeat([0, 1], 40)
+    split = split_samples(codes, 0.25, np.random.default_rng(0), stopping=False)
+    assert split.stop is None
+    np.testing.assert_array_equal(np.bincount(codes[split.count]), [10, 10])
+
+
+@pytest.mark.parametrize("sizes", [[2, 2], [1, 30], [4, 1], [3, 3, 3]], ids=str)
+def test_small_sets_are_fitted_whole(sizes):
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    split = split_samples(codes, 0.3, np.random.default_rng(0))
+    assert split.stop is None and split.count is None
+    np.testing.assert_array_equal(split.fit, np.arange(len(codes)))
+
+
+def test_a_share_of_zero_holds_nothing_out(labels):
+    split = split_samples(labels, 0.0, np.random.default_rng(0))
+    assert split.count is None and len(split.fit) == len(labels)

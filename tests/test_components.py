@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tensorly_norank import _components
 from tensorly_norank._components import HeldOut, bartlett_test, canonical_axes, count_components
 
 
@@ -19,9 +20,9 @@ def _gaussian(n_separated, n_samples=240, n_classes=6, n_dimensions=8, seed=0):
     rng = np.random.default_rng(seed)
     codes = np.arange(n_samples) % n_classes
     means = np.zeros((n_classes, n_dimensions))
-    means[:, :n_separated] = 3 * np.linalg.qr(rng.normal(size=(n_classes, n_classes)))[0][
-        :, :n_separated
-    ]
+    means[:, :n_separated] = (
+        3 * np.linalg.qr(rng.normal(size=(n_classes, n_classes)))[0][:, :n_separated]
+    )
     return HeldOut(means[codes] + rng.normal(size=(n_samples, n_dimensions)), codes)
 
 
@@ -95,3 +96,97 @@ def test_triplets_decide_where_samples_are_too_few_for_the_test():
     evidence = count_components([part], np.random.default_rng(0))
     if evidence.significant:
         assert evidence.chosen == max(evidence.significant, evidence.needed)
+
+
+def test_first_statistic_is_that_of_wilks_lambda():
+    part = _gaussian(2, n_samples=100, n_classes=4, n_dimensions=5)
+    points, codes = part.coordinates, part.codes
+    within = sum(np.cov(points[codes == k].T, bias=True) * np.sum(codes == k) for k in range(4))
+    wilks = np.linalg.det(within) / np.linalg.det(np.cov(points.T, bias=True) * 100)
+    expected = -(100 - 1 - (5 + 4) / 2) * np.log(wilks)
+    assert bartlett_test(points, codes)[0][0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_bartlett_is_blind_to_linear_maps_and_class_names():
+    part = _gaussian(2, n_dimensions=5)
+    mapped = part.coordinates @ np.random.default_rng(1).normal(size=(5, 5)) + 7
+    expected = bartlett_test(part.coordinates, part.codes)
+    for ours, theirs in zip(bartlett_test(mapped, 50 - 3 * part.codes), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_bartlett_tests_nothing_where_nothing_can_be_tested():
+    rng = np.random.default_rng(0)
+    for points, codes in [
+        (rng.normal(size=(10, 3)), np.zeros(10, int)),
+        (rng.normal(size=(4, 3)), np.array([0, 0, 1, 2])),
+        (np.ones((20, 3)), np.arange(20) % 2),
+    ]:
+        statistic, p_value = bartlett_test(points, codes)
+        assert np.isnan(statistic).all() and np.isnan(p_value).all()
+
+
+def test_empty_dimensions_do_not_change_the_test():
+    part = _gaussian(2, n_dimensions=5)
+    padded = np.hstack([part.coordinates, np.zeros((240, 3)), part.coordinates[:, :1]])
+    ours, expected = (bartlett_test(x, part.codes)[1] for x in (padded[:, :8], part.coordinates))
+    np.testing.assert_allclose(ours[:5], expected, rtol=1e-6)
+
+
+def test_at_most_one_direction_fewer_than_classes_is_significant():
+    evidence = count_components([_gaussian(2, n_classes=3)], np.random.default_rng(0))
+    assert evidence.significant == 2
+    assert np.isnan(evidence.p_value[2:]).all()
+
+
+def test_more_classes_than_dimensions_leave_no_axis_over():
+    points, codes = _embedding(n_dimensions=3, n_classes=6)
+    axes = canonical_axes(points, codes)
+    torch.testing.assert_close(axes.axes.T @ axes.axes, torch.eye(3, dtype=torch.float64))
+    assert axes.project(points, 2).shape == (120, 2)
+
+
+def test_classes_weigh_the_same_in_the_first_axis():
+    points = torch.tensor([[2.0, 0], [-2, 0], [0, 1], [0, -1]], dtype=torch.float64)
+    codes = torch.tensor([0] * 50 + [1] * 2 + [2] * 2 + [3] * 2)
+    first = canonical_axes(points[codes] - 0, codes).axes[:, 0]
+    class_means = points - points[codes].mean(0)
+    expected = torch.linalg.svd(class_means)[2][0]
+    torch.testing.assert_close((first @ expected).abs(), torch.ones((), dtype=torch.float64))
+
+
+def test_class_names_move_no_axis_but_for_its_sign():
+    points, codes = _embedding()
+    one, two = canonical_axes(points, codes), canonical_axes(points, 10 - 2 * codes)
+    torch.testing.assert_close(one.axes.abs(), two.axes.abs())
+
+
+@pytest.mark.parametrize(("anchors", "needed"), [([0.5, 0.9, 0.9], 2), ([0.9, 0.9, 0.95], 3)])
+def test_needed_is_the_smallest_count_that_costs_no_accuracy(anchors, needed):
+    common = np.random.default_rng(0).normal(scale=0.3, size=(50, 1))  # of an anchor: it cancels
+    assert _components._needed(np.array([anchors]) + common) == needed
+
+
+def test_evidence_names_the_lesser_reading_where_the_tests_see_everything():
+    choose = _components._choose
+    assert [choose(0, 4, False), choose(2, 4, True), choose(2, 4, False), choose(3, 1, False)] == [
+        1,
+        2,
+        4,
+        3,
+    ]
+
+
+def test_several_parts_hold_the_level_of_one():
+    p_values = [np.array([0.04, np.nan]), np.array([0.2, np.nan]), np.array([0.9, np.nan])]
+    np.testing.assert_allclose(_components._combine(p_values), [0.4, np.nan])
+    np.testing.assert_allclose(_components._combine(p_values[2:]), [0.9, np.nan])
+
+
+def test_only_data_without_structure_are_warned_about(recwarn):
+    for n_separated in (3, 0):
+        evidence = count_components([_gaussian(n_separated)], np.random.default_rng(0))
+        _components.warn_if_nothing_found(evidence)
+    assert [str(warning.message)[:40] for warning in recwarn] == [
+        "No component separates the classes on 24"
+    ]

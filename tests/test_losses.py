@@ -1,6 +1,7 @@
 """Each term against its definition, by brute force and finite differences."""
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -174,3 +175,69 @@ def test_locality_equals_enumeration():
             hinges.append(torch.relu(gap + 0.2))
     ours = losses.locality_loss(points, labels, torch.cdist(data, data))
     torch.testing.assert_close(ours, torch.stack(hinges).mean())
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), n_samples=st.integers(2, 12), n_dimensions=st.integers(1, 8))
+def test_diversity_lies_between_one_over_dimension_and_one(seed, n_samples, n_dimensions):
+    value = losses.diversity_loss(_points(n_samples, seed, n_dimensions)).item()
+    assert 1 / min(n_dimensions, n_samples - 1) - 1e-12 <= value <= 1 + 1e-12
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    grid=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), min_size=3, max_size=10),
+    margin=st.sampled_from([0.0, 0.5, 1.0, 2.0]),
+)
+def test_ties_on_a_grid_count_like_enumeration_with_weights_too(grid, margin):
+    points = torch.tensor([[float(place)] for place, _ in grid], dtype=torch.float64)
+    labels = torch.tensor([label for _, label in grid])
+    weights = torch.arange(1, len(grid) + 1, dtype=torch.float64)
+    ours = losses.triplet_loss(points, labels, margin, weights)
+    expected = _enumerated_loss(points, labels, margin, weights)
+    torch.testing.assert_close(ours, expected, atol=1e-10, rtol=1e-10)
+    gaps = [
+        float((points[p] - points[a]).abs() - (points[k] - points[a]).abs())
+        for a, p, k in _triplets(labels)
+    ]
+    pairs = losses._violations(losses.pairwise_distances(points), labels, margin)
+    assert int(pairs.clamp(min=0).sum()) == sum(gap + margin > 0 for gap in gaps)
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0], [0, 1, 2]], ids=["one class", "all alone"])
+def test_without_triplets_the_loss_is_zero_and_shares_are_nan(labels):
+    points, labels = _points(3).requires_grad_(), torch.tensor(labels)
+    loss = losses.triplet_loss(points, labels, 1.0)
+    loss.backward()
+    assert loss.item() == 0 and not points.grad.any()
+    assert math.isnan(losses.triplet_accuracy(points, labels))
+    assert losses.triplet_accuracy_by_anchor(points, labels).isnan().all()
+
+
+def test_coinciding_points_have_a_finite_gradient():
+    points = torch.zeros(6, 2, dtype=torch.float64, requires_grad=True)
+    labels = torch.tensor([0, 0, 0, 1, 1, 1])
+    total = losses.triplet_loss(points, labels, 0.5) + losses.uniformity_loss(points)
+    (total + losses.diversity_loss(points)).backward()
+    assert torch.isfinite(points.grad).all()
+
+
+def test_distances_between_near_points_far_out_are_accurate_in_single_precision():
+    points = (_points(300, n_dimensions=2) * 1e-3 + 100).float()
+    exact = losses.pairwise_distances(points.double())
+    torch.testing.assert_close(
+        losses.pairwise_distances(points).double(), exact, atol=1e-8, rtol=1e-5
+    )
+
+
+def test_single_precision_equals_double_on_a_large_batch():
+    points, labels = _points(1024, n_dimensions=8), torch.arange(1024) % 10
+    exact = losses.triplet_loss(points, labels, 0.5).item()
+    assert losses.triplet_loss(points.float(), labels, 0.5).item() == pytest.approx(exact, rel=1e-4)
+
+
+def test_locality_is_zero_where_no_class_has_three_members():
+    points = _points(6).requires_grad_()
+    loss = losses.locality_loss(points, torch.tensor([0, 0, 1, 1, 2, 3]), torch.ones(6, 6))
+    loss.backward()
+    assert loss.item() == 0 and not points.grad.any()

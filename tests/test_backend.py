@@ -1,0 +1,178 @@
+"""The border: what may enter, as what, and how it goes back."""
+
+import numpy as np
+import pytest
+import tensorly as tl
+import torch
+
+from tensorly_norank import _backend
+
+FLOATS = ["float16", "float32", "float64"]
+
+
+def _tensor(values, dtype="float64"):
+    """On the active backend; made by its own library, so that nothing is promoted on the way."""
+    array = np.asarray(values, dtype=dtype)
+    return torch.from_numpy(array) if tl.get_backend() == "pytorch" else array
+
+
+def _letters(array):
+    return str(array.dtype).removeprefix("torch.")
+
+
+def _working(array):
+    return _backend.origin_of(array).working
+
+
+def test_doubles_are_computed_in_double_and_smaller_floats_in_single_precision():
+    working = {dtype: _working(_tensor([1, 2], dtype)) for dtype in FLOATS}
+    assert working == {"float16": "float32", "float32": "float32", "float64": "float64"}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "working"),
+    [
+        ("bool", "float32"),
+        ("uint8", "float32"),
+        ("int16", "float32"),
+        ("int32", "float64"),
+        ("int64", "float64"),
+    ],
+)
+def test_integers_are_promoted_to_floats(dtype, working):
+    array = _tensor([[0, 1], [1, 1]], dtype)
+    origin = _backend.origin_of(array)
+    entered = _backend.enter(array, origin)
+    assert entered.dtype == getattr(torch, working)
+    assert entered.tolist() == [[0, 1], [1, 1]]
+    assert _letters(origin.restore(entered + 0.5)) == working
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_results_go_back_in_the_dtype_and_backend_they_came_in(dtype):
+    array = _tensor([[1, 2], [3, 4]], dtype)
+    origin = _backend.origin_of(array)
+    returned = origin.restore(_backend.enter(array, origin))
+    assert type(returned) is type(array)
+    assert _letters(returned) == _letters(origin.cast([1.0, 2.0])) == dtype
+    np.testing.assert_array_equal(tl.to_numpy(returned), [[1, 2], [3, 4]])
+
+
+def test_half_precision_is_computed_in_single_precision():
+    array = _tensor(np.full(5, 60000.0), "float16")
+    origin = _backend.origin_of(array)
+    assert _backend.enter(array, origin).sum().item() == pytest.approx(5 * 60000, rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_entering_copies(dtype):
+    array = _tensor([1, 2, 3], dtype)
+    _backend.enter(array, _backend.origin_of(array)).zero_()
+    np.testing.assert_array_equal(tl.to_numpy(array), [1, 2, 3])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_returning_copies(dtype):
+    origin = _backend.origin_of(_tensor([1], dtype))
+    inside = torch.ones(3, dtype=getattr(torch, dtype))
+    returned = origin.restore(inside)
+    inside.zero_()
+    np.testing.assert_array_equal(tl.to_numpy(returned), [1, 1, 1])
+
+
+def test_strided_arrays_enter_contiguous():
+    values = np.arange(24.0).reshape(2, 3, 4)
+    array = tl.transpose(_tensor(values)[:, ::2])
+    entered = _backend.enter(array, _backend.origin_of(array))
+    assert entered.is_contiguous()
+    np.testing.assert_array_equal(entered.numpy(), values[:, ::2].transpose())
+
+
+def test_gradients_stay_outside():
+    tl.set_backend("pytorch")
+    array = torch.ones(3, requires_grad=True)
+    origin = _backend.origin_of(array)
+    entered = _backend.enter(array, origin)
+    assert not entered.requires_grad
+    assert not origin.restore((entered.requires_grad_() * 2).sum()).requires_grad
+
+
+def test_bfloat16_comes_back():
+    tl.set_backend("pytorch")
+    array = torch.ones(3, dtype=torch.bfloat16)
+    origin = _backend.origin_of(array)
+    entered = _backend.enter(array, origin)
+    assert entered.dtype == torch.float32
+    assert origin.restore(entered).dtype == torch.bfloat16
+
+
+def test_read_only_and_reversed_arrays_enter_without_warning(recwarn):
+    tl.set_backend("numpy")
+    array = np.arange(3.0)[::-1]
+    array.setflags(write=False)
+    assert _backend.enter(array, _backend.origin_of(array)).tolist() == [2, 1, 0]
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("dtype", [">f8", ">f4", ">i2"])
+def test_arrays_of_the_other_byte_order_enter(dtype):
+    tl.set_backend("numpy")
+    array = np.array([1, 2, 3], dtype)
+    origin = _backend.origin_of(array)
+    entered = _backend.enter(array, origin)
+    assert entered.tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(origin.restore(entered), [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.array([1j, 2]), np.array([1, None]), np.array(["a", "b"]), np.array([b"a"])],
+    ids=["complex", "object", "string", "bytes"],
+)
+def test_what_is_not_real_is_refused_by_name(array):
+    tl.set_backend("numpy")
+    with pytest.raises(ValueError, match=r"samples must hold real numbers, got dtype"):
+        _backend.origin_of(array, "samples")
+
+
+def test_complex_torch_tensors_are_refused():
+    tl.set_backend("pytorch")
+    with pytest.raises(ValueError, match=r"tensor must hold real numbers, got dtype torch.complex"):
+        _backend.origin_of(torch.ones(2, dtype=torch.complex64))
+
+
+@pytest.mark.parametrize(
+    ("backend", "stranger", "described"),
+    [
+        ("numpy", torch.ones(2), "a torch.Tensor"),
+        ("pytorch", np.ones(2), "a numpy.ndarray"),
+        ("numpy", [1.0, 2.0], "a list"),
+        ("numpy", None, "a NoneType"),
+    ],
+)
+def test_tensors_of_another_backend_are_refused_in_one_sentence(backend, stranger, described):
+    tl.set_backend(backend)
+    message = f"X must be a tensor of TensorLy's active backend, '{backend}', got {described}"
+    with pytest.raises(TypeError, match=message):
+        _backend.origin_of(stranger, "X")
+    assert tl.get_backend() == backend
+
+
+def test_entries_that_are_not_finite_are_counted_and_located():
+    tensor = torch.zeros(3, 4)
+    _backend.check_finite(tensor)
+    tensor[1, 2], tensor[2, 0], tensor[2, 1] = torch.inf, torch.nan, -torch.inf
+    message = r"X must be finite, got 1 NaN and 2 infinite entries among 12, .* index \(1, 2\)"
+    with pytest.raises(ValueError, match=message):
+        _backend.check_finite(tensor, "X")
+
+
+@pytest.mark.parametrize("array", [[1, 2], np.array([1, 2]), torch.tensor([1.0, 2.0])], ids=str)
+def test_any_array_like_becomes_numpy(array):
+    converted = _backend.to_numpy(array)
+    assert isinstance(converted, np.ndarray)
+    assert converted.tolist() == [1, 2]
+
+
+def test_a_tensor_with_gradient_becomes_numpy():
+    assert _backend.to_numpy(torch.ones(2, requires_grad=True)).tolist() == [1, 1]

@@ -1,0 +1,355 @@
+"""The whole recipe: what comes out, what is left alone, what is refused."""
+
+import random
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import tensorly as tl
+import torch
+from sklearn.exceptions import ConvergenceWarning
+
+from tensorly_norank import NoRankTensor, no_rank_decomposition
+
+QUICK = {"encoder": "linear", "n_iter_max": 12, "tol": 0, "random_state": 0}
+
+
+def _data(n_classes=3, shape=(5, 4), n_each=24, noise=0.3, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(n_classes), n_each)
+    patterns = rng.normal(size=(n_classes, *shape))
+    return patterns[labels] + noise * rng.normal(size=(len(labels), *shape)), labels
+
+
+def _embedding(*args, **kwargs):
+    return tl.to_numpy(no_rank_decomposition(*args, **kwargs).embedding)
+
+
+@pytest.mark.parametrize("encoder", ["multilinear", "linear", "mlp", "conv", "auto"])
+@pytest.mark.parametrize("shape", [(9,), (5, 4), (4, 3, 5)], ids=str)
+def test_every_encoder_takes_samples_of_every_order(encoder, shape):
+    values, labels = _data(shape=shape)
+    result = no_rank_decomposition(tl.tensor(values), labels, **QUICK | {"encoder": encoder})
+    assert tuple(tl.shape(tl.cp_to_tensor(result))) == values.shape
+    weights, factors = result
+    assert tuple(tl.shape(weights)) == (result.rank,)
+    assert [tuple(tl.shape(f)) for f in factors] == [(n, result.rank) for n in values.shape]
+
+
+@pytest.mark.parametrize("mode", [1, 2, -1])
+def test_samples_on_another_mode_give_the_same_components(mode):
+    values, labels = _data()
+    first = no_rank_decomposition(tl.tensor(values), labels, **QUICK)
+    moved = tl.tensor(np.moveaxis(values, 0, mode))
+    other = no_rank_decomposition(moved, labels, mode=mode, **QUICK)
+    np.testing.assert_allclose(
+        np.abs(tl.to_numpy(other.embedding)), np.abs(tl.to_numpy(first.embedding)), atol=1e-8
+    )
+    np.testing.assert_allclose(
+        np.moveaxis(tl.to_numpy(tl.cp_to_tensor(other)), mode, 0),
+        tl.to_numpy(tl.cp_to_tensor(first)),
+        atol=1e-5,
+    )
+
+
+def test_separated_classes_give_one_component_less_than_classes():
+    for n_classes in (2, 3, 4):
+        values, labels = _data(n_classes)
+        result = no_rank_decomposition(tl.tensor(values), labels, **QUICK | {"n_iter_max": 25})
+        assert result.rank == result.rank_evidence.chosen == n_classes - 1
+
+
+def test_labels_without_structure_give_one_component_and_a_warning():
+    rng = np.random.default_rng(1)
+    values, labels = rng.normal(size=(90, 5, 4)), np.arange(90) % 3
+    with pytest.warns(UserWarning, match="No component separates the classes"):
+        result = no_rank_decomposition(tl.tensor(values), labels, **QUICK)
+    assert (result.rank, result.rank_evidence.significant) == (1, 0)
+
+
+def test_same_seed_same_bits_and_generators_are_taken():
+    values, labels = _data()
+    tensor = tl.tensor(values)
+    for state in (lambda: 3, lambda: np.random.default_rng(3), lambda: np.random.RandomState(3)):
+        options = QUICK | {"encoder": "conv", "n_iter_max": 4}
+        first, second = (
+            _embedding(tensor, labels, **options | {"random_state": state()}) for _ in range(2)
+        )
+        np.testing.assert_array_equal(first, second)
+    other = _embedding(tensor, labels, **options | {"random_state": 4})
+    assert first.shape != other.shape or not np.allclose(first, other)
+
+
+def test_same_seed_same_bits_in_another_process():
+    script = (
+        "import numpy as np, tensorly as tl; from tensorly_norank import no_rank_decomposition\n"
+        "rng = np.random.default_rng(0); y = np.repeat([0, 1, 2], 20)\n"
+        "X = tl.tensor(rng.normal(size=(3, 5, 4))[y] + rng.normal(size=(60, 5, 4)))\n"
+        "r = no_rank_decomposition(X, y, encoder='mlp', n_iter_max=4, tol=0, random_state=5)\n"
+        "print(tl.to_numpy(r.embedding).tobytes().hex())"
+    )
+    run = [sys.executable, "-W", "ignore", "-c", script]
+    first, second = (
+        subprocess.run(run, capture_output=True, text=True, check=True).stdout for _ in range(2)
+    )
+    assert first == second
+    assert len(first) > 100
+
+
+class _Dropping(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Flatten(), torch.nn.Dropout(0.2), torch.nn.Linear(20, 6)
+        )
+
+    def forward(self, samples):
+        return self.layers(samples)
+
+
+@pytest.mark.parametrize("encoder", ["conv", "module"])
+def test_nothing_global_and_nothing_of_the_callers_changes(encoder):
+    values, labels = _data()
+    tensor, module = tl.tensor(values), _Dropping().double()
+    weights = [parameter.detach().clone() for parameter in module.parameters()]
+
+    def state():
+        name, keys, *rest = np.random.get_state()
+        return (
+            random.getstate(),
+            (name, keys.tobytes(), *rest),
+            torch.get_rng_state().numpy().tobytes(),
+            tl.get_backend(),
+            torch.get_default_dtype(),
+            torch.get_num_threads(),
+            list(warnings.filters),
+        )
+
+    before = state()
+    options = QUICK | {"encoder": module if encoder == "module" else encoder, "n_iter_max": 3}
+    first = no_rank_decomposition(tensor, labels, **options)
+    after = state()
+    assert after == before
+    np.testing.assert_array_equal(tl.to_numpy(tensor), values)
+    for parameter, original in zip(module.parameters(), weights, strict=True):
+        assert torch.equal(parameter, original)
+    second = no_rank_decomposition(tensor, labels, **options)
+    np.testing.assert_array_equal(tl.to_numpy(first.embedding), tl.to_numpy(second.embedding))
+
+
+def test_a_module_comes_back_trained():
+    values, labels = _data()
+    module = _Dropping().double()
+    result = no_rank_decomposition(tl.tensor(values), labels, **QUICK | {"encoder": module})
+    assert isinstance(result.encoder, _Dropping)
+    assert not torch.equal(result.encoder.layers[2].weight, module.layers[2].weight)
+
+
+def test_a_module_may_have_one_dimension():
+    values, labels = _data(2)
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(20, 1)).double()
+    result = no_rank_decomposition(tl.tensor(values), labels, **QUICK | {"encoder": module})
+    assert result.rank == 1
+    assert result.diagnostics["triplet_accuracy"] > 0.9
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8"])
+def test_dtypes_come_back(dtype):
+    values, labels = _data()
+    tensor = tl.tensor((20 * values + 100).clip(0, 255).astype(dtype))
+    result = no_rank_decomposition(tensor, labels, **QUICK)
+    expected = {"int64": "float64", "uint8": "float32"}.get(dtype, dtype)
+    for array in (result.weights, result.embedding, result.offset, *result.factors):
+        assert str(array.dtype).endswith(expected)
+
+
+def test_rank_and_max_rank_are_kept():
+    values, labels = _data()
+    assert no_rank_decomposition(tl.tensor(values), labels, rank=5, **QUICK).rank == 5
+    result = no_rank_decomposition(tl.tensor(values), labels, max_rank=1, **QUICK)
+    assert result.rank == 1
+    assert len(result.rank_evidence.candidates) == 1
+
+
+def test_without_validation_there_is_no_evidence():
+    values, labels = _data()
+    result = no_rank_decomposition(tl.tensor(values), labels, rank=2, validation_fraction=0, **QUICK)
+    assert result.rank_evidence is None
+    assert "held_out_triplet_accuracy" not in result.diagnostics
+
+
+def test_the_callback_sees_every_pass_and_can_stop():
+    values, labels = _data()
+    seen = []
+
+    def callback(state, error):
+        seen.append((state.n_iter, error))
+        if state.n_iter == 3:
+            assert isinstance(state.result(), NoRankTensor)
+            assert tuple(tl.shape(state.embedding()))[0] == len(labels)
+        return state.n_iter == 5
+
+    result, errors = no_rank_decomposition(
+        tl.tensor(values), labels, callback=callback, return_errors=True, **QUICK
+    )
+    assert [n for n, _ in seen] == [1, 2, 3, 4, 5]
+    assert [error for _, error in seen] == errors
+    assert result.n_iter == 5
+
+
+def test_a_callback_that_looks_changes_nothing():
+    values, labels = _data()
+    plain = _embedding(tl.tensor(values), labels, **QUICK)
+    watched = _embedding(
+        tl.tensor(values), labels, callback=lambda state, error: state.result() is None, **QUICK
+    )
+    np.testing.assert_array_equal(plain, watched)
+
+
+def test_tol_zero_runs_all_passes_and_a_plateau_ends_the_fit():
+    values, labels = _data()
+    result = no_rank_decomposition(tl.tensor(values), labels, **QUICK)
+    assert (result.n_iter, result.converged) == (12, False)
+    result = no_rank_decomposition(
+        tl.tensor(values), labels, **QUICK | {"tol": 0.01, "n_iter_max": 100}
+    )
+    assert result.converged
+    assert result.n_iter < 100
+    assert all(len(values) == result.n_iter for values in result.history.values())
+
+
+def test_a_fit_that_is_cut_short_warns():
+    values, labels = _data()
+    with pytest.warns(ConvergenceWarning, match="n_iter_max=2"):
+        no_rank_decomposition(tl.tensor(values), labels, **QUICK | {"tol": 1e-3, "n_iter_max": 2})
+
+
+def test_verbose_prints_plain_lines_and_silence_is_silent(capsys):
+    values, labels = _data()
+    no_rank_decomposition(tl.tensor(values), labels, **QUICK)
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""
+    no_rank_decomposition(tl.tensor(values), labels, verbose=1, **QUICK)
+    assert "fit on a part: pass 12/12" in capsys.readouterr().out
+
+
+def test_a_term_that_is_not_finite_stops_the_run_and_is_named():
+    class Broken(_Dropping):
+        def forward(self, samples):
+            points = super().forward(samples)
+            return points * float("nan") if self.training else points
+
+    values, labels = _data()
+    with pytest.raises(FloatingPointError, match="triplet.*pass 1"):
+        no_rank_decomposition(tl.tensor(values), labels, **QUICK | {"encoder": Broken().double()})
+
+
+def test_labels_may_be_strings_tuples_and_mixtures():
+    values, codes = _data()
+    expected = _embedding(tl.tensor(values), codes, **QUICK)
+    for names in (["a", "b", "c"], [(0, 1), (1, 0), (2, 2)], ["x", 1, (2,)]):
+        labels = [names[code] for code in codes]
+        np.testing.assert_array_equal(_embedding(tl.tensor(values), labels, **QUICK), expected)
+
+
+def test_singletons_are_allowed():
+    values, labels = _data()
+    labels = np.where(np.arange(len(labels)) == 0, 9, labels)
+    result = no_rank_decomposition(tl.tensor(values), labels, **QUICK)
+    assert list(result.classes) == [0, 1, 2, 9]
+
+
+VALUES, LABELS = _data()
+
+
+def _with(index, value):
+    changed = VALUES.copy()
+    changed[index] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tensor": np.ones(72)}, "tensor must be of order 2"),
+        ({"tensor": np.ones((0, 3)), "labels": []}, "tensor must not be empty"),
+        ({"tensor": VALUES + 1j}, "tensor must hold real numbers"),
+        ({"tensor": _with((3, 1, 2), np.nan)}, r"1 NaN and 0 infinite .*\(3, 1, 2\)"),
+        ({"tensor": _with((3, 1, 2), np.inf)}, r"0 NaN and 1 infinite .*\(3, 1, 2\)"),
+        ({"labels": LABELS[:-1]}, "labels must hold one label for each of the 72"),
+        ({"labels": LABELS[:5]}, "Mode 1 has that length"),
+        ({"labels": LABELS * 0}, "1 class"),
+        ({"labels": np.arange(72)}, "1 sample each"),
+        ({"labels": [None, *LABELS[1:]]}, "labels must be complete"),
+        ({"labels": LABELS - 1}, "labels must be complete"),
+        ({"labels": LABELS + 0.5}, "labels must name classes"),
+        ({"labels": np.ones((72, 2))}, "labels must be one-dimensional"),
+        ({"encoder": "cnn"}, "encoder must be one of .* got 'cnn'"),
+        ({"encoder": torch.nn.Flatten(0).double()}, "encoder must return"),
+        ({"encoder": torch.nn.Linear(3, 3).double()}, "encoder must map"),
+        ({"max_rank": 0}, "max_rank must be at least 1, got 0"),
+        ({"rank": 65}, "rank must be at most"),
+        ({"rank": 0}, "rank must be at least 1"),
+        ({"diversity": -1.0}, "diversity must be"),
+        ({"uniformity": -1.0}, "uniformity must be"),
+        ({"locality": float("nan")}, "locality must be"),
+        ({"margin": 0}, "margin must be greater than 0"),
+        ({"mode": 3}, "mode must be"),
+        ({"validation_fraction": 0}, "validation_fraction must be greater than 0"),
+        ({"validation_fraction": 1}, "validation_fraction must be"),
+        ({"n_iter_max": 0}, "n_iter_max must be"),
+        ({"learning_rate": 0}, "learning_rate must be"),
+        ({"batch_size": 2}, "batch_size must be"),
+        ({"random_state": -1}, "random_state must be"),
+    ],
+)
+def test_bad_values_are_named_before_any_training(change, message):
+    arguments = {"tensor": VALUES, "labels": LABELS, "callback": _never} | change
+    if "rank" in change and change["rank"] == 65:
+        arguments["max_rank"] = 64
+    arguments["tensor"] = tl.tensor(arguments["tensor"])
+    with pytest.raises(ValueError, match=message):
+        no_rank_decomposition(**arguments)
+
+
+def _never(state, error):
+    raise AssertionError("training began")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tensor": VALUES.tolist()}, "tensor must be a tensor of TensorLy's active backend"),
+        ({"max_rank": 2.5}, "max_rank must be an integer"),
+        ({"margin": True}, "margin must be a number"),
+        ({"encoder": 3}, "encoder must be a name or a torch.nn.Module"),
+        ({"callback": 3}, "callback must be callable"),
+        ({"random_state": "a"}, "random_state must be"),
+        ({"labels": "abc"}, "labels must be one label per sample"),
+        ({"labels": [[0]] * 71 + [{}]}, "labels must be hashable"),
+    ],
+)
+def test_bad_types_are_named_before_any_training(change, message):
+    arguments = {"tensor": tl.tensor(VALUES), "labels": LABELS, "callback": _never} | change
+    with pytest.raises(TypeError, match=message):
+        no_rank_decomposition(**arguments)
+
+
+def test_a_tensor_of_another_backend_is_refused_in_one_sentence():
+    other = torch.ones(72, 5, 4) if tl.get_backend() == "numpy" else np.ones((72, 5, 4))
+    with pytest.raises(TypeError, match="tensor must be a tensor of TensorLy's active backend"):
+        no_rank_decomposition(other, LABELS)
+
+
+def test_objects_and_strings_are_no_tensors():
+    for values in (VALUES.astype(object), VALUES.astype(str)):
+        with pytest.raises((TypeError, ValueError), match="tensor must"):
+            no_rank_decomposition(values, LABELS)
+
+
+def test_minus_and_plus_one_are_two_classes():
+    values, labels = _data(2)
+    result = no_rank_decomposition(tl.tensor(values), 2 * labels - 1, **QUICK)
+    assert list(result.classes) == [-1, 1]

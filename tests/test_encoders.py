@@ -1,0 +1,211 @@
+"""What every encoder keeps to, and what each of them computes."""
+
+from math import prod
+
+import pytest
+import torch
+from torch import nn
+
+from tensorly_norank import encoders
+from tensorly_norank.encoders import ConvEncoder, LinearEncoder, MLPEncoder, MultilinearEncoder
+
+KINDS = [LinearEncoder, MultilinearEncoder, MLPEncoder, ConvEncoder]
+SHAPES = [(9,), (8, 5), (4, 5, 6), (4, 2, 5, 4)]
+
+
+def _samples(*shape, seed=0, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=dtype)
+
+
+def _built(kind, shape, seed=0, n_samples=30):
+    encoder = kind(shape, 3)
+    encoder.initialize(_samples(n_samples, *shape), torch.Generator().manual_seed(seed))
+    return encoder
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples_of_every_order_become_finite_distinct_points(kind, shape):
+    points = _built(kind, shape).eval()(_samples(7, *shape, seed=1))
+    assert points.shape == (7, 3)
+    assert torch.isfinite(points).all()
+    assert torch.pdist(points).min() > 1e-3
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_point_does_not_depend_on_its_company(kind, shape):
+    encoder = _built(kind, shape).double().eval()
+    samples = _samples(7, *shape, dtype=torch.float64)
+    alone = torch.cat([encoder(samples[k : k + 1]) for k in range(7)])
+    torch.testing.assert_close(encoder(samples), alone, atol=1e-12, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_starting_values_come_from_the_generator_alone(kind):
+    before = torch.get_rng_state()
+    first, again, other = (_built(kind, (8, 5), seed) for seed in (3, 3, 4))
+    assert torch.equal(torch.get_rng_state(), before)
+    for one, two in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(one, two)
+    samples = _samples(4, 8, 5)
+    assert not torch.allclose(first.eval()(samples), other.eval()(samples))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_reaches_every_parameter(kind):
+    encoder = _built(kind, (8, 5))
+    encoder.draw_from(torch.Generator().manual_seed(0))
+    encoder(_samples(30, 8, 5)).square().sum().backward()
+    for name, parameter in encoder.named_parameters():
+        assert parameter.grad is not None and parameter.grad.any(), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stored_parameters_make_the_same_encoder_again(kind):
+    trained, empty = _built(kind, (8, 5)).eval(), kind((8, 5), 3).eval()
+    empty.load_state_dict(trained.state_dict())
+    samples = _samples(6, 8, 5)
+    assert torch.equal(trained(samples), empty(samples))
+
+
+@pytest.mark.parametrize("kind", [LinearEncoder, MultilinearEncoder])
+def test_linear_encoders_are_linear(kind):
+    encoder = _built(kind, (4, 5, 6)).double()
+    one, two = _samples(2, 3, 4, 5, 6, dtype=torch.float64)
+    torch.testing.assert_close(encoder(2 * one - two), 2 * encoder(one) - encoder(two))
+
+
+def test_multilinear_encoder_multiplies_each_mode_by_its_matrix():
+    encoder = MultilinearEncoder((4, 5, 6), 3, mode_rank=2)
+    samples = _samples(30, 4, 5, 6)
+    encoder.initialize(samples, torch.Generator().manual_seed(0))
+    expected = torch.einsum("nijk,ia,jb,kc->nabc", samples, *encoder.mode_matrices)
+    torch.testing.assert_close(encoder._compress(samples), expected)
+    for matrix in encoder.mode_matrices:
+        torch.testing.assert_close(matrix.T @ matrix, torch.eye(2))
+
+
+def test_whitening_makes_strong_axes_one_long_and_keeps_noise_small():
+    samples = _samples(500, 6, dtype=torch.float64) * torch.tensor([30.0, 20, 10, 1e-3, 1e-3, 1e-3])
+    whitening = encoders._Whitening(6, 6).double()
+    whitening.initialize(samples, None)
+    spread = whitening(samples).square().mean(0).sqrt()
+    assert spread[:2].min() > 0.9
+    assert spread[3:].max() < 1e-3
+    products = whitening(samples).T @ whitening(samples)
+    assert (products - products.diag().diag()).abs().max() < 1e-8
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whitening_of_fewer_samples_than_axes_stays_within_bounds(seed):
+    samples = _samples(12, 40, seed=seed)
+    samples = samples - samples.mean(0)  # so that one direction among the samples is empty
+    whitening = encoders._Whitening(40, 20)
+    whitening.initialize(samples, None)
+    assert not whitening.axes[12:].any()
+    assert whitening.axes.norm(dim=1).max() < 1.01
+    assert whitening(_samples(5, 40, seed=99)).abs().max() < 100
+
+
+def test_whitening_of_constant_data_is_finite():
+    whitening = encoders._Whitening(5, 5)
+    whitening.initialize(torch.zeros(10, 5), None)
+    assert torch.isfinite(whitening(torch.zeros(3, 5))).all()
+
+
+def test_convolution_takes_the_longest_modes_and_leaves_the_rest_as_channels():
+    encoder = ConvEncoder((3, 9, 4, 7, 5), 2)
+    assert encoder.convolved_modes == encoder.shifted_modes == (1, 3, 4)
+    assert encoder.blocks[0].in_channels == 3 * 4
+    assert MLPEncoder((9, 9), 2).shifted_modes == ()
+
+
+def test_convolution_does_not_mix_up_modes():
+    encoder = ConvEncoder((2, 9, 3, 8), 2)
+    encoder.initialize(_samples(5, 2, 9, 3, 8), torch.Generator().manual_seed(0))
+    seen = []
+    encoder.blocks[0].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    samples = _samples(5, 2, 9, 3, 8)
+    encoder.eval()(samples)
+    assert torch.equal(seen[0], samples.permute(0, 1, 3, 2, 4).reshape(5, 6, 9, 8))
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 2), (1, 1)])
+def test_convolution_of_short_modes_is_refused(shape):
+    with pytest.raises(ValueError, match=r"encoder='conv' needs a sample mode of at least 4"):
+        ConvEncoder(shape, 2)
+
+
+def test_dropout_draws_from_its_generator_and_not_from_the_global_one():
+    layer = encoders._Dropout(0.5).train()
+    ones = torch.ones(4, 1000)
+    before = torch.get_rng_state()
+    layer.generator = torch.Generator().manual_seed(1)
+    first, second = layer(ones), layer(ones)
+    layer.generator = torch.Generator().manual_seed(1)
+    assert torch.equal(layer(ones), first)
+    assert not torch.equal(first, second)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert set(first.unique().tolist()) == {0.0, 2.0}
+    assert first.mean().item() == pytest.approx(1, abs=0.1)
+    assert torch.equal(layer.eval()(ones), ones)
+
+
+def test_a_lent_generator_reaches_every_dropout_and_is_taken_back():
+    encoder = ConvEncoder((8, 8), 2)
+    dropouts = [layer for layer in encoder.modules() if isinstance(layer, encoders._Dropout)]
+    generator = torch.Generator()
+    encoder.draw_from(generator)
+    assert dropouts and all(layer.generator is generator for layer in dropouts)
+    encoder.draw_from(None)
+    assert all(layer.generator is None for layer in dropouts)
+
+
+def test_random_rows_are_distinct_and_all_where_they_are_few():
+    rows = torch.arange(50.0)[:, None]
+    chosen = encoders._random_rows(rows, 20, torch.Generator().manual_seed(0))
+    assert len(chosen.unique()) == len(chosen) == 20
+    assert encoders._random_rows(rows, 50, None) is rows
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6)])
+def test_principal_axes_equal_a_singular_value_decomposition(shape):
+    matrix = _samples(*shape, dtype=torch.float64)
+    axes, variances = encoders._principal_axes(matrix, 3)
+    _, singular, right = torch.linalg.svd(matrix)
+    torch.testing.assert_close(variances, singular[:3] ** 2 / shape[0])
+    torch.testing.assert_close((axes @ right[:3].T).abs(), torch.eye(3, dtype=torch.float64))
+
+
+def test_auto_convolves_where_two_modes_are_long():
+    expected = {(8, 8): ConvEncoder, (8, 7): MLPEncoder, (100,): MLPEncoder, (2, 9, 9): ConvEncoder}
+    for shape, kind in expected.items():
+        assert type(encoders.make_encoder("auto", shape, 2)) is kind
+
+
+@pytest.mark.parametrize(
+    ("module", "error", "message"),
+    [
+        ("transformer", ValueError, "encoder must be one of 'auto'.*'transformer'"),
+        (3, TypeError, "encoder must be a name or a torch.nn.Module, got 3"),
+        (nn.Flatten(0), ValueError, r"encoder must return \(batch, D\)"),
+        (nn.Identity(), ValueError, r"encoder must return \(batch, D\)"),
+        (nn.Linear(77, 2), ValueError, r"encoder must map .* Linear on shape \(4, 6, 5\)"),
+    ],
+)
+def test_unusable_encoders_are_named(module, error, message):
+    with pytest.raises(error, match=message):
+        encoders.check_encoder(module, _samples(4, 6, 5), 2)
+
+
+def test_trying_a_module_tells_its_dimension_and_leaves_it_alone():
+    module = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(30), nn.Linear(30, 7), nn.Dropout())
+    state = {name: value.clone() for name, value in module.state_dict().items()}
+    before = torch.get_rng_state()
+    assert encoders.check_encoder(module, _samples(4, 6, 5, dtype=torch.float64), 2) == 7
+    assert torch.equal(torch.get_rng_state(), before)
+    assert module.training
+    assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
+    assert prod(module[2].weight.shape) == 210
