@@ -175,7 +175,8 @@ def test_rank_and_max_rank_are_kept():
 
 def test_without_validation_there_is_no_evidence():
     values, labels = _data()
-    result = no_rank_decomposition(tl.tensor(values), labels, rank=2, validation_fraction=0, **QUICK)
+    options = QUICK | {"rank": 2, "validation_fraction": 0}
+    result = no_rank_decomposition(tl.tensor(values), labels, **options)
     assert result.rank_evidence is None
     assert "held_out_triplet_accuracy" not in result.diagnostics
 
@@ -188,7 +189,7 @@ def test_the_callback_sees_every_pass_and_can_stop():
         seen.append((state.n_iter, error))
         if state.n_iter == 3:
             assert isinstance(state.result(), NoRankTensor)
-            assert tuple(tl.shape(state.embedding()))[0] == len(labels)
+            assert len(state.embedding()) == len(labels)
         return state.n_iter == 5
 
     result, errors = no_rank_decomposition(
@@ -213,7 +214,7 @@ def test_tol_zero_runs_all_passes_and_a_plateau_ends_the_fit():
     result = no_rank_decomposition(tl.tensor(values), labels, **QUICK)
     assert (result.n_iter, result.converged) == (12, False)
     result = no_rank_decomposition(
-        tl.tensor(values), labels, **QUICK | {"tol": 0.01, "n_iter_max": 100}
+        tl.tensor(values), labels, **QUICK | {"tol": 0.5, "n_iter_max": 100}
     )
     assert result.converged
     assert result.n_iter < 100
@@ -242,7 +243,7 @@ def test_a_term_that_is_not_finite_stops_the_run_and_is_named():
             return points * float("nan") if self.training else points
 
     values, labels = _data()
-    with pytest.raises(FloatingPointError, match="triplet.*pass 1"):
+    with pytest.raises(FloatingPointError, match=r"triplet.*pass 1"):
         no_rank_decomposition(tl.tensor(values), labels, **QUICK | {"encoder": Broken().double()})
 
 
