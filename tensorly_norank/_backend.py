@@ -61,7 +61,8 @@ def origin_of(array: Any, name: str = "tensor") -> Origin:
             f"{_describe(array)}. Convert it with tl.tensor({name}), or change the backend with "
             "tl.set_backend."
         )
-    letters = str(array.dtype).removeprefix("torch.")
+    # numpy's str() of a dtype of the other byte order is ">f8", its name "float64".
+    letters = getattr(array.dtype, "name", str(array.dtype).removeprefix("torch."))
     device = array.device if isinstance(array, Tensor) else None
     if letters in _FLOATS:
         return Origin(

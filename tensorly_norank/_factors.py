@@ -92,6 +92,8 @@ def fit_factors(
     origin = origin_of(tensor)
     shape = tuple(tl.shape(tensor))
     check_number(len(shape), "the order of tensor", integer=True, low=2)
+    if 0 in shape:
+        raise ValueError(f"tensor must not be empty, got shape {shape}.")
     mode = check_mode(mode, len(shape))
     check_number(n_iter_max, "n_iter_max", integer=True, low=1)
     check_number(tol, "tol")
@@ -113,7 +115,10 @@ def fit_factors(
 
 def _other_factors(init: Any, shape: tuple[int, ...], mode: int, rank: int) -> list[Any]:
     """The factors of a starting CPTensor for all modes but `mode`, in float64."""
-    weights, factors = CPTensor(init)
+    try:
+        weights, factors = CPTensor(init)
+    except Exception as error:
+        raise ValueError(f"init must be a CPTensor, got {init!r}: {error}") from error
     found = [tuple(tl.shape(factor)) for factor in factors]
     wanted = [(length, rank) for length in shape]
     others = [k for k in range(len(shape)) if k != mode]
@@ -254,9 +259,15 @@ def _matricized_products(contracted: Any, factors: list[Any], mode: int) -> Any:
 
 
 def _pseudo_inverse(gram: Any) -> Any:
-    """Of a symmetric positive semi-definite matrix: dependent columns get least-norm solutions."""
-    values, vectors = tl.eigh(gram)
+    """Of a symmetric positive semi-definite matrix: dependent columns get least-norm solutions.
+
+    The diagonal is scaled to 1 first, so that a short column is no dependent one.
+    """
+    lengths = tl.sqrt(tl.abs(tl.diag(gram)))
+    lengths = tl.where(lengths > 0, lengths, lengths + 1)
+    scales = tl.reshape(lengths, (-1, 1)) * tl.reshape(lengths, (1, -1))
+    values, vectors = tl.eigh(gram / scales)
     cutoff = tl.max(tl.abs(values)) * tl.shape(gram)[0] * tl.eps(tl.backend.float64)
     kept = values > cutoff
     inverses = kept / tl.where(kept, values, values * 0 + 1)
-    return tl.dot(vectors * tl.reshape(inverses, (1, -1)), tl.transpose(vectors))
+    return tl.dot(vectors * tl.reshape(inverses, (1, -1)), tl.transpose(vectors)) / scales

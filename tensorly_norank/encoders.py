@@ -61,7 +61,9 @@ def _principal_axes(matrix: Tensor, n_axes: int) -> tuple[Tensor, Tensor]:
         axes = vectors.T
     else:
         variances, vectors = torch.linalg.eigh(matrix @ matrix.T / n_samples)
-        norms = (n_samples * variances.clamp(min=torch.finfo(matrix.dtype).tiny)).sqrt()
+        rounding = n_samples * torch.finfo(matrix.dtype).eps * variances[-1]
+        # Directions without variance have no axis: it stays zero.
+        norms = torch.where(variances > rounding, n_samples * variances, torch.inf).sqrt()
         axes = (matrix.T @ vectors / norms).T
     return axes.flip(0)[:n_axes], variances.flip(0)[:n_axes].clamp(min=0)
 
