@@ -93,7 +93,8 @@ def no_rank_decomposition(
         points on the unit sphere (where the largest is 2).
     diversity, uniformity, locality : float, default 1, 0, 0
         Weights of the terms beside the triplets; see :mod:`tensorly_norank.losses`. 0 leaves a term
-        out. The defaults are those that `benchmarks/defaults.py` supports.
+        out. Diversity keeps the embedding from collapsing early; `locality` buys neighbourhoods,
+        at some cost in how compact classes are.
     n_iter_max : int, optional
         At most so many passes; one pass shows every sample at least once. By default enough for
         1,200 steps, but 30 to 150.
