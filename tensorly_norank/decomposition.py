@@ -82,7 +82,7 @@ def no_rank_decomposition(
     encoder : {"auto", "multilinear", "linear", "mlp", "conv"} or torch.nn.Module
         What maps a sample to its embedding; see :mod:`tensorly_norank.encoders`. "auto" takes
         "conv" where two sample modes or more have at least 8 entries, else "mlp". A module must map
-        (batch, *sample shape) to (batch, D); it is copied, and trained on standardised samples.
+        ``(batch, *sample_shape)`` to (batch, D); it is copied, and trained on standardised samples.
     rank : int, optional
         Keep that many components. By default they are counted, see `rank_evidence`.
     max_rank : int, optional

@@ -243,8 +243,7 @@ def uniformity_loss(embedding: Tensor, scale: float = 2.0) -> Tensor:
     References
     ----------
     .. [1] T. Wang and P. Isola, "Understanding contrastive representation learning through
-    alignment and uniformity on the
-       hypersphere", ICML 2020.
+       alignment and uniformity on the hypersphere", ICML 2020.
 
     Examples
     --------
