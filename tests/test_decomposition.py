@@ -150,7 +150,8 @@ def test_a_module_comes_back_trained():
 def test_a_module_may_have_one_dimension():
     values, labels = _data(2)
     module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(20, 1)).double()
-    result = no_rank_decomposition(tl.tensor(values), labels, **QUICK | {"encoder": module})
+    options = QUICK | {"encoder": module, "n_iter_max": 60, "learning_rate": 0.02}
+    result = no_rank_decomposition(tl.tensor(values), labels, **options)
     assert result.rank == 1
     assert result.diagnostics["triplet_accuracy"] > 0.9
 
