@@ -81,19 +81,19 @@ class RankEvidence:
         Numbers of components that were looked at: 1, 2, ...
     statistic, p_value : ndarray, shape (n_candidates,)
         Bartlett's statistic for "fewer than this many directions separate the classes", and its
-        p-value; NaN from `n_classes` on, where there is nothing left to test.
+        p-value; where the held-out samples are too few for that, the F statistic of each axis by
+        itself. NaN from `n_classes` on, where there is nothing left to test.
     triplet_accuracy, triplet_accuracy_se : ndarray, shape (n_candidates,)
         Share of held-out triplets in the right order when this many components are kept, and the
         standard error of that share over anchors.
     significant : int
-        How many directions separate the classes: candidates rejected in order at level 0.01.
+        How many directions separate the classes: candidates in order whose p-value is below 0.01.
     needed : int
         The smallest candidate whose triplet accuracy falls short of the best one's by no more than
         the standard error of their difference.
     chosen : int
         The number of components that the decomposition keeps when `rank` is not given:
-        `significant`, or `needed` if that is larger and the held-out samples are too few to test
-        all directions that class means can span; 1 where nothing is significant.
+        `significant`, but at least 1.
     n_held_out : int
         Number of samples that all this was measured on, over all fits of a part.
     stability : dict of int to float
@@ -118,19 +118,34 @@ class HeldOut:
 
     coordinates: np.ndarray  # (n, n_candidates)
     codes: np.ndarray  # (n,) at least two classes, one of them with two samples
+    n_spanned: int  # how many of the axes the class means of the fit span
 
     def __len__(self) -> int:
         return len(self.codes)
 
-    def take(self, indices: np.ndarray) -> HeldOut:
-        """Some of the samples."""
-        return HeldOut(self.coordinates[indices], self.codes[indices])
+    def resample(self, rng: np.random.Generator) -> HeldOut:
+        """Four fifths of the samples, drawn in pairs of a class: a class of two stays or goes."""
+        shuffled = rng.permutation(len(self))
+        by_class = shuffled[np.argsort(self.codes[shuffled], kind="stable")]
+        codes = self.codes[by_class]
+        place = np.arange(len(self)) - np.searchsorted(codes, codes)  # within the class
+        _, pairs = np.unique(np.stack([codes, place // 2]), axis=1, return_inverse=True)
+        kept = rng.permutation(pairs.max() + 1)[: int(_RESAMPLED_SHARE * (pairs.max() + 1))]
+        indices = by_class[np.isin(pairs, kept)]
+        return HeldOut(self.coordinates[indices], self.codes[indices], self.n_spanned)
 
     @property
-    def tests_all(self) -> bool:
+    def suffices_for_bartlett(self) -> bool:
         """Whether the samples are enough to test all directions that class means can span."""
         n_classes = len(np.unique(self.codes))
-        return (len(self) - n_classes) // 2 >= min(n_classes - 1, self.coordinates.shape[1])
+        return (len(self) - n_classes) // 2 >= self.n_spanned
+
+    def test(self, by_axis: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Statistic and p-value of each candidate, NaN behind the axes that class means span."""
+        test = axis_tests if by_axis else bartlett_test
+        statistic, p_value = test(self.coordinates, self.codes)
+        statistic[self.n_spanned :] = p_value[self.n_spanned :] = np.nan
+        return statistic, p_value
 
 
 def count_components(parts: Sequence[HeldOut], rng: np.random.Generator) -> RankEvidence:
@@ -146,20 +161,15 @@ def count_components(parts: Sequence[HeldOut], rng: np.random.Generator) -> Rank
     rng : numpy Generator
         Draws the resamples of `stability`.
     """
-    tests = [bartlett_test(part.coordinates, part.codes) for part in parts]
+    by_axis = not all(part.suffices_for_bartlett for part in parts)
+    tests = [part.test(by_axis) for part in parts]
     p_value = _combine([p for _, p in tests])
-    by_anchor = [_triplet_accuracy_by_rank(part) for part in parts]
-    accuracy = np.concatenate([shares[~np.isnan(shares[:, 0])] for shares in by_anchor])
-    significant, needed = _leading_rejections(p_value), _needed(accuracy)
-    tests_all = all(part.tests_all for part in parts)
+    accuracy = np.concatenate([_triplet_accuracy_by_rank(part) for part in parts])
+    significant = _leading_rejections(p_value)
 
     def resampled_count() -> int:
-        chosen = [rng.permutation(len(part))[: int(_RESAMPLED_SHARE * len(part))] for part in parts]
-        subsets = [part.take(indices) for part, indices in zip(parts, chosen, strict=True)]
-        p_values = _combine([bartlett_test(sub.coordinates, sub.codes)[1] for sub in subsets])
-        shares = np.concatenate([by_anchor[k][indices] for k, indices in enumerate(chosen)])
-        kept = shares[~np.isnan(shares[:, 0])]
-        return _choose(_leading_rejections(p_values), _needed(kept), tests_all)
+        p_values = _combine([part.resample(rng).test(by_axis)[1] for part in parts])
+        return max(_leading_rejections(p_values), 1)
 
     counts = [resampled_count() for _ in range(_N_RESAMPLES)]
     return RankEvidence(
@@ -169,8 +179,8 @@ def count_components(parts: Sequence[HeldOut], rng: np.random.Generator) -> Rank
         triplet_accuracy=accuracy.mean(axis=0),
         triplet_accuracy_se=_standard_error(accuracy),
         significant=significant,
-        needed=needed,
-        chosen=_choose(significant, needed, tests_all),
+        needed=_needed(accuracy),
+        chosen=max(significant, 1),
         n_held_out=sum(map(len, parts)),
         stability={count: counts.count(count) / len(counts) for count in sorted(set(counts))},
     )
@@ -207,16 +217,48 @@ def bartlett_test(coordinates: np.ndarray, codes: np.ndarray) -> tuple[np.ndarra
     n_dimensions = points.shape[1]
     if n_classes < 2 or n_dimensions < 1:
         return statistic, p_value
-    means = np.stack([points[codes == code].mean(axis=0) for code in range(n_classes)])
-    within = points - means[codes]
-    between = means[codes] - points.mean(axis=0)
-    eigenvalues = _relative_eigenvalues(between.T @ between, within.T @ within)
+    within, between = _scatters(points, codes)
+    eigenvalues = _relative_eigenvalues(between, within)
     informative = np.log1p(np.clip(eigenvalues, 0, None))
     for r in range(min(n_classes - 1, n_dimensions, n_candidates)):
         scale = n_samples - 1 - (n_dimensions + n_classes) / 2
         statistic[r] = scale * informative[r:].sum()
         p_value[r] = stats.chi2.sf(statistic[r], (n_dimensions - r) * (n_classes - r - 1))
     return statistic, p_value
+
+
+def axis_tests(coordinates: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Test each axis by itself for separating the classes: one-way analysis of variance.
+
+    It needs no more than a few pairs of a class, where Bartlett's test of all axes together needs
+    more samples than dimensions. It takes noise along an axis as normal and equal in all classes;
+    it does not ask whether an axis tells more than the ones before it do.
+
+    Returns
+    -------
+    statistic, p_value : ndarray of shape (n_candidates,)
+        Entry r is about axis r + 1; NaN where nothing can be tested.
+    """
+    n_samples, n_candidates = coordinates.shape
+    _, codes = np.unique(codes, return_inverse=True)
+    n_classes = int(codes.max()) + 1
+    n_between, n_within = n_classes - 1, n_samples - n_classes
+    statistic = np.full(n_candidates, np.nan)
+    if n_between < 1 or n_within < 1:
+        return statistic, statistic.copy()
+    within, between = _scatters(coordinates, codes)
+    varies = within.diagonal() > 0
+    ratio = between.diagonal()[varies] / within.diagonal()[varies]
+    statistic[varies] = ratio * n_within / n_between
+    return statistic, stats.f.sf(statistic, n_between, n_within)
+
+
+def _scatters(points: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scatter matrices within and between the classes 0, 1, ..."""
+    means = np.stack([points[codes == code].mean(axis=0) for code in range(codes.max() + 1)])
+    within = points - means[codes]
+    between = means[codes] - points.mean(axis=0)
+    return within.T @ within, between.T @ between
 
 
 def _leading_principal(coordinates: np.ndarray, n_most: int) -> np.ndarray:
@@ -240,27 +282,18 @@ def _leading_rejections(p_value: np.ndarray) -> int:
     return int(np.argmin(rejected)) if not rejected.all() else len(rejected)
 
 
-def _choose(significant: int, needed: int, tests_all: bool) -> int:
-    """What to keep: the tests' count where the tests could see everything, else the larger one.
-
-    Without a direction that separates the classes, triplet accuracies are noise: then 1.
-    """
-    if significant == 0:
-        return 1
-    return significant if tests_all else max(significant, needed)
-
-
 def _triplet_accuracy_by_rank(part: HeldOut) -> np.ndarray:
     """Each sample's share of triplets in the right order with 1, 2, ... components kept.
 
-    (n, n_candidates); NaN for samples that are alone in their class.
+    (n_anchors, n_candidates); samples that are alone in their class are no anchors.
     """
     points, labels = torch.from_numpy(part.coordinates), torch.from_numpy(part.codes)
     by_rank = [
         triplet_accuracy_by_anchor(points[:, :rank], labels).numpy()
         for rank in range(1, points.shape[1] + 1)
     ]
-    return np.stack(by_rank, axis=1)
+    accuracy = np.stack(by_rank, axis=1)
+    return accuracy[~np.isnan(accuracy[:, 0])]
 
 
 def _standard_error(accuracy: np.ndarray) -> np.ndarray:

@@ -101,9 +101,7 @@ class Plan:
     """Learning rate per pass: rise, plateau until nothing improves, then decay to zero."""
 
     settings: Settings
-    n_iter: int = field(
-        init=False
-    )  # passes in all; less than n_iter_max once the plateau has ended
+    n_iter: int = field(init=False)  # passes in all; fewer than allowed once the plateau has ended
     converged: bool = False
 
     def __post_init__(self) -> None:
@@ -111,7 +109,7 @@ class Plan:
 
     def end_plateau(self, n_done: int) -> None:
         """Decay from here on, for the decay's share of all passes; unless it has begun already."""
-        self.n_iter = min(self.n_iter, n_done + math.ceil(n_done * _DECAY / (1 - _DECAY)))
+        self.n_iter = min(self.n_iter, n_done + round(n_done * _DECAY / (1 - _DECAY)))
         self.converged = True
 
     @property

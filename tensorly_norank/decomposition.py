@@ -384,7 +384,8 @@ class _Recipe:
         fitted, counted = self.data.part.take(split.fit), self.data.part.take(split.count)
         axes = canonical_axes(embedder.embed(fitted.samples), fitted.labels)
         coordinates = axes.project(embedder.embed(counted.samples), self.max_rank)
-        return HeldOut(coordinates.double().cpu().numpy(), counted.codes)
+        n_spanned = min(len(np.unique(fitted.codes)) - 1, coordinates.shape[1])
+        return HeldOut(coordinates.double().cpu().numpy(), counted.codes, n_spanned)
 
     def _held_out_figures(
         self, embedder: Embedder, split: Split, evidence: RankEvidence

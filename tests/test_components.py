@@ -3,9 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.feature_selection import f_classif
 
 from tensorly_norank import _components
-from tensorly_norank._components import HeldOut, bartlett_test, canonical_axes, count_components
+from tensorly_norank._components import (
+    HeldOut,
+    axis_tests,
+    bartlett_test,
+    canonical_axes,
+    count_components,
+)
 
 
 def _embedding(n_dimensions=6, n_classes=4, seed=0):
@@ -16,14 +23,15 @@ def _embedding(n_dimensions=6, n_classes=4, seed=0):
     return torch.from_numpy(points), torch.from_numpy(codes)
 
 
-def _gaussian(n_separated, n_samples=240, n_classes=6, n_dimensions=8, seed=0):
+def _gaussian(n_separated, n_samples=240, n_classes=6, n_dimensions=8, seed=0, strength=3):
     rng = np.random.default_rng(seed)
     codes = np.arange(n_samples) % n_classes
     means = np.zeros((n_classes, n_dimensions))
     means[:, :n_separated] = (
-        3 * np.linalg.qr(rng.normal(size=(n_classes, n_classes)))[0][:, :n_separated]
+        strength * np.linalg.qr(rng.normal(size=(n_classes, n_classes)))[0][:, :n_separated]
     )
-    return HeldOut(means[codes] + rng.normal(size=(n_samples, n_dimensions)), codes)
+    points = means[codes] + rng.normal(size=(n_samples, n_dimensions))
+    return HeldOut(points, codes, min(n_classes - 1, n_dimensions))
 
 
 def test_axes_are_orthonormal_and_coordinates_centred():
@@ -90,12 +98,57 @@ def test_evidence_is_complete():
     assert evidence.triplet_accuracy[2] > evidence.triplet_accuracy[0]
 
 
-def test_triplets_decide_where_samples_are_too_few_for_the_test():
-    part = _gaussian(5, n_samples=12, n_dimensions=5)
-    assert not part.tests_all
+def _pairs(n_separated, seed=0):
+    """30 classes of two samples each: too few for Bartlett's test of all 12 axes together."""
+    sizes = {"n_samples": 60, "n_classes": 30, "n_dimensions": 20}
+    return _gaussian(n_separated, **sizes, seed=seed, strength=15)
+
+
+def test_pairs_of_many_classes_are_tested_axis_by_axis():
+    part = _pairs(12)
+    assert not part.suffices_for_bartlett
     evidence = count_components([part], np.random.default_rng(0))
-    if evidence.significant:
-        assert evidence.chosen == max(evidence.significant, evidence.needed)
+    assert evidence.chosen == evidence.significant == 12
+    assert np.array_equal(evidence.p_value, axis_tests(part.coordinates, part.codes)[1])
+
+
+def test_axis_tests_are_those_of_scikit_learn():
+    part = _pairs(5)
+    for ours, theirs in zip(
+        axis_tests(part.coordinates, 3 * part.codes),
+        f_classif(part.coordinates, part.codes),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs)
+
+
+def test_axis_tests_hold_their_level_without_structure():
+    parts = [_pairs(0, seed) for seed in range(50)]
+    p_value = np.stack([axis_tests(p.coordinates, p.codes)[1] for p in parts])
+    assert 0.03 <= np.mean(p_value < 0.05) <= 0.07
+
+
+def test_axis_tests_test_nothing_where_nothing_can_be_tested():
+    rng = np.random.default_rng(0)
+    for points, codes in [
+        (rng.normal(size=(10, 3)), np.zeros(10, int)),
+        (rng.normal(size=(4, 3)), np.arange(4)),
+        (np.ones((20, 3)), np.arange(20) % 2),
+    ]:
+        statistic, p_value = axis_tests(points, codes)
+        assert np.isnan(statistic).all() and np.isnan(p_value).all()
+
+
+def test_only_axes_that_class_means_span_are_tested():
+    part = _pairs(12)
+    capped = HeldOut(part.coordinates, part.codes, 4)
+    assert count_components([capped], np.random.default_rng(0)).significant == 4
+
+
+def test_resamples_keep_pairs_together():
+    part = _pairs(3).resample(np.random.default_rng(0))
+    assert np.array_equal(np.unique(np.bincount(part.codes)), [0, 2])
+    assert len(part) == 48
 
 
 def test_first_statistic_is_that_of_wilks_lambda():
@@ -166,16 +219,6 @@ def test_class_names_decide_signs_and_nothing_else_of_the_axes():
 def test_needed_is_the_smallest_count_that_costs_no_accuracy(anchors, needed):
     common = np.random.default_rng(0).normal(scale=0.3, size=(50, 1))  # of an anchor: it cancels
     assert _components._needed(np.array([anchors]) + common) == needed
-
-
-def test_evidence_names_the_lesser_reading_where_the_tests_see_everything():
-    choose = _components._choose
-    assert [choose(0, 4, False), choose(2, 4, True), choose(2, 4, False), choose(3, 1, False)] == [
-        1,
-        2,
-        4,
-        3,
-    ]
 
 
 def test_several_parts_hold_the_level_of_one():

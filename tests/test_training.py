@@ -1,0 +1,211 @@
+"""The loop: schedule, stopping, history, randomness."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tensorly_norank._embedder import Augmentation, Embedder
+from tensorly_norank._training import Objective, Part, Plan, Settings, _Stopper, train
+from tensorly_norank.encoders import make_encoder
+from tensorly_norank.losses import (
+    diversity_loss,
+    locality_loss,
+    mean_hinge,
+    triplet_loss,
+    uniformity_loss,
+)
+
+SETTINGS = Settings(n_iter_max=20, tol=0, batch_size=32, learning_rate=2e-3)
+TRIPLETS_ONLY = Objective(margin=1.0, diversity=0.0, uniformity=0.0, locality=0.0)
+
+
+def _part(n_each=16, n_classes=3, seed=0):
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(np.arange(n_classes), n_each)
+    patterns = rng.normal(size=(n_classes, 5, 4))
+    samples = patterns[codes] + 0.3 * rng.normal(size=(len(codes), 5, 4))
+    return Part(torch.from_numpy(samples), codes)
+
+
+def _embedder(part, name="linear", seed=0):
+    encoder = make_encoder(name, part.samples.shape[1:], 4)
+    embedder = Embedder(encoder, part.samples).to(part.samples)
+    generator = torch.Generator().manual_seed(seed)
+    encoder.initialize(embedder.standardise(part.samples), generator)
+    return embedder
+
+
+def _train(embedder, part, settings=SETTINGS, objective=TRIPLETS_ONLY, **options):
+    rng = options.pop("rng", np.random.default_rng(0))
+    return train(embedder, part, objective, Plan(settings), rng, **options)
+
+
+def test_the_objective_is_the_weighted_sum_of_its_terms():
+    part, objective = _part(), Objective(0.5, 2.0, 3.0, 4.0)
+    points = torch.nn.functional.normalize(part.samples.flatten(1)[:, :6])
+    weights = torch.rand(len(part), dtype=torch.float64)
+    terms = objective.terms(points, part.labels, weights, part.samples)
+    flat = part.samples.flatten(1)
+    regularisers = (
+        2 * diversity_loss(points)
+        + 3 * uniformity_loss(points)
+        + 4 * locality_loss(points, part.labels, torch.cdist(flat, flat))
+    )
+    expected = triplet_loss(points, part.labels, 0.5, weights) + regularisers
+    torch.testing.assert_close(objective.total(terms), expected)
+    monitored = objective.monitored(points, part.labels, part.samples)
+    expected = mean_hinge(points, part.labels, 0.5) + regularisers
+    assert monitored == pytest.approx(float(expected))
+
+
+def test_a_weight_of_zero_leaves_a_term_out():
+    part = _part()
+    weights = torch.ones(len(part))
+    terms = TRIPLETS_ONLY.terms(part.samples.flatten(1), part.labels, weights, part.samples)
+    assert list(terms) == ["triplet"]
+
+
+def test_the_learning_rate_rises_stays_and_falls_to_zero():
+    plan = Plan(SETTINGS)
+    factors = [plan.factor(progress) for progress in np.linspace(0, plan.n_iter, 201)]
+    rising, falling = factors[:21], factors[20 * plan.n_plateau // 2 :]
+    assert np.all(np.diff(rising) >= 0)
+    assert max(factors) == 1.0
+    assert plan.factor(plan.n_plateau) == pytest.approx(1.0)
+    assert np.all(np.diff(falling) <= 0)
+    assert factors[-1] == pytest.approx(0, abs=1e-12)
+
+
+def test_a_plateau_shortens_the_plan_and_leaves_the_decay_its_share():
+    plan = Plan(Settings(100, 1e-3, 32, 2e-3))
+    plan.end_plateau(12)
+    assert (plan.n_iter, plan.n_plateau, plan.converged) == (20, 12, True)
+    late = Plan(Settings(100, 1e-3, 32, 2e-3))
+    late.end_plateau(90)
+    assert late.n_iter == 100  # never longer than n_iter_max
+
+
+@pytest.mark.parametrize(("tol", "ends"), [(1e-3, True), (0.0, False)])
+def test_only_a_positive_tol_finds_a_plateau(tol, ends):
+    stopper = _Stopper(Settings(50, tol, 32, 2e-3))
+    assert any(stopper.plateaued(1.0) for _ in range(50)) == ends
+
+
+def test_a_steady_improvement_is_no_plateau():
+    stopper = _Stopper(Settings(50, 1e-3, 32, 2e-3))
+    assert not any(stopper.plateaued(0.95**n) for n in range(50))
+
+
+def test_negative_errors_improve_by_falling():
+    stopper = _Stopper(Settings(50, 1e-3, 32, 2e-3))  # uniformity makes the objective negative
+    assert not any(stopper.plateaued(-1 - 0.1 * n) for n in range(50))
+
+
+@pytest.mark.parametrize("name", ["multilinear", "linear", "mlp", "conv"])
+def test_training_puts_held_out_triplets_in_order(name):
+    everything = _part(n_each=32)
+    part = everything.take(np.arange(0, 96, 2))
+    held_out = everything.take(np.arange(1, 96, 2))
+    settings = Settings(60, 0, 32, 5e-3)
+    fit = _train(_embedder(part, name), part, settings, held_out=held_out)
+    assert fit.history["triplet_accuracy"][-1] > 0.97
+    assert fit.history["error"][-1] < 0.7 * fit.history["error"][0]
+
+
+def test_history_has_a_value_a_pass_and_the_terms_that_count():
+    part = _part()
+    objective = Objective(1.0, 1.0, 0.5, 0.5)
+    fit = _train(_embedder(part), part, objective=objective)
+    expected = {"error", "triplet_accuracy", "learning_rate", "objective", "triplet", "diversity"}
+    assert set(fit.history) == expected | {"uniformity", "locality"}
+    assert {len(values) for values in fit.history.values()} == {SETTINGS.n_iter_max}
+    total = np.array([fit.history[name] for name in ("triplet", "diversity")]).sum(axis=0)
+    total += 0.5 * np.array([fit.history[name] for name in ("uniformity", "locality")]).sum(axis=0)
+    np.testing.assert_allclose(fit.history["objective"], total, rtol=1e-6)
+
+
+def test_the_watched_error_is_the_held_out_one():
+    part, held_out = _part(), _part(seed=0).take(np.arange(0, 48, 3))
+    embedder = _embedder(part)
+    fit = _train(embedder, part, held_out=held_out)
+    points = embedder.embed(held_out.samples)
+    expected = TRIPLETS_ONLY.monitored(points, held_out.labels, held_out.samples)
+    assert fit.history["error"][-1] == pytest.approx(expected)
+
+
+def test_the_callback_ends_the_loop():
+    part = _part()
+    fit = _train(_embedder(part), part, on_pass=lambda fit: fit.n_iter == 3)
+    assert (fit.n_iter, fit.stopped) == (3, True)
+
+
+def test_all_randomness_comes_from_the_generator():
+    part = _part()
+    points = []
+    for seed in (0, 0, 1):
+        embedder = _embedder(part, "conv")
+        torch.manual_seed(len(points))  # must not matter
+        _train(embedder, part, rng=np.random.default_rng(seed))
+        points.append(embedder.embed(part.samples))
+    assert torch.equal(points[0], points[1])
+    assert not torch.equal(points[0], points[2])
+
+
+def test_training_ends_in_evaluation_mode_with_all_generators_returned():
+    part = _part()
+    embedder = _embedder(part, "conv")
+    _train(embedder, part)
+    assert not embedder.training
+    assert not any(
+        isinstance(getattr(m, "generator", None), torch.Generator) for m in embedder.modules()
+    )
+
+
+def test_an_infinite_sample_stops_the_run_and_names_the_term():
+    part = _part()
+    embedder = _embedder(part)
+    embedder.scale.fill_(math.nan)
+    with pytest.raises(FloatingPointError, match=r"The triplet became nan in pass 1"):
+        _train(embedder, part)
+
+
+def test_augmentation_leaves_the_batch_as_it_is_and_adds_noise_of_the_given_size():
+    part = _part(n_each=400)
+    before = part.samples.clone()
+    varied = Augmentation(0.2, transfer=0.0)(part.samples, part.labels, torch.Generator())
+    assert torch.equal(part.samples, before)
+    assert float((varied - before).std()) == pytest.approx(0.2, rel=0.05)
+
+
+def test_transferred_differences_are_differences_within_classes():
+    codes = np.repeat([0, 1], 50)
+    samples = torch.zeros(100, 2, dtype=torch.float64)
+    samples[:50, 0] = torch.arange(50)  # class 0 varies along the first entry, class 1 not at all
+    samples[50:, 1] = 1000.0
+    part = Part(samples, codes)
+    varied = Augmentation(0.0, transfer=1.0)(samples, part.labels, torch.Generator())
+    change = varied - samples
+    assert change[:, 1].abs().max() == 0  # differences between classes are never transferred
+    assert (change[50:, 0] != 0).any()  # those of class 0 reach class 1
+    assert change[:, 0].abs().max() <= 49
+
+
+def test_shifts_move_the_convolved_modes_and_repeat_the_edge():
+    samples = torch.arange(40.0).repeat(64, 1)
+    labels = torch.arange(64)  # nobody has a partner: nothing is transferred
+    varied = Augmentation(0.0, shift=0.05, shifted_modes=(0,))(samples, labels, torch.Generator())
+    offsets = varied[:, 20] - 20
+    assert set(offsets.tolist()) == {-2.0, -1.0, 0.0, 1.0, 2.0}
+    expected = (torch.arange(40.0) + offsets[:, None]).clamp(0, 39)
+    assert torch.equal(varied, expected)
+
+
+def test_embedded_rows_do_not_depend_on_their_company():
+    part = _part(n_each=200)
+    for name in ("multilinear", "linear", "mlp", "conv"):
+        embedder = _embedder(part, name)
+        together = embedder.embed(part.samples)
+        torch.testing.assert_close(together[257:258], embedder.embed(part.samples[257:258]))
+        torch.testing.assert_close(together.norm(dim=1), torch.ones(600, dtype=torch.float64))

@@ -1,0 +1,132 @@
+"""Every check names the argument, the value and what was expected."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorly as tl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tensorly_norank._validation import (
+    check_mode,
+    check_number,
+    check_random_state,
+    encode_labels,
+)
+
+
+@given(st.floats(min_value=0, max_value=1e300))
+def test_numbers_within_bounds_pass(value):
+    check_number(value, "margin")
+    check_number(np.float32(min(value, 1e30)), "margin")
+
+
+@pytest.mark.parametrize("value", [-1e-9, math.inf, math.nan])
+def test_numbers_out_of_bounds_are_named_with_the_bound(value):
+    with pytest.raises(ValueError, match=r"margin must be at least 0, and finite, got "):
+        check_number(value, "margin")
+
+
+@pytest.mark.parametrize("value", ["1", None, True, np.True_, 1j, [1]])
+def test_what_is_no_number_is_a_type_error(value):
+    with pytest.raises(TypeError, match=r"margin must be a number, got .* of type"):
+        check_number(value, "margin")
+
+
+def test_bounds_are_inclusive_only_where_said():
+    check_number(1, "order", high=1, include_high=True)
+    with pytest.raises(ValueError, match="at least 0 and less than 1, got 1"):
+        check_number(1, "share", high=1)
+    with pytest.raises(ValueError, match="greater than 0"):
+        check_number(0, "margin", include_low=False)
+
+
+def test_integers_must_be_integers():
+    check_number(np.int64(3), "rank", integer=True)
+    with pytest.raises(TypeError, match=r"rank must be an integer, got 3\.0"):
+        check_number(3.0, "rank", integer=True)
+
+
+@given(st.integers(1, 6), st.data())
+def test_modes_count_from_both_ends(order, data):
+    mode = data.draw(st.integers(-order, order - 1))
+    assert check_mode(mode, order) == range(order)[mode]
+
+
+@pytest.mark.parametrize("mode", [3, -4])
+def test_modes_out_of_range_are_named(mode):
+    with pytest.raises(ValueError, match=rf"mode must be at least -3 and less than 3, got {mode}"):
+        check_mode(mode, 3)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: 5, lambda: np.random.default_rng(5), lambda: np.random.RandomState(5)]
+)
+def test_equal_random_states_give_equal_numbers(make):
+    first, second = (check_random_state(make()).integers(2**60) for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("generator", [np.random.default_rng(5), np.random.RandomState(5)])
+def test_a_generator_handed_in_twice_gives_two_streams(generator):
+    first, second = (check_random_state(generator).integers(2**60) for _ in range(2))
+    assert first != second
+
+
+def test_no_random_state_leaves_numpys_global_one_alone():
+    before = np.random.get_state()[1].tobytes()
+    check_random_state(None)
+    assert np.random.get_state()[1].tobytes() == before
+
+
+@given(st.lists(st.sampled_from([0, 3, 7, -2]), min_size=4, max_size=30))
+def test_codes_are_places_among_the_sorted_classes(values):
+    if len(set(values)) < 2 or len(set(values)) == len(values):
+        return
+    for labels in (values, tuple(values), np.array(values), np.array(values, float)):
+        classes, codes = encode_labels(labels, (len(values), 2), 0)
+        assert list(classes) == sorted(set(values))
+        assert list(classes[codes]) == values
+
+
+def test_labels_may_be_anything_hashable():
+    for names in (["a", "b"], [(0, 1), (1, 0)], ["x", 1], [frozenset("a"), 2.5j], [True, False]):
+        labels = [names[0], names[1], names[0]]
+        classes, codes = encode_labels(labels, (3, 2), 0)
+        assert [classes[code] for code in codes] == labels
+
+
+def test_labels_may_be_a_tensor_of_the_backend():
+    classes, codes = encode_labels(tl.tensor([5, 5, 9]), (3, 2), 0)
+    assert (list(classes), list(codes)) == ([5, 9], [0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "message"),
+    [
+        ([0, 1], ValueError, r"each of the 3 samples along mode 0, got 2\. Mode 1 has that length"),
+        ([0, 1, 1, 0], ValueError, r"each of the 3 samples along mode 0, got 4\.$"),
+        ([0, 0, 0], ValueError, "at least 2 classes, got 1 class"),
+        ([0, 1, 2], ValueError, "got 3 classes of 1 sample each"),
+        ([0, None, 0], ValueError, "got 1 missing .* the first at index 1"),
+        ([0.0, math.nan, 0.0], ValueError, "got 1 missing"),
+        (["a", math.nan, "b"], ValueError, "got 1 missing"),
+        ([0.5, 1.5, 0.5], ValueError, "non-integer numbers"),
+        (np.ones((3, 2)), ValueError, r"one-dimensional, one label per sample, got shape \(3, 2\)"),
+        ([[0], [1], {}], TypeError, "labels must be hashable, got"),
+        ("abc", TypeError, "one label per sample, got 'abc'"),
+        (3, TypeError, "one label per sample, got 3"),
+        (None, TypeError, "one label per sample, got None"),
+    ],
+)
+def test_bad_labels_are_named(labels, error, message):
+    with pytest.raises(error, match=message):
+        encode_labels(labels, (3, 2), 0)
+
+
+def test_minus_one_is_missing_only_beside_two_other_classes():
+    classes, _ = encode_labels([-1, 1, 1], (3, 2), 0)
+    assert list(classes) == [-1, 1]
+    with pytest.raises(ValueError, match="got 1 missing"):
+        encode_labels([-1, 1, 1, 0], (4, 2), 0)
