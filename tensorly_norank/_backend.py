@@ -61,6 +61,12 @@ def origin_of(array: Any, name: str = "tensor") -> Origin:
             f"{_describe(array)}. Convert it with tl.tensor({name}), or change the backend with "
             "tl.set_backend."
         )
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} must not be a masked array, got one with {int(np.ma.count_masked(array))} "
+            f"masked entries: what the mask hides would be used. Fill it in, e.g. by "
+            f"{name}.filled(0)."
+        )
     # numpy's str() of a dtype of the other byte order is ">f8", its name "float64".
     letters = getattr(array.dtype, "name", str(array.dtype).removeprefix("torch."))
     device = array.device if isinstance(array, Tensor) else None

@@ -164,29 +164,22 @@ def no_rank_decomposition(
     >>> [tl.shape(factor) for factor in factors]
     [(90, 2), (5, 2), (4, 2)]
     """
-    for value, name in [(diversity, "diversity"), (uniformity, "uniformity")]:
-        check_number(value, name)
-    check_number(locality, "locality")
-    check_number(margin, "margin", include_low=False)
-    check_number(tol, "tol")
-    check_number(learning_rate, "learning_rate", include_low=False)
-    check_number(validation_fraction, "validation_fraction", high=1)
-    check_number(verbose, "verbose", integer=True)
-    for count, name, low in [
-        (rank, "rank", 1),
-        (max_rank, "max_rank", 1),
-        (n_iter_max, "n_iter_max", 1),
-        (batch_size, "batch_size", 4),
-    ]:
-        if count is not None:
-            check_number(count, name, integer=True, low=low)
+    _check_scalars(
+        margin=margin,
+        diversity=diversity,
+        uniformity=uniformity,
+        locality=locality,
+        tol=tol,
+        learning_rate=learning_rate,
+        validation_fraction=validation_fraction,
+        verbose=verbose,
+        rank=rank,
+        max_rank=max_rank,
+        n_iter_max=n_iter_max,
+        batch_size=batch_size,
+    )
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}.")
-    if validation_fraction == 0 and rank is None:
-        raise ValueError(
-            "validation_fraction must be greater than 0 when rank is None, got 0: the components "
-            "are counted on held-out samples. Or give a rank."
-        )
     rng = check_random_state(random_state)
     data = _enter(tensor, labels, mode)
     n_dimensions = _n_dimensions(data, encoder, rank, max_rank)
@@ -196,6 +189,30 @@ def no_rank_decomposition(
     settings = Settings(n_iter_max or _default_passes(data.part, size), tol, size, learning_rate)
     result = recipe.run(settings, validation_fraction, callback)
     return (result, result.history["error"]) if return_errors else result
+
+
+_BOUNDS: dict[str, dict[str, Any]] = {
+    "margin": {"include_low": False},
+    "learning_rate": {"include_low": False},
+    "validation_fraction": {"high": 1},
+    "verbose": {"integer": True},
+    "rank": {"integer": True, "low": 1},
+    "max_rank": {"integer": True, "low": 1},
+    "n_iter_max": {"integer": True, "low": 1},
+    "batch_size": {"integer": True, "low": 4},
+}
+_MAY_BE_NONE = ("rank", "max_rank", "n_iter_max", "batch_size")
+
+
+def _check_scalars(**values: Any) -> None:
+    for name, value in values.items():
+        if value is not None or name not in _MAY_BE_NONE:
+            check_number(value, name, **_BOUNDS.get(name, {}))
+    if values["validation_fraction"] == 0 and values["rank"] is None:
+        raise ValueError(
+            "validation_fraction must be greater than 0 when rank is None, got 0: the components "
+            "are counted on held-out samples. Or give a rank."
+        )
 
 
 @dataclass(frozen=True)

@@ -176,3 +176,10 @@ def test_any_array_like_becomes_numpy(array):
 
 def test_a_tensor_with_gradient_becomes_numpy():
     assert _backend.to_numpy(torch.ones(2, requires_grad=True)).tolist() == [1, 1]
+
+
+@pytest.mark.skipif(tl.get_backend() != "numpy", reason="masked arrays are numpy's")
+def test_masked_arrays_are_refused_rather_than_unmasked():
+    masked = np.ma.masked_greater(np.arange(6.0).reshape(3, 2), 3)
+    with pytest.raises(TypeError, match="tensor must not be a masked array, got one with 2 masked"):
+        _backend.origin_of(masked)

@@ -1,0 +1,64 @@
+"""The one-pass factor fit beside `parafac(fixed_modes=[0])` from the same start.
+
+    python benchmarks/factors.py
+    python benchmarks/factors.py --shape 20000 48 48
+
+Both run 20 iterations in float64; medians over repeats that take turns. `difference` is the largest
+one between the two reconstructions' factors, relative to the largest entry.
+"""
+
+import argparse
+import warnings
+
+import numpy as np
+import tensorly as tl
+from _timing import medians
+from tensorly.cp_tensor import CPTensor, cp_normalize
+from tensorly.decomposition import parafac
+
+from tensorly_norank import fit_factors
+
+RANK, N_ITER = 12, 20
+
+
+def compare(shape, n_repeats):
+    """Print a line for one shape."""
+    rng = np.random.default_rng(0)
+    tensor = tl.tensor(rng.normal(size=shape))
+    start = [rng.normal(size=(length, RANK)) for length in shape]
+
+    def ours():
+        init = CPTensor((None, list(start)))
+        return fit_factors(tensor, start[0], 0, init=init, n_iter_max=N_ITER, tol=0)
+
+    def peer():
+        init = CPTensor((None, list(start)))
+        return cp_normalize(
+            parafac(tensor, RANK, init=init, fixed_modes=[0], n_iter_max=N_ITER, tol=0)
+        )
+
+    seconds, results = medians({"ours": ours, "peer": peer}, n_repeats)
+    difference = max(
+        np.abs(one - two).max() / np.abs(two).max()
+        for one, two in zip(results["ours"].factors, results["peer"].factors, strict=True)
+    )
+    print(
+        f"{'×'.join(map(str, shape)):>14}  {seconds['ours']:8.3f} s  {seconds['peer']:8.3f} s  "
+        f"{seconds['peer'] / seconds['ours']:9.1f}  {difference:.1e}"
+    )
+
+
+def main():
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shape", type=int, nargs="+", action="append")
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    print("         shape        ours        peer  peer/ours  difference")
+    for shape in options.shape or [(500, 24, 24), (2000, 48, 48), (5000, 48, 48)]:
+        compare(tuple(shape), options.repeats)
+
+
+if __name__ == "__main__":
+    main()
