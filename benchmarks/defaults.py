@@ -1,0 +1,112 @@
+"""What each default buys: one setting changed at a time, held out, on seen and on unseen classes.
+
+    python benchmarks/defaults.py digits:conv olivetti:mlp serology:mlp --splits 3
+    python benchmarks/defaults.py olivetti:mlp --only defaults "margin 0.5"
+
+Every variant fits the same half of the samples (then of the classes) and scores the other half. The
+count is left out, so that only the fit differs: one fit without held-out samples, cut to as many
+axes as the class means of the fitted half span. Settings that have no keyword are patched.
+"""
+
+import argparse
+import contextlib
+import time
+import warnings
+from unittest.mock import patch
+
+import numpy as np
+from _data import load
+from _figures import held_out_figures, summary
+from held_out import split_samples
+
+from tensorly_norank import no_rank_decomposition
+from tensorly_norank._embedder import Augmentation
+
+VARIANTS = {
+    "defaults": {},
+    "margin 0.3": {"margin": 0.3},
+    "margin 0.5": {"margin": 0.5},
+    "margin 1": {"margin": 1.0},
+    "diversity 0": {"diversity": 0.0},
+    "diversity 1": {"diversity": 1.0},
+    "diversity 20": {"diversity": 20.0},
+    "uniformity 0.1": {"uniformity": 0.1},
+    "uniformity 1": {"uniformity": 1.0},
+    "locality 0.3": {"locality": 0.3},
+    "locality 1": {"locality": 1.0},
+    "noise × 0": {"noise": 0.0},
+    "noise × 2": {"noise": 2.0},
+    "no transfer": {"transfer": 0.0},
+    "half transfer": {"transfer": 0.5},
+    "no shift": {"shift": 0.0},
+}
+SEEN = ("silhouette", "ARI", "3-NN", "balanced", "trust.")
+UNSEEN = ("silhouette", "ARI", "recall@1", "AUC", "trust.")
+
+
+@contextlib.contextmanager
+def augmentation(noise=1.0, transfer=None, shift=None):
+    """Let training vary the samples otherwise; `noise` is a multiple of the default."""
+    vary = Augmentation.__call__
+
+    def varied(self, samples, labels, generator):
+        changed = Augmentation(
+            noise * self.noise,
+            self.transfer if transfer is None else transfer,
+            self.shift if shift is None else shift,
+            self.shifted_modes,
+        )
+        return vary(changed, samples, labels, generator)
+
+    with patch.object(Augmentation, "__call__", varied):
+        yield
+
+
+def figures(tensor, labels, encoder, variant, seed, unseen):
+    """Fit one half, score the other."""
+    patches = {key: variant[key] for key in ("noise", "transfer", "shift") if key in variant}
+    keywords = {key: value for key, value in variant.items() if key not in patches}
+    fit, test = split_samples(labels, seed, unseen)
+    rank = min(len(np.unique(labels[fit])) - 1, tensor[0].size, 64)
+    start = time.perf_counter()
+    with augmentation(**patches):
+        result = no_rank_decomposition(
+            tensor[fit],
+            labels[fit],
+            encoder=encoder,
+            rank=rank,
+            validation_fraction=0,
+            random_state=seed,
+            **keywords,
+        )
+    seconds = time.perf_counter() - start
+    known = () if unseen else (result.embedding, labels[fit])
+    row = held_out_figures(result.transform(tensor[test]), labels[test], tensor[test], *known)
+    return {key: row[key] for key in (UNSEEN if unseen else SEEN)} | {"seconds": seconds}
+
+
+def main():
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("jobs", nargs="+", metavar="DATA:ENCODER")
+    parser.add_argument("--splits", type=int, default=3)
+    parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    for job in options.jobs:
+        name, encoder = job.split(":")
+        loaded = load(name)
+        if loaded is None:
+            continue
+        for unseen in (False, True):
+            print(f"{job}, {'unseen classes' if unseen else 'held out'}, {options.splits} splits")
+            for variant in options.only:
+                rows = [
+                    figures(*loaded, encoder, VARIANTS[variant], seed, unseen)
+                    for seed in range(options.splits)
+                ]
+                print(f"  {variant:>14}  {summary(rows)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
