@@ -39,6 +39,31 @@ def check_number(
         raise ValueError(f"{name} must be {bounds}, got {value!r}.")
 
 
+_BOUNDS: dict[str, dict[str, Any]] = {
+    "margin": {"include_low": False},
+    "learning_rate": {"include_low": False},
+    "validation_fraction": {"high": 1},
+    "verbose": {"integer": True},
+    "rank": {"integer": True, "low": 1},
+    "max_rank": {"integer": True, "low": 1},
+    "n_iter_max": {"integer": True, "low": 1},
+    "batch_size": {"integer": True, "low": 4},
+}
+_MAY_BE_NONE = ("rank", "max_rank", "n_iter_max", "batch_size")
+
+
+def check_scalars(**values: Any) -> None:
+    """Check the keywords of `no_rank_decomposition` that are numbers, all of them at once."""
+    for name, value in values.items():
+        if value is not None or name not in _MAY_BE_NONE:
+            check_number(value, name, **_BOUNDS.get(name, {}))
+    if values["validation_fraction"] == 0 and values["rank"] is None:
+        raise ValueError(
+            "validation_fraction must be greater than 0 when rank is None, got 0: the components "
+            "are counted on held-out samples. Or give a rank."
+        )
+
+
 def check_mode(mode: Any, order: int) -> int:
     """The mode as a number from 0 to order − 1; negative ones count from the end."""
     check_number(mode, "mode", integer=True, low=-order, high=order)

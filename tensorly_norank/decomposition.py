@@ -28,14 +28,14 @@ from tensorly_norank._embedder import Embedder
 from tensorly_norank._training import Fit, Objective, Part, Plan, Settings, train
 from tensorly_norank._validation import (
     check_mode,
-    check_number,
     check_random_state,
+    check_scalars,
     encode_labels,
 )
 from tensorly_norank.encoders import check_encoder, make_encoder
 from tensorly_norank.norank_tensor import NoRankTensor
 
-_N_STEPS = 1200  # what `n_iter_max=None` aims at
+_N_STEPS = 1600  # what `n_iter_max=None` aims at
 _ENOUGH_HELD_OUT, _MOST_FITS = 160, 5  # with fewer held-out samples, more parts are held out
 _FEWEST_PASSES, _MOST_PASSES = 30, 150
 
@@ -48,7 +48,7 @@ def no_rank_decomposition(
     encoder: str | nn.Module = "auto",
     rank: int | None = None,
     max_rank: int | None = None,
-    margin: float = 1.0,
+    margin: float = 0.8,
     diversity: float = 1.0,
     uniformity: float = 0.0,
     locality: float = 0.0,
@@ -88,7 +88,7 @@ def no_rank_decomposition(
     max_rank : int, optional
         Dimension of the embedding in training, an upper bound for the components. By default 64,
         or the number of entries of a sample if that is less.
-    margin : float, default 1
+    margin : float, default 0.8
         By how much farther samples of another class shall be, as a Euclidean distance between
         points on the unit sphere (where the largest is 2).
     diversity, uniformity, locality : float, default 1, 0, 0
@@ -97,7 +97,7 @@ def no_rank_decomposition(
         at some cost in how compact classes are.
     n_iter_max : int, optional
         At most so many passes; one pass shows every sample at least once. By default enough for
-        1,200 steps, but 30 to 150.
+        1,600 steps, but 30 to 150.
     tol : float, default 1e-3
         The learning rate begins to fall, and the fit to end, when the smoothed error has not
         improved by this share for a tenth of `n_iter_max` passes (at least 5). 0 runs all passes.
@@ -164,7 +164,7 @@ def no_rank_decomposition(
     >>> [tl.shape(factor) for factor in factors]
     [(90, 2), (5, 2), (4, 2)]
     """
-    _check_scalars(
+    check_scalars(
         margin=margin,
         diversity=diversity,
         uniformity=uniformity,
@@ -189,30 +189,6 @@ def no_rank_decomposition(
     settings = Settings(n_iter_max or _default_passes(data.part, size), tol, size, learning_rate)
     result = recipe.run(settings, validation_fraction, callback)
     return (result, result.history["error"]) if return_errors else result
-
-
-_BOUNDS: dict[str, dict[str, Any]] = {
-    "margin": {"include_low": False},
-    "learning_rate": {"include_low": False},
-    "validation_fraction": {"high": 1},
-    "verbose": {"integer": True},
-    "rank": {"integer": True, "low": 1},
-    "max_rank": {"integer": True, "low": 1},
-    "n_iter_max": {"integer": True, "low": 1},
-    "batch_size": {"integer": True, "low": 4},
-}
-_MAY_BE_NONE = ("rank", "max_rank", "n_iter_max", "batch_size")
-
-
-def _check_scalars(**values: Any) -> None:
-    for name, value in values.items():
-        if value is not None or name not in _MAY_BE_NONE:
-            check_number(value, name, **_BOUNDS.get(name, {}))
-    if values["validation_fraction"] == 0 and values["rank"] is None:
-        raise ValueError(
-            "validation_fraction must be greater than 0 when rank is None, got 0: the components "
-            "are counted on held-out samples. Or give a rank."
-        )
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,12 @@ class _Dropout(nn.Module):
         return values * kept / (1 - self.share)
 
 
+def _hidden_layer(n_inputs: int, n_outputs: int) -> list[nn.Module]:
+    """Half of its units are dropped at random in each training step."""
+    linear = _empty(nn.Linear, n_inputs, n_outputs)
+    return [linear, nn.LayerNorm(n_outputs), nn.ReLU(), _Dropout(0.5)]
+
+
 class Encoder(nn.Module):
     """What the built-in encoders share.
 
@@ -136,7 +142,7 @@ class Encoder(nn.Module):
 class _Whitening(nn.Module):
     """Principal components over damped standard deviations: (batch, ...) -> (batch, n_axes)."""
 
-    damping = 0.1  # share of the mean variance added first: noise is not blown up to signal
+    damping = 1.0  # times the mean variance, added first: noise is not blown up to signal
 
     axes: Tensor
     scales: Tensor
@@ -257,6 +263,9 @@ class MultilinearEncoder(Encoder):
 class MLPEncoder(Encoder):
     """Two hidden layers beside a linear map, on whitened principal components.
 
+    One half of the hidden units is dropped at random in each training step. It costs a little
+    compactness of the classes fitted, and buys much on classes that were not.
+
     Parameters
     ----------
     sample_shape : sequence of int
@@ -291,12 +300,8 @@ class MLPEncoder(Encoder):
         self.whitening = _Whitening(n_features, n_axes)
         self.skip = _empty(nn.Linear, n_axes, n_components, bias=False)
         self.layers = nn.Sequential(
-            _empty(nn.Linear, n_axes, n_hidden),
-            nn.LayerNorm(n_hidden),
-            nn.ReLU(),
-            _empty(nn.Linear, n_hidden, n_hidden),
-            nn.LayerNorm(n_hidden),
-            nn.ReLU(),
+            *_hidden_layer(n_axes, n_hidden),
+            *_hidden_layer(n_hidden, n_hidden),
             _empty(nn.Linear, n_hidden, n_components),
         )
 
@@ -362,11 +367,7 @@ class ConvEncoder(Encoder):
         self.blocks, n_features = self._make_blocks(lengths, n_channels)
         self.skip = _empty(nn.Linear, n_features, n_components, bias=False)
         self.layers = nn.Sequential(
-            _empty(nn.Linear, n_features, n_hidden),
-            nn.LayerNorm(n_hidden),
-            nn.ReLU(),
-            _Dropout(0.5),
-            _empty(nn.Linear, n_hidden, n_components),
+            *_hidden_layer(n_features, n_hidden), _empty(nn.Linear, n_hidden, n_components)
         )
 
     def _make_blocks(
