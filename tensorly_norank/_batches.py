@@ -72,44 +72,58 @@ def class_balanced_pass(
 
 @dataclass(frozen=True)
 class Split:
-    """Which samples serve what; no sample serves two purposes."""
+    """Which samples serve what in one fit; no sample serves two purposes."""
 
-    fit: np.ndarray  # indices of the samples that the first fit learns from
+    fit: np.ndarray  # indices of the samples that the fit learns from
     stop: np.ndarray | None  # those that decide when it ends
     count: np.ndarray | None  # those that the components are counted on
 
 
 def split_samples(
-    codes: np.ndarray, fraction: float, rng: np.random.Generator, *, stopping: bool = True
-) -> Split:
+    codes: np.ndarray, fraction: float, rng: np.random.Generator, n_most: int = 3
+) -> list[Split]:
     """Hold out a share of the samples, class by class, for stopping and for counting.
 
     Held-out samples are of use in pairs of a class, and a class must keep two for the fit. A class
-    whose share is 4 samples or more gives a third (at least 2) to stopping, the rest to counting.
-    A smaller one gives 2 samples, if it has 4, to counting alone, and only so many such classes do
-    as the fraction allows (at least two). Where fewer than two classes can give anything, nothing
-    is held out. Without `stopping`, all that is held out is for counting.
+    whose share is 4 samples or more gives that; a smaller one gives 2 samples, if it has 4, and
+    only so many such classes do as the fraction allows (at least two). Where fewer than two classes
+    can give anything, nothing is held out.
+
+    Returns
+    -------
+    list of Split
+        The first one gives a third (at least 2 samples) of each large class's share to stopping,
+        the rest to counting. In the others, up to `n_most` in all, every held-out sample counts;
+        what they hold out is disjoint from what the ones before them do.
     """
-    stop: list[np.ndarray] = []
-    count: list[np.ndarray] = []
-    small: list[np.ndarray] = []
-    for code in range(codes.max() + 1):
-        members = rng.permutation(np.flatnonzero(codes == code))
-        n_held_out = min(round(fraction * len(members)), len(members) - 2)
-        if n_held_out >= 4 and not stopping:
-            count.append(members[:n_held_out])
-        elif n_held_out >= 4:
-            n_stop = max(2, n_held_out // 3)
-            stop.append(members[:n_stop])
-            count.append(members[n_stop:n_held_out])
-        elif len(members) >= 4 and fraction > 0:
-            small.append(members)
-    n_small = max(2 - len(count), round(fraction * sum(map(len, small)) / 2))
-    count += [small[k][:2] for k in rng.permutation(len(small))[:n_small]]
+    n_classes = int(codes.max()) + 1
+    members = [rng.permutation(np.flatnonzero(codes == code)) for code in range(n_classes)]
+    shares = [min(round(fraction * len(own)), len(own) - 2) for own in members]
+    large = [code for code in range(n_classes) if shares[code] >= 4]
+    small = [code for code in range(n_classes) if code not in large and len(members[code]) >= 4]
+    if fraction == 0:
+        small = []
+    n_small = round(fraction * sum(len(members[code]) for code in small) / 2)
     everything = np.arange(len(codes))
-    if len(count) < 2:
-        return Split(everything, None, None)
-    watched = np.sort(np.concatenate(stop)) if len(stop) >= 2 else None
-    counted = np.sort(np.concatenate(count + (stop if watched is None else [])))
-    held_out = counted if watched is None else np.concatenate([counted, watched])
-    return Split(np.setdiff1d(everything, held_out), watched, counted)
+    splits = []
+    for k in range(n_most):
+        drawn = rng.permutation([code for code in small if len(members[code]) >= 2 * (k + 1)])
+        giving = {code: 2 for code in drawn[: max(2 - len(large), n_small)]}
+        giving |= {
+            code: shares[code] for code in large if len(members[code]) >= shares[code] * (k + 1)
+        }
+        if len(giving) < 2:
+            break
+        held_out = {code: members[code][n * k : n * (k + 1)] for code, n in giving.items()}
+        stop = {code: held_out[code][: max(2, shares[code] // 3)] for code in large}
+        if k > 0 or len(stop) < 2:
+            stop = {}
+        count = [own[len(stop.get(code, ())) :] for code, own in held_out.items()]
+        splits.append(
+            Split(
+                np.setdiff1d(everything, np.concatenate([*held_out.values()])),
+                np.sort(np.concatenate([*stop.values()])) if stop else None,
+                np.sort(np.concatenate(count)),
+            )
+        )
+    return splits or [Split(everything, None, None)]

@@ -82,7 +82,8 @@ class RankEvidence:
     statistic, p_value : ndarray, shape (n_candidates,)
         Bartlett's statistic for "fewer than this many directions separate the classes", and its
         p-value; where the held-out samples are too few for that, the F statistic of each axis by
-        itself. NaN from `n_classes` on, where there is nothing left to test.
+        itself. Means and combined p-values where several fits held out samples. NaN from
+        `n_classes` on, where there is nothing left to test.
     triplet_accuracy, triplet_accuracy_se : ndarray, shape (n_candidates,)
         Share of held-out triplets in the right order when this many components are kept, and the
         standard error of that share over anchors.
@@ -95,7 +96,7 @@ class RankEvidence:
         The number of components that the decomposition keeps when `rank` is not given:
         `significant`, but at least 1.
     n_held_out : int
-        Number of samples that all this was measured on, over all fits of a part.
+        Number of samples that all this was measured on.
     stability : dict of int to float
         Share of 50 random four fifths of the held-out samples that give each `chosen`.
     """
@@ -151,8 +152,9 @@ class HeldOut:
 def count_components(parts: Sequence[HeldOut], rng: np.random.Generator) -> RankEvidence:
     """Find how many leading canonical components carry structure on held-out samples.
 
-    With several parts, held out of as many fits, statistics are medians, p-values twice the median
-    (which holds its level whatever the parts share), and triplet accuracies means over all anchors.
+    Several parts, disjoint and each held out of a fit of its own, speak together: statistics are
+    means over them, p-values are combined by Fisher's method, triplet accuracies are means over all
+    anchors.
 
     Parameters
     ----------
@@ -162,19 +164,18 @@ def count_components(parts: Sequence[HeldOut], rng: np.random.Generator) -> Rank
         Draws the resamples of `stability`.
     """
     by_axis = not all(part.suffices_for_bartlett for part in parts)
-    tests = [part.test(by_axis) for part in parts]
-    p_value = _combine([p for _, p in tests])
+    statistic, p_value = _combine([part.test(by_axis) for part in parts])
     accuracy = np.concatenate([_triplet_accuracy_by_rank(part) for part in parts])
     significant = _leading_rejections(p_value)
 
     def resampled_count() -> int:
-        p_values = _combine([part.resample(rng).test(by_axis)[1] for part in parts])
-        return max(_leading_rejections(p_values), 1)
+        _, p_value = _combine([part.resample(rng).test(by_axis) for part in parts])
+        return max(_leading_rejections(p_value), 1)
 
     counts = [resampled_count() for _ in range(_N_RESAMPLES)]
     return RankEvidence(
         candidates=np.arange(1, accuracy.shape[1] + 1),
-        statistic=np.median([statistic for statistic, _ in tests], axis=0),
+        statistic=statistic,
         p_value=p_value,
         triplet_accuracy=accuracy.mean(axis=0),
         triplet_accuracy_se=_standard_error(accuracy),
@@ -186,10 +187,15 @@ def count_components(parts: Sequence[HeldOut], rng: np.random.Generator) -> Rank
     )
 
 
-def _combine(p_values: list[np.ndarray]) -> np.ndarray:
-    if len(p_values) == 1:
-        return p_values[0]
-    return np.minimum(2 * np.median(p_values, axis=0), 1)
+def _combine(tests: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean statistic and Fisher's combined p-value, from those parts that could test anything."""
+    useful = [test for test in tests if not np.isnan(test[1][0])] or tests[:1]
+    if len(useful) == 1:
+        return useful[0]
+    statistics, p_values = np.stack(useful, axis=1)
+    smallest = np.finfo(float).tiny  # of which a logarithm can be taken
+    combined = stats.combine_pvalues(np.clip(p_values, smallest, 1), method="fisher", axis=0)
+    return statistics.mean(axis=0), combined.pvalue
 
 
 def bartlett_test(coordinates: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

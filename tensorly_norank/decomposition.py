@@ -36,7 +36,7 @@ from tensorly_norank.encoders import check_encoder, make_encoder
 from tensorly_norank.norank_tensor import NoRankTensor
 
 _N_STEPS = 1600  # what `n_iter_max=None` aims at
-_ENOUGH_HELD_OUT, _MOST_FITS = 160, 5  # with fewer held-out samples, more parts are held out
+_ENOUGH_HELD_OUT = 160  # samples; with fewer, more parts are held out
 _FEWEST_PASSES, _MOST_PASSES = 30, 150
 
 
@@ -289,7 +289,8 @@ class _Recipe:
         callback: Callable[[TrainingState, float], bool | None] | None,
     ) -> NoRankTensor:
         """Fit on a part, decide on the rest, fit on everything, assemble."""
-        split = split_samples(self.data.part.codes, validation_fraction, self.rng)
+        splits = split_samples(self.data.part.codes, validation_fraction, self.rng)
+        split = splits[0]
         if split.count is None and self.rank is None:
             warnings.warn(
                 "No samples could be held out to count the components: that takes two classes with "
@@ -333,7 +334,7 @@ class _Recipe:
         if fit.stopped or split.count is None:
             result = self._finish(embedder, fit, split, self.rng)
         else:
-            counted = self._count(embedder, fit, split, validation_fraction)
+            counted = self._count(embedder, fit, splits)
             held_out = self._held_out_figures(embedder, split, counted)
             final = self._fit_again(fit, np.arange(len(self.data.part)), "fit on all")
             result = self._assemble(final, fit, counted, held_out, self.rng)
@@ -341,18 +342,13 @@ class _Recipe:
             warn_if_nothing_found(result.rank_evidence)
         return result
 
-    def _count(
-        self, embedder: Embedder, fit: Fit, split: Split, validation_fraction: float
-    ) -> RankEvidence:
+    def _count(self, embedder: Embedder, fit: Fit, splits: list[Split]) -> RankEvidence:
         """The evidence from the first fit and, where it has few held-out samples, from more."""
-        assert split.count is not None
-        parts = [self._held_out(embedder, split)]
-        n_fits = int(np.clip(round(_ENOUGH_HELD_OUT / len(split.count)), 1, _MOST_FITS))
-        codes = self.data.part.codes
-        for k in range(1, n_fits):
-            another = split_samples(codes, validation_fraction, self.rng, stopping=False)
-            title = f"fit on a part, {k + 1} of {n_fits}"
-            parts.append(self._held_out(self._fit_again(fit, another.fit, title), another))
+        parts = [self._held_out(embedder, splits[0])]
+        more = splits[1 : round(_ENOUGH_HELD_OUT / len(parts[0]))]
+        for k, split in enumerate(more):
+            title = f"fit on another part, {k + 1} of {len(more)}"
+            parts.append(self._held_out(self._fit_again(fit, split.fit, title), split))
         return count_components(parts, self.rng)
 
     def _fit_again(self, fit: Fit, indices: np.ndarray, title: str) -> Embedder:

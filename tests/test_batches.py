@@ -55,19 +55,19 @@ def test_default_batch_size_grows_with_the_data():
 
 
 def test_parts_are_disjoint_and_cover_everything(labels):
-    split = split_samples(labels, 0.3, np.random.default_rng(0))
+    split = split_samples(labels, 0.3, np.random.default_rng(0))[0]
     parts = [part for part in (split.fit, split.stop, split.count) if part is not None]
     assert sorted(np.concatenate(parts)) == list(range(len(labels)))
 
 
 def test_every_class_keeps_two_samples_for_the_fit(labels):
-    split = split_samples(labels, 0.5, np.random.default_rng(0))
+    split = split_samples(labels, 0.5, np.random.default_rng(0))[0]
     sizes, kept = np.bincount(labels), np.bincount(labels[split.fit], minlength=labels.max() + 1)
     assert np.all(kept >= np.minimum(sizes, 2))
 
 
 def test_held_out_samples_come_in_pairs_of_a_class(labels):
-    split = split_samples(labels, 0.3, np.random.default_rng(0))
+    split = split_samples(labels, 0.3, np.random.default_rng(0))[0]
     for part in (split.stop, split.count):
         if part is not None:
             sizes = np.bincount(labels[part])
@@ -75,13 +75,13 @@ def test_held_out_samples_come_in_pairs_of_a_class(labels):
 
 
 def test_five_samples_a_class_count_but_do_not_stop():
-    split = split_samples(np.repeat(np.arange(40), 5), 0.3, np.random.default_rng(0))
+    split = split_samples(np.repeat(np.arange(40), 5), 0.3, np.random.default_rng(0))[0]
     assert split.stop is None
     assert len(split.count) == 60
 
 
 def test_nothing_is_held_out_of_classes_of_three():
-    split = split_samples(np.repeat(np.arange(4), 3), 0.3, np.random.default_rng(0))
+    split = split_samples(np.repeat(np.arange(4), 3), 0.3, np.random.default_rng(0))[0]
     assert split.count is None
     assert len(split.fit) == 12
 
@@ -113,27 +113,45 @@ def test_another_pass_draws_other_batches():
 
 def test_large_classes_give_the_share_asked_for():
     codes = np.repeat([0, 1], [100, 60])
-    split = split_samples(codes, 0.25, np.random.default_rng(0))
+    split = split_samples(codes, 0.25, np.random.default_rng(0))[0]
     held_out = np.concatenate([split.stop, split.count])
     np.testing.assert_array_equal(np.bincount(codes[held_out]), [25, 15])
     np.testing.assert_array_equal(np.bincount(codes[split.stop]), [8, 5])
 
 
-def test_without_stopping_everything_held_out_counts():
-    codes = np.repeat([0, 1], 40)
-    split = split_samples(codes, 0.25, np.random.default_rng(0), stopping=False)
-    assert split.stop is None
-    np.testing.assert_array_equal(np.bincount(codes[split.count]), [10, 10])
+def test_further_splits_hold_out_other_samples_and_all_of_them_count(labels):
+    splits = split_samples(labels, 0.3, np.random.default_rng(0))
+    held_out = [np.setdiff1d(np.arange(len(labels)), split.fit) for split in splits]
+    assert len(np.unique(np.concatenate(held_out))) == sum(map(len, held_out))
+    for split, own in zip(splits[1:], held_out[1:], strict=True):
+        assert split.stop is None
+        np.testing.assert_array_equal(split.count, own)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "fraction", "n_splits"),
+    [
+        ([40, 40], 0.3, 3),
+        ([40, 40], 0.5, 2),
+        ([5] * 9, 0.3, 2),
+        ([4, 3, 4], 0.3, 2),
+        ([90, 2], 0.3, 1),
+    ],
+    ids=str,
+)
+def test_there_are_as_many_splits_as_disjoint_parts(sizes, fraction, n_splits):
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    assert len(split_samples(codes, fraction, np.random.default_rng(0))) == n_splits
 
 
 @pytest.mark.parametrize("sizes", [[2, 2], [1, 30], [4, 1], [3, 3, 3]], ids=str)
 def test_small_sets_are_fitted_whole(sizes):
     codes = np.repeat(np.arange(len(sizes)), sizes)
-    split = split_samples(codes, 0.3, np.random.default_rng(0))
+    split = split_samples(codes, 0.3, np.random.default_rng(0))[0]
     assert split.stop is None and split.count is None
     np.testing.assert_array_equal(split.fit, np.arange(len(codes)))
 
 
 def test_a_share_of_zero_holds_nothing_out(labels):
-    split = split_samples(labels, 0.0, np.random.default_rng(0))
+    split = split_samples(labels, 0.0, np.random.default_rng(0))[0]
     assert split.count is None and len(split.fit) == len(labels)

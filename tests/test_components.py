@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from sklearn.feature_selection import f_classif
 
 from tensorly_norank import _components
@@ -221,10 +222,20 @@ def test_needed_is_the_smallest_count_that_costs_no_accuracy(anchors, needed):
     assert _components._needed(np.array([anchors]) + common) == needed
 
 
-def test_several_parts_hold_the_level_of_one():
-    p_values = [np.array([0.04, np.nan]), np.array([0.2, np.nan]), np.array([0.9, np.nan])]
-    np.testing.assert_allclose(_components._combine(p_values), [0.4, np.nan])
-    np.testing.assert_allclose(_components._combine(p_values[2:]), [0.9, np.nan])
+def test_several_parts_are_combined_by_fishers_method():
+    tests = [(np.array([k, np.nan]), np.array([p, np.nan])) for k, p in enumerate((0.04, 0.2, 0.9))]
+    statistic, p_value = _components._combine(tests)
+    expected = stats.chi2.sf(-2 * np.log(0.04 * 0.2 * 0.9), 6)
+    np.testing.assert_allclose(statistic, [1, np.nan])
+    np.testing.assert_allclose(p_value, [expected, np.nan])
+
+
+def test_parts_that_test_nothing_are_left_out():
+    nothing = (np.full(2, np.nan), np.full(2, np.nan))
+    something = (np.ones(2), np.array([0.0, 0.5]))
+    assert _components._combine([nothing, something]) is something
+    assert _components._combine([nothing, nothing]) is nothing
+    assert _components._combine([something, something])[1][0] < 1e-300
 
 
 def test_only_data_without_structure_are_warned_about(recwarn):

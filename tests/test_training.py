@@ -1,5 +1,6 @@
 """The loop: schedule, stopping, history, randomness."""
 
+import io
 import math
 
 import numpy as np
@@ -161,6 +162,23 @@ def test_training_ends_in_evaluation_mode_with_all_generators_returned():
     assert not any(
         isinstance(getattr(m, "generator", None), torch.Generator) for m in embedder.modules()
     )
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_gets_a_bar_that_counts_passes_and_other_streams_lines(monkeypatch, capsys):
+    pytest.importorskip("tqdm")
+    part, terminal = _part(), _Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    _train(_embedder(part), part, verbose=1, title="a fit")
+    assert "a fit" in terminal.getvalue()
+    assert "20/20" in terminal.getvalue()
+    assert capsys.readouterr().out == ""
+    _train(_embedder(part), part, verbose=2, title="a fit")
+    assert capsys.readouterr().out.count("a fit: pass") == 20
 
 
 def test_an_infinite_sample_stops_the_run_and_names_the_term():
