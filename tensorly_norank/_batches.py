@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_MOST_HELD_OUT = (
+    1200  # samples: more would tell little more, at a cost that grows with their square
+)
 _SMALLEST_CHUNK = 4  # samples of a class in a batch: fewer leave hardly any positives
 
 
@@ -87,7 +90,7 @@ def split_samples(
     Held-out samples are of use in pairs of a class, and a class must keep two for the fit. A class
     whose share is 4 samples or more gives that; a smaller one gives 2 samples, if it has 4, and
     only so many such classes do as the fraction allows (at least two). Where fewer than two classes
-    can give anything, nothing is held out.
+    can give anything, nothing is held out. Of large data the share is less: 1,200 samples will do.
 
     Returns
     -------
@@ -96,6 +99,7 @@ def split_samples(
         the rest to counting. In the others, up to `n_most` in all, every held-out sample counts;
         what they hold out is disjoint from what the ones before them do.
     """
+    fraction = min(fraction, _MOST_HELD_OUT / len(codes))
     n_classes = int(codes.max()) + 1
     members = [rng.permutation(np.flatnonzero(codes == code)) for code in range(n_classes)]
     shares = [min(round(fraction * len(own)), len(own) - 2) for own in members]
@@ -127,3 +131,23 @@ def split_samples(
             )
         )
     return splits or [Split(everything, None, None)]
+
+
+def some_samples(codes: np.ndarray, n_most: int, rng: np.random.Generator) -> np.ndarray:
+    """At most about `n_most` samples at random, in pairs of a class wherever a class has two."""
+    if len(codes) <= n_most:
+        return np.arange(len(codes))
+    pairs = pairs_within_classes(codes, rng)
+    return np.flatnonzero(np.isin(pairs, rng.permutation(pairs.max() + 1)[: n_most // 2]))
+
+
+def pairs_within_classes(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Number random pairs of a class, (n,): what is left over of a class is a pair by itself."""
+    shuffled = rng.permutation(len(codes))
+    by_class = shuffled[np.argsort(codes[shuffled], kind="stable")]
+    ordered = codes[by_class]
+    place = np.arange(len(codes)) - np.searchsorted(ordered, ordered)  # within the class
+    _, numbers = np.unique(np.stack([ordered, place // 2]), axis=1, return_inverse=True)
+    pairs = np.empty(len(codes), dtype=int)
+    pairs[by_class] = numbers.reshape(-1)
+    return pairs

@@ -15,6 +15,7 @@ import torch
 from scipy import linalg, stats
 from torch import Tensor
 
+from tensorly_norank._batches import pairs_within_classes
 from tensorly_norank.losses import triplet_accuracy_by_anchor
 
 ALPHA = 0.01  # level of each test: one false component in a hundred data sets without structure
@@ -38,7 +39,7 @@ class CanonicalAxes:
 def canonical_axes(embedding: Tensor, codes: Tensor) -> CanonicalAxes:
     """Find the canonical axes of an embedding (n, D) of samples with class codes (n,).
 
-    First come the eigenvectors of the between-class covariance, classes weighing equally, by
+    First come the eigenvectors of the covariance of the class means, classes weighing equally, by
     eigenvalue: at most n_classes − 1. What is orthogonal to them follows, by variance. Signs are
     such that on each axis the first class (behind those axes: the first sample) that lies at least
     half as far out as the farthest one lies on the positive side.
@@ -48,7 +49,7 @@ def canonical_axes(embedding: Tensor, codes: Tensor) -> CanonicalAxes:
     centred = points - mean
     class_means = torch.stack([centred[codes == code].mean(dim=0) for code in torch.unique(codes)])
     n_between = min(len(class_means) - 1, centred.shape[1])
-    directions = _eigenvectors(class_means)
+    directions = _eigenvectors(class_means - class_means.mean(dim=0))
     between = directions[:, :n_between]
     rest = directions[:, n_between:]
     rest = rest @ _eigenvectors(centred @ rest)
@@ -126,13 +127,9 @@ class HeldOut:
 
     def resample(self, rng: np.random.Generator) -> HeldOut:
         """Four fifths of the samples, drawn in pairs of a class: a class of two stays or goes."""
-        shuffled = rng.permutation(len(self))
-        by_class = shuffled[np.argsort(self.codes[shuffled], kind="stable")]
-        codes = self.codes[by_class]
-        place = np.arange(len(self)) - np.searchsorted(codes, codes)  # within the class
-        _, pairs = np.unique(np.stack([codes, place // 2]), axis=1, return_inverse=True)
+        pairs = pairs_within_classes(self.codes, rng)
         kept = rng.permutation(pairs.max() + 1)[: int(_RESAMPLED_SHARE * (pairs.max() + 1))]
-        indices = by_class[np.isin(pairs, kept)]
+        indices = np.isin(pairs, kept)
         return HeldOut(self.coordinates[indices], self.codes[indices], self.n_spanned)
 
     @property
@@ -154,7 +151,9 @@ def count_components(parts: Sequence[HeldOut], rng: np.random.Generator) -> Rank
 
     Several parts, disjoint and each held out of a fit of its own, speak together: statistics are
     means over them, p-values are combined by Fisher's method, triplet accuracies are means over all
-    anchors.
+    anchors, classes weighing the same. (Each part was among the training samples of the other
+    parts' fits, so that the p-values are not quite independent: over data without structure, 1 to
+    2 % fall below 0.01.)
 
     Parameters
     ----------
@@ -162,10 +161,14 @@ def count_components(parts: Sequence[HeldOut], rng: np.random.Generator) -> Rank
         One for each fit.
     rng : numpy Generator
         Draws the resamples of `stability`.
+
+    Returns
+    -------
+    RankEvidence
     """
     by_axis = not all(part.suffices_for_bartlett for part in parts)
     statistic, p_value = _combine([part.test(by_axis) for part in parts])
-    accuracy = np.concatenate([_triplet_accuracy_by_rank(part) for part in parts])
+    accuracy, weights = _triplet_accuracy_by_rank(parts)
     significant = _leading_rejections(p_value)
 
     def resampled_count() -> int:
@@ -177,10 +180,10 @@ def count_components(parts: Sequence[HeldOut], rng: np.random.Generator) -> Rank
         candidates=np.arange(1, accuracy.shape[1] + 1),
         statistic=statistic,
         p_value=p_value,
-        triplet_accuracy=accuracy.mean(axis=0),
-        triplet_accuracy_se=_standard_error(accuracy),
+        triplet_accuracy=weights @ accuracy,
+        triplet_accuracy_se=_standard_error(accuracy, weights),
         significant=significant,
-        needed=_needed(accuracy),
+        needed=_needed(accuracy, weights),
         chosen=max(significant, 1),
         n_held_out=sum(map(len, parts)),
         stability={count: counts.count(count) / len(counts) for count in sorted(set(counts))},
@@ -203,10 +206,11 @@ def bartlett_test(coordinates: np.ndarray, codes: np.ndarray) -> tuple[np.ndarra
 
     With λ₁ ≥ λ₂ ≥ ... the eigenvalues of W⁻¹B (between- and within-class scatter), n samples, D
     dimensions and K classes, the hypothesis that at most r directions separate the classes is
-    judged by (n − 1 − (D + K)/2) Σ_{j>r} log(1 + λ_j) against χ² with (D − r)(K − r − 1) degrees of
-    freedom. It assumes near-normal classes of equal covariance and more samples than dimensions; so
-    D is cut to the principal axes with 99.5 % of the variance, and to half of the within-class
-    degrees of freedom.
+    judged by (n − 1 − (D + K)/2) Σ_{j>r} log(1 + λ_j). Bartlett compares it with χ² of
+    (D − r)(K − r − 1) degrees of freedom, which rejects too often where classes are small; the
+    p-value here is that of Rao's F approximation to the same statistic. It assumes near-normal
+    classes of equal covariance and more samples than dimensions; so D is cut to the principal axes
+    with 99.5 % of the variance, and to half of the within-class degrees of freedom.
 
     Returns
     -------
@@ -229,8 +233,15 @@ def bartlett_test(coordinates: np.ndarray, codes: np.ndarray) -> tuple[np.ndarra
     for r in range(min(n_classes - 1, n_dimensions, n_candidates)):
         scale = n_samples - 1 - (n_dimensions + n_classes) / 2
         statistic[r] = scale * informative[r:].sum()
-        p_value[r] = stats.chi2.sf(statistic[r], (n_dimensions - r) * (n_classes - r - 1))
+        p_value[r] = _rao_p_value(statistic[r], scale, n_dimensions - r, n_classes - r - 1)
     return statistic, p_value
+
+
+def _rao_p_value(statistic: float, scale: float, p: int, q: int) -> float:
+    """Of −`scale` · log Λ, Wilks' Λ of p dimensions and q degrees of freedom between classes."""
+    t = np.sqrt((p**2 * q**2 - 4) / (p**2 + q**2 - 5)) if p**2 + q**2 > 5 else 1.0
+    n_within = scale * t - p * q / 2 + 1
+    return float(stats.f.sf(np.expm1(statistic / scale / t) * n_within / (p * q), p * q, n_within))
 
 
 def axis_tests(coordinates: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -253,8 +264,9 @@ def axis_tests(coordinates: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, 
     if n_between < 1 or n_within < 1:
         return statistic, statistic.copy()
     within, between = _scatters(coordinates, codes)
-    varies = within.diagonal() > 0
-    ratio = between.diagonal()[varies] / within.diagonal()[varies]
+    varies = between.diagonal() + within.diagonal() > 0
+    with np.errstate(divide="ignore"):  # classes that are points: infinite
+        ratio = between.diagonal()[varies] / within.diagonal()[varies]
     statistic[varies] = ratio * n_within / n_between
     return statistic, stats.f.sf(statistic, n_between, n_within)
 
@@ -288,39 +300,50 @@ def _leading_rejections(p_value: np.ndarray) -> int:
     return int(np.argmin(rejected)) if not rejected.all() else len(rejected)
 
 
-def _triplet_accuracy_by_rank(part: HeldOut) -> np.ndarray:
-    """Each sample's share of triplets in the right order with 1, 2, ... components kept.
+def _triplet_accuracy_by_rank(parts: Sequence[HeldOut]) -> tuple[np.ndarray, np.ndarray]:
+    """Each anchor's share of triplets in the right order with 1, 2, ... components kept.
 
-    (n_anchors, n_candidates); samples that are alone in their class are no anchors.
+    (n_anchors, n_candidates), and the weight of each anchor: classes weigh the same, 1 in all.
+    Samples that are alone in their class are no anchors.
     """
+    accuracy = np.concatenate([_by_rank(part) for part in parts])
+    codes = np.concatenate([part.codes for part in parts])
+    is_anchor = ~np.isnan(accuracy[:, 0])
+    _, codes, sizes = np.unique(codes[is_anchor], return_inverse=True, return_counts=True)
+    return accuracy[is_anchor], 1 / (len(sizes) * sizes[codes])
+
+
+def _by_rank(part: HeldOut) -> np.ndarray:
     points, labels = torch.from_numpy(part.coordinates), torch.from_numpy(part.codes)
     by_rank = [
         triplet_accuracy_by_anchor(points[:, :rank], labels).numpy()
         for rank in range(1, points.shape[1] + 1)
     ]
-    accuracy = np.stack(by_rank, axis=1)
-    return accuracy[~np.isnan(accuracy[:, 0])]
+    return np.stack(by_rank, axis=1)
 
 
-def _standard_error(accuracy: np.ndarray) -> np.ndarray:
-    return accuracy.std(axis=0) / np.sqrt(max(len(accuracy) - 1, 1))
+def _standard_error(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Of the weighted mean of each column."""
+    return np.sqrt(weights**2 @ (values - weights @ values) ** 2)
 
 
-def _needed(accuracy: np.ndarray) -> int:
-    if len(accuracy) == 0:
-        return 1
-    best = int(accuracy.mean(axis=0).argmax())
+def _needed(accuracy: np.ndarray, weights: np.ndarray) -> int:
+    best = int((weights @ accuracy).argmax())
     cost = accuracy[:, [best]] - accuracy  # of the same anchors, so differences are paired
-    return int(np.argmax(cost.mean(axis=0) <= _standard_error(cost))) + 1
+    return int(np.argmax(weights @ cost <= _standard_error(cost, weights) + 1e-12)) + 1
 
 
 def warn_if_nothing_found(evidence: RankEvidence) -> None:
     """Say plainly when the held-out samples show no structure."""
-    if evidence.significant == 0 and not np.isnan(evidence.p_value[0]):
-        warnings.warn(
-            f"No component separates the classes on {evidence.n_held_out} held-out samples "
-            f"(p = {evidence.p_value[0]:.2g}): the labels may not depend on the data. "
-            "1 component is kept.",
-            UserWarning,
-            stacklevel=3,
-        )
+    if evidence.significant > 0:
+        return
+    if np.isnan(evidence.p_value[0]):
+        reason = "(they do not differ at all): the data may be constant"
+    else:
+        reason = f"(p = {evidence.p_value[0]:.2g}): the labels may not depend on the data"
+    warnings.warn(
+        f"No component separates the classes on {evidence.n_held_out} held-out samples {reason}. "
+        "1 component is kept.",
+        UserWarning,
+        stacklevel=4,
+    )

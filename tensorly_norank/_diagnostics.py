@@ -14,7 +14,7 @@ _MOST_SAMPLES = 1000  # of which neighbours and triplets are looked at
 
 
 def diagnose(
-    embedding: Tensor, whole: Part, margin: float, rng: np.random.Generator
+    embedding: Tensor, standardised: Tensor, whole: Part, margin: float, rng: np.random.Generator
 ) -> dict[str, float]:
     """Triplets and neighbourhoods of the fitted samples, or of 1,000 of them drawn at random.
 
@@ -22,6 +22,8 @@ def diagnose(
     ----------
     embedding : Tensor of shape (n_samples, rank)
         As it is returned.
+    standardised : Tensor of shape (n_samples, *sample_shape)
+        The samples, centred: what they have in common would drown their distances.
     whole : Part
         The samples and their classes.
     margin : float
@@ -30,7 +32,7 @@ def diagnose(
         Draws the samples.
     """
     chosen = np.sort(rng.permutation(len(whole))[:_MOST_SAMPLES])
-    part = whole.take(chosen)
+    part = Part(standardised, whole.codes).take(chosen)
     points = embedding[torch.from_numpy(chosen).to(embedding.device)]
     return triplet_figures(points, part.labels, margin) | _neighbourhoods(points, part)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from tensorly_norank.encoders import Encoder
+
 _ROWS_AT_ONCE = 256  # samples embedded together: memory stays bounded, and rows do not depend on it
 
 
@@ -32,16 +34,20 @@ class Embedder(nn.Module):
     def __init__(self, encoder: nn.Module, samples: Tensor) -> None:
         super().__init__()
         self.encoder = encoder
-        mean = samples.mean(dim=0)
-        scale = (samples - mean).square().mean().sqrt()
+        # In units of the largest magnitude, whose square neither overflows nor vanishes.
+        largest = samples.abs().amax()
+        unit = torch.where(largest > 0, largest, torch.ones_like(largest))
+        mean = (samples / unit).mean(dim=0) * unit
+        scale = ((samples - mean) / unit).square().mean().sqrt() * unit
         self.register_buffer("mean", mean)
         self.register_buffer("scale", torch.where(scale > 0, scale, torch.ones_like(scale)))
 
     @property
     def augmentation(self) -> Augmentation:
-        """How training varies the samples: as the encoder asks for."""
-        noise = getattr(self.encoder, "noise", 0.25)
-        return Augmentation(noise, shifted_modes=getattr(self.encoder, "shifted_modes", ()))
+        """How training varies the samples: as our encoders ask for; not at all for a module."""
+        if not isinstance(self.encoder, Encoder):
+            return Augmentation(noise=0.0, transfer=0.0)
+        return Augmentation(self.encoder.noise, shifted_modes=self.encoder.shifted_modes)
 
     def standardise(self, samples: Tensor) -> Tensor:
         """Samples in units of their overall deviation from the mean sample."""

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tensorly_norank._batches import class_balanced_pass
+from tensorly_norank._batches import class_balanced_pass, some_samples
 from tensorly_norank._embedder import Embedder
 from tensorly_norank.encoders import Encoder
 from tensorly_norank.losses import (
@@ -33,7 +33,7 @@ _DECAY = 0.4  # share of all passes in which it falls to zero
 _SMOOTHING = 0.8  # of the exponential average that `tol` looks at
 _LARGEST_GRADIENT = 1.0
 _WEIGHT_DECAY = 1e-2
-_MONITORED = 512  # at most so many samples are watched in every pass
+_MONITORED = 512  # so many of the fitted samples are watched where none are held out
 
 
 @dataclass(frozen=True)
@@ -217,30 +217,39 @@ def train(
     on_pass : callable, optional
         Called with the fit after every pass; True stops it.
     """
-    watched = held_out or part.take(rng.permutation(len(part))[:_MONITORED])
+    if held_out is None:
+        held_out = part.take(some_samples(part.codes, _MONITORED, rng))
     generator = torch.Generator(part.samples.device).manual_seed(int(rng.integers(2**63)))
     optimizer = torch.optim.AdamW(
         embedder.parameters(), lr=plan.settings.learning_rate, weight_decay=_WEIGHT_DECAY
     )
     stopper = _Stopper(plan.settings)
     fit = Fit({"error": [], "triplet_accuracy": [], "learning_rate": [], "objective": []}, plan)
-    with _randomness_of_its_own(embedder, generator), _reporter(plan, verbose, title) as report:
+    with (
+        torch.enable_grad(),  # the caller may have switched it off
+        _randomness_of_its_own(embedder, generator),
+        _reporter(plan, verbose, title) as report,
+    ):
         while fit.n_iter < plan.n_iter:
             means = _one_pass(embedder, part, objective, optimizer, fit, generator, rng)
-            labels = watched.labels
-            with torch.no_grad():
-                embedding = embedder.embed(watched.samples)
-                error = objective.monitored(embedding, labels, watched.samples)
-                accuracy = triplet_accuracy(embedding, labels)
-            _append(fit.history, means | {"error": error, "triplet_accuracy": accuracy})
+            watched = _watch(embedder, held_out, objective)
+            _append(fit.history, means | watched)
             report(fit)
             if on_pass is not None and on_pass(fit):
                 fit.stopped = True
                 break
-            if stops and not plan.converged and stopper.plateaued(error):
+            if stops and not plan.converged and stopper.plateaued(watched["error"]):
                 plan.end_plateau(fit.n_iter)
     embedder.eval()
     return fit
+
+
+@torch.no_grad()
+def _watch(embedder: Embedder, held_out: Part, objective: Objective) -> dict[str, float]:
+    labels = held_out.labels
+    points = embedder.embed(held_out.samples)
+    error = objective.monitored(points, labels, embedder.standardise(held_out.samples))
+    return {"error": error, "triplet_accuracy": triplet_accuracy(points, labels)}
 
 
 def _one_pass(

@@ -45,7 +45,7 @@ _BOUNDS: dict[str, dict[str, Any]] = {
     "validation_fraction": {"high": 1},
     "verbose": {"integer": True},
     "rank": {"integer": True, "low": 1},
-    "max_rank": {"integer": True, "low": 1},
+    "max_rank": {"integer": True, "low": 1, "high": 4096, "include_high": True},
     "n_iter_max": {"integer": True, "low": 1},
     "batch_size": {"integer": True, "low": 4},
 }
@@ -55,6 +55,8 @@ _MAY_BE_NONE = ("rank", "max_rank", "n_iter_max", "batch_size")
 def check_scalars(**values: Any) -> None:
     """Check the keywords of `no_rank_decomposition` that are numbers, all of them at once."""
     for name, value in values.items():
+        if name == "verbose" and isinstance(value, bool | np.bool_):
+            continue
         if value is not None or name not in _MAY_BE_NONE:
             check_number(value, name, **_BOUNDS.get(name, {}))
     if values["validation_fraction"] == 0 and values["rank"] is None:
@@ -106,7 +108,7 @@ def encode_labels(labels: Any, shape: tuple[int, ...], mode: int) -> tuple[np.nd
     Returns
     -------
     classes : ndarray of shape (n_classes,)
-        The distinct labels, sorted where they can be.
+        The distinct labels, sorted if all are numbers or all strings; else as they first appear.
     codes : ndarray of shape (n_samples,)
         Position of each sample's label in `classes`.
     """
@@ -124,7 +126,7 @@ def encode_labels(labels: Any, shape: tuple[int, ...], mode: int) -> tuple[np.nd
     sizes = np.bincount(codes)
     if len(classes) < 2:
         raise ValueError(
-            f"labels must hold at least 2 classes, got 1 class: every label is {classes[0]!r}."
+            f"labels must hold at least 2 classes, got 1 class: every label is {classes[0]}."
         )
     if sizes.max() < 2:
         raise ValueError(
@@ -135,15 +137,16 @@ def encode_labels(labels: Any, shape: tuple[int, ...], mode: int) -> tuple[np.nd
 
 
 def _as_vector(labels: Any) -> np.ndarray:
-    if isinstance(labels, str | bytes) or not hasattr(labels, "__len__"):
+    if isinstance(labels, str | bytes | set | dict) or not hasattr(labels, "__len__"):
         raise TypeError(f"labels must be one label per sample, got {labels!r}.")
-    if isinstance(labels, list | tuple):
-        kinds = {type(label) for label in labels}
-        if len(kinds) > 1 or not kinds <= {bool, int, float, str}:
-            vector = np.empty(len(labels), dtype=object)  # numpy would turn mixtures into strings
-            vector[:] = labels
-            return vector
-    values = to_numpy(labels)
+    if isinstance(labels, np.ma.MaskedArray):
+        raise TypeError(
+            f"labels must not be a masked array, got one with {int(np.ma.count_masked(labels))} "
+            "masked entries: leave these samples out."
+        )
+    values = _from_list(labels) if isinstance(labels, list | tuple) else to_numpy(labels)
+    if values.dtype == object and values.ndim == 1:
+        values = _from_list(list(values))
     if values.ndim != 1:
         raise ValueError(
             f"labels must be one-dimensional, one label per sample, got shape {values.shape}."
@@ -156,28 +159,47 @@ def _as_vector(labels: Any) -> np.ndarray:
     return values
 
 
+def _from_list(labels: list[Any] | tuple[Any, ...]) -> np.ndarray:
+    """An array of one plain type if all are of it, else of objects: numpy would make it strings."""
+    plain = [
+        label.item() if isinstance(label, np.number | np.bool_ | np.str_) else label
+        for label in labels
+    ]
+    if len({type(label) for label in plain}) == 1 and type(plain[0]) in (bool, int, float, str):
+        return np.asarray(plain)
+    vector = np.empty(len(plain), dtype=object)
+    vector[:] = plain
+    return vector
+
+
 def _check_complete(values: np.ndarray) -> None:
     if values.dtype.kind in "iuf":
         minus_one = (values == -1) & (len(np.unique(values[values != -1])) >= 2)
         missing = minus_one | ~np.isfinite(values)
-    elif values.dtype == object:
-        missing = np.array([v is None or (isinstance(v, float) and v != v) for v in values], bool)
+    elif values.dtype.kind in "mMc":
+        missing = values != values  # NaT, NaN
     else:
-        missing = np.zeros(len(values), bool)
+        missing = np.array([_is_missing(value) for value in values], bool)
     if missing.any():
         raise ValueError(
-            f"labels must be complete, got {missing.sum()} missing (None, NaN, or -1 among integer "
-            f"labels) of {len(values)}, the first at index {int(missing.argmax())}: leave these "
-            "samples out."
+            f"labels must be complete, got {missing.sum()} missing (None, NaN, infinite, or -1 "
+            f"among integer labels) of {len(values)}, the first at index {int(missing.argmax())}: "
+            "leave these samples out."
         )
 
 
+def _is_missing(value: Any) -> bool:
+    if value is None or type(value).__name__ == "NAType":  # pandas.NA, without importing pandas
+        return True
+    differs = value != value
+    return bool(differs) if isinstance(differs, bool | np.bool_) else False
+
+
 def _number(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    try:
+    if values.dtype != object:
         classes, codes = np.unique(values, return_inverse=True)
         return classes, codes.reshape(-1)
-    except TypeError:  # hashable but not comparable: in order of first appearance
-        pass
+    # Objects need not have an order (sets have half of one): numbered by first appearance.
     numbers_by_class: dict[Hashable, int] = {}
     for index, value in enumerate(values):
         try:

@@ -32,7 +32,7 @@ from tensorly_norank._validation import (
     check_scalars,
     encode_labels,
 )
-from tensorly_norank.encoders import check_encoder, make_encoder
+from tensorly_norank.encoders import Encoder, check_encoder, make_encoder
 from tensorly_norank.norank_tensor import NoRankTensor
 
 _N_STEPS = 1600  # what `n_iter_max=None` aims at
@@ -72,17 +72,20 @@ def no_rank_decomposition(
     Parameters
     ----------
     tensor : tensor of shape (I_0, ..., I_{N-1})
-        Of order 2 or more, real and finite, in TensorLy's active backend. float64 is computed in
-        float64, everything else in float32 (which takes half the time).
+        Of order 2 or more, real and finite, in TensorLy's active backend. float64 and integers of
+        32 bits or more are computed in float64, everything else in float32 (in half the time).
     labels : array-like of length I_mode
-        The class of each sample: integers, strings, anything hashable. At least two classes, one of
-        them with two samples; a class with one sample only serves as "another class".
+        The class of each sample: integers, strings, anything hashable; none missing (None, NaN,
+        or −1 beside two other classes). At least two classes, one of them with two samples; a class
+        with one sample only serves as "another class".
     mode : int, default 0
         The mode that indexes the samples.
     encoder : {"auto", "multilinear", "linear", "mlp", "conv"} or torch.nn.Module
         What maps a sample to its embedding; see :mod:`tensorly_norank.encoders`. "auto" takes
         "conv" where two sample modes or more have at least 8 entries, else "mlp". A module must map
         ``(batch, *sample_shape)`` to (batch, D); it is copied, and trained on standardised samples.
+        For the built-in encoders these are varied a little in every pass (see the method's page);
+        for a module of yours they are not.
     rank : int, optional
         Keep that many components. By default they are counted, see `rank_evidence`.
     max_rank : int, optional
@@ -106,12 +109,13 @@ def no_rank_decomposition(
     learning_rate : float, default 2e-3
         The largest step size of AdamW.
     validation_fraction : float, default 0.3
-        Share of the samples held out of a first fit: one third decides when to stop (where there
-        are enough), the rest counts the components. A second fit of as many passes then takes all
-        samples. With 0 there is one fit, no evidence, and `rank` must be given.
+        Share of the samples (1,200 at most) held out of a first fit: one third decides when to stop
+        (where there are enough), the rest counts the components. Where that leaves fewer than about
+        110 to count on, a second and a third fit hold out others. The last fit, of as many passes,
+        takes all samples. With 0 there is one fit, no evidence, and `rank` must be given.
     random_state : int, RandomState or Generator, optional
         Fixes every random choice: the same bits on the same machine and versions.
-    verbose : int, default 0
+    verbose : int or bool, default 0
         1: a progress bar on a terminal (with tqdm installed), some lines elsewhere; 2: every pass.
     callback : callable, optional
         Called as ``callback(state, error)`` after each pass of the fit that decides; returning True
@@ -188,7 +192,7 @@ def no_rank_decomposition(
     size = batch_size or default_batch_size(len(data.part))
     settings = Settings(n_iter_max or _default_passes(data.part, size), tol, size, learning_rate)
     result = recipe.run(settings, validation_fraction, callback)
-    return (result, result.history["error"]) if return_errors else result
+    return (result, list(result.history["error"])) if return_errors else result
 
 
 @dataclass(frozen=True)
@@ -246,7 +250,7 @@ def _default_passes(part: Part, batch_size: int) -> int:
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What a callback sees after a pass.
+    """What a callback sees after a pass; kept for later, it shows the fit as it is then.
 
     Attributes
     ----------
@@ -311,7 +315,8 @@ class _Recipe:
                 fit.history,
                 lambda: self._finish(copy.deepcopy(embedder), fit, split, rng),
             )
-            return callback(state, fit.history["error"][-1]) is True
+            stops = callback(state, fit.history["error"][-1])
+            return isinstance(stops, bool | np.bool_) and bool(stops)
 
         fit = train(
             embedder,
@@ -397,11 +402,14 @@ class _Recipe:
     def _new_embedder(self, part: Part) -> Embedder:
         generator = torch.Generator(part.samples.device)
         generator.manual_seed(int(self.rng.integers(2**63)))
-        if not isinstance(self.encoder, str):
-            return Embedder(copy.deepcopy(self.encoder), part.samples).to(part.samples)
-        encoder = make_encoder(self.encoder, self.data.sample_shape, self.n_dimensions)
+        if isinstance(self.encoder, str):
+            encoder: nn.Module
+            encoder = make_encoder(self.encoder, self.data.sample_shape, self.n_dimensions)
+        else:
+            encoder = copy.deepcopy(self.encoder)
         embedder = Embedder(encoder, part.samples).to(part.samples)
-        encoder.initialize(embedder.standardise(part.samples), generator)
+        if isinstance(encoder, Encoder) and not encoder.initialized:
+            encoder.initialize(embedder.standardise(part.samples), generator)
         return embedder
 
     def _assemble(
@@ -433,7 +441,9 @@ class _Recipe:
             rank_evidence=evidence,
             history={name: list(values) for name, values in fit.history.items()},
             diagnostics={"converged": fit.plan.converged}
-            | diagnose(embedding, whole, self.objective.margin, rng)
+            | diagnose(
+                embedding, embedder.standardise(whole.samples), whole, self.objective.margin, rng
+            )
             | held_out_figures,
             converged=fit.plan.converged,
             classes=data.classes,

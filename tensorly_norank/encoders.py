@@ -36,7 +36,7 @@ def _empty(layer: type[nn.Module], *args: int, **kwargs: object) -> nn.Module:
 
 
 def _draw(module: nn.Module, generator: torch.Generator | None) -> None:
-    """Start every layer below `module` as torch would, from our own generator."""
+    """Start every layer below `module`: weights as torch would, biases at zero."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
             nn.init.kaiming_uniform_(layer.weight, a=5**0.5, generator=generator)
@@ -49,8 +49,9 @@ def _draw(module: nn.Module, generator: torch.Generator | None) -> None:
 def _random_rows(samples: Tensor, n_rows: int, generator: torch.Generator | None) -> Tensor:
     if len(samples) <= n_rows:
         return samples
-    chosen = torch.randperm(len(samples), generator=generator)[:n_rows]
-    return samples[chosen.to(samples.device)]
+    return samples[
+        torch.randperm(len(samples), generator=generator, device=samples.device)[:n_rows]
+    ]
 
 
 def _principal_axes(matrix: Tensor, n_axes: int) -> tuple[Tensor, Tensor]:
@@ -105,9 +106,13 @@ class Encoder(nn.Module):
         super().__init__()
         self.sample_shape = tuple(int(length) for length in sample_shape)
         self.n_components = int(n_components)
+        self.initialized = False
 
     def initialize(self, samples: Tensor, generator: torch.Generator | None = None) -> None:
         """Fit what needs no labels to standardised samples, and draw the starting values.
+
+        `no_rank_decomposition` does it with an encoder that has not been initialised; one that has
+        is trained on from where it is.
 
         Parameters
         ----------
@@ -116,6 +121,10 @@ class Encoder(nn.Module):
         generator : torch.Generator, optional
             What starting values are drawn from; torch's global one by default.
         """
+        self._initialize(samples, generator)
+        self.initialized = True
+
+    def _initialize(self, samples: Tensor, generator: torch.Generator | None) -> None:
         _draw(self, generator)
 
     @property
@@ -192,7 +201,7 @@ class LinearEncoder(Encoder):
         self.whitening = _Whitening(n_features, min(n_axes, n_features))
         self.projection = _empty(nn.Linear, min(n_axes, n_features), n_components, bias=False)
 
-    def initialize(self, samples: Tensor, generator: torch.Generator | None = None) -> None:
+    def _initialize(self, samples: Tensor, generator: torch.Generator | None) -> None:
         """Find the principal axes and draw the map."""
         self.whitening.initialize(samples, generator)
         _draw(self.projection, generator)
@@ -237,7 +246,7 @@ class MultilinearEncoder(Encoder):
         self.whitening = _Whitening(prod(ranks), min(128, prod(ranks)))
         self.projection = _empty(nn.Linear, len(self.whitening.scales), n_components, bias=False)
 
-    def initialize(self, samples: Tensor, generator: torch.Generator | None = None) -> None:
+    def _initialize(self, samples: Tensor, generator: torch.Generator | None) -> None:
         """Start each mode's matrix at its leading singular vectors (HOSVD), and draw the map."""
         rows = _random_rows(samples, _PCA_SAMPLES, generator)
         with torch.no_grad():
@@ -305,7 +314,7 @@ class MLPEncoder(Encoder):
             _empty(nn.Linear, n_hidden, n_components),
         )
 
-    def initialize(self, samples: Tensor, generator: torch.Generator | None = None) -> None:
+    def _initialize(self, samples: Tensor, generator: torch.Generator | None) -> None:
         """Find the principal axes and draw the layers."""
         self.whitening.initialize(samples, generator)
         _draw(self, generator)
@@ -458,5 +467,15 @@ def check_encoder(encoder: str | nn.Module, samples: Tensor, n_components: int) 
         raise ValueError(
             f"encoder must return (batch, D), ({len(samples)}, D) for {len(samples)} samples, "
             f"got {shape} from {type(encoder).__name__}."
+        )
+    if points.shape[1] < 1 or not points.is_floating_point():
+        raise ValueError(
+            "encoder must return real numbers of one dimension or more, got shape "
+            f"{tuple(points.shape)} of {points.dtype} from {type(encoder).__name__}."
+        )
+    if not any(parameter.requires_grad for parameter in module.parameters()):
+        raise ValueError(
+            f"encoder must have parameters to train, got {type(encoder).__name__} without any that "
+            "requires a gradient."
         )
     return points.shape[1]

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from tensorly_norank._batches import class_balanced_pass, default_batch_size, split_samples
+from tensorly_norank._batches import (
+    class_balanced_pass,
+    default_batch_size,
+    some_samples,
+    split_samples,
+)
 
 LABELS = {
     "balanced": np.repeat(np.arange(10), 9),
@@ -142,6 +147,23 @@ def test_further_splits_hold_out_other_samples_and_all_of_them_count(labels):
 def test_there_are_as_many_splits_as_disjoint_parts(sizes, fraction, n_splits):
     codes = np.repeat(np.arange(len(sizes)), sizes)
     assert len(split_samples(codes, fraction, np.random.default_rng(0))) == n_splits
+
+
+def test_large_data_hold_out_no_more_than_will_do():
+    for codes in (np.arange(100_000) % 10, np.arange(100_000) % 20_000):
+        splits = split_samples(codes, 0.3, np.random.default_rng(0))
+        held_out = [len(codes) - len(split.fit) for split in splits]
+        assert 1000 <= min(held_out) <= max(held_out) <= 1400
+
+
+def test_some_samples_come_in_pairs(labels):
+    rng = np.random.default_rng(0)
+    chosen = some_samples(labels, 20, rng)
+    assert len(chosen) <= 20
+    sizes = np.bincount(labels[chosen], minlength=labels.max() + 1)
+    whole = np.bincount(labels)
+    assert np.all((sizes % 2 == 0) | (whole % 2 == 1))
+    np.testing.assert_array_equal(some_samples(labels, 10**6, rng), np.arange(len(labels)))
 
 
 @pytest.mark.parametrize("sizes", [[2, 2], [1, 30], [4, 1], [3, 3, 3]], ids=str)

@@ -129,12 +129,29 @@ def test_axis_tests_hold_their_level_without_structure():
     assert 0.03 <= np.mean(p_value < 0.05) <= 0.07
 
 
+def test_classes_that_are_points_are_told_apart():
+    codes = np.repeat(np.arange(20), 3)
+    points = np.eye(20)[codes]
+    statistic, p_value = axis_tests(points, codes)
+    assert np.all(p_value == 0) and np.all(np.isinf(statistic))
+    evidence = count_components([HeldOut(points, codes, 19)], np.random.default_rng(0))
+    assert evidence.significant == 19
+
+
+@pytest.mark.parametrize(("n_samples", "n_classes", "n_dimensions"), [(80, 40, 12), (16, 8, 4)])
+def test_bartlett_holds_its_level_with_two_samples_a_class(n_samples, n_classes, n_dimensions):
+    sizes = {"n_samples": n_samples, "n_classes": n_classes, "n_dimensions": n_dimensions}
+    parts = [_gaussian(0, **sizes, seed=seed) for seed in range(400)]
+    rejections = sum(bartlett_test(part.coordinates, part.codes)[1][0] < 0.05 for part in parts)
+    assert 8 <= rejections <= 34  # 20 expected
+
+
 def test_axis_tests_test_nothing_where_nothing_can_be_tested():
     rng = np.random.default_rng(0)
     for points, codes in [
         (rng.normal(size=(10, 3)), np.zeros(10, int)),
         (rng.normal(size=(4, 3)), np.arange(4)),
-        (np.ones((20, 3)), np.arange(20) % 2),
+        (np.zeros((20, 3)), np.arange(20) % 2),
     ]:
         statistic, p_value = axis_tests(points, codes)
         assert np.isnan(statistic).all() and np.isnan(p_value).all()
@@ -219,7 +236,7 @@ def test_class_names_decide_signs_and_nothing_else_of_the_axes():
 @pytest.mark.parametrize(("anchors", "needed"), [([0.5, 0.9, 0.9], 2), ([0.9, 0.9, 0.95], 3)])
 def test_needed_is_the_smallest_count_that_costs_no_accuracy(anchors, needed):
     common = np.random.default_rng(0).normal(scale=0.3, size=(50, 1))  # of an anchor: it cancels
-    assert _components._needed(np.array([anchors]) + common) == needed
+    assert _components._needed(np.array([anchors]) + common, np.full(50, 1 / 50)) == needed
 
 
 def test_several_parts_are_combined_by_fishers_method():

@@ -12,6 +12,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from tensorly_norank import NoRankTensor, no_rank_decomposition
+from tensorly_norank.encoders import make_encoder
 
 QUICK = {"encoder": "linear", "n_iter_max": 12, "tol": 0, "random_state": 0}
 
@@ -291,7 +292,7 @@ def _with(index, value):
         ({"encoder": "cnn"}, "encoder must be one of .* got 'cnn'"),
         ({"encoder": torch.nn.Flatten(0).double()}, "encoder must return"),
         ({"encoder": torch.nn.Linear(3, 3).double()}, "encoder must map"),
-        ({"max_rank": 0}, "max_rank must be at least 1, got 0"),
+        ({"max_rank": 0}, "max_rank must be at least 1 and at most 4096, got 0"),
         ({"rank": 65}, "rank must be at most"),
         ({"rank": 0}, "rank must be at least 1"),
         ({"diversity": -1.0}, "diversity must be"),
@@ -349,6 +350,118 @@ def test_objects_and_strings_are_no_tensors():
     for values in (VALUES.astype(object), VALUES.astype(str)):
         with pytest.raises((TypeError, ValueError), match="tensor must"):
             no_rank_decomposition(values, LABELS)
+
+
+def _overfitted(**options):
+    """Labels without bearing on the data, learned by heart: fitted and held-out figures differ."""
+    rng = np.random.default_rng(1)
+    values, labels = rng.normal(size=(150, 5, 4)), np.arange(150) % 3
+    options = {"encoder": "mlp", "n_iter_max": 60, "tol": 0, "random_state": 0} | options
+    return values, no_rank_decomposition(tl.tensor(values), labels, **options)
+
+
+def test_components_are_counted_on_samples_that_were_not_fitted():
+    with pytest.warns(UserWarning, match="No component separates") as caught:
+        _, result = _overfitted()
+    assert result.diagnostics["triplet_accuracy"] > 0.7
+    assert result.rank_evidence.significant == 0
+    assert result.rank_evidence.triplet_accuracy.max() < 0.6
+    assert result.diagnostics["held_out_triplet_accuracy"] < 0.6
+    assert caught[0].filename == __file__
+
+
+def test_the_fit_that_is_returned_has_seen_all_samples():
+    values, result = _overfitted(rank=2)
+    np.testing.assert_allclose(result._embedder.mean.numpy(), values.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(tl.to_numpy(result.embedding).mean(axis=0), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["multilinear", "linear", "mlp", "conv"])
+def test_an_encoder_of_ours_may_be_given_ready_made(name):
+    values, labels = _data()
+    encoder = make_encoder(name, (5, 4), 6)
+    options = QUICK | {"encoder": encoder, "n_iter_max": 25}
+    result = no_rank_decomposition(tl.tensor(values), labels, **options)
+    assert result.rank == 2
+    assert result.diagnostics["triplet_accuracy"] > 0.9
+    assert not encoder.initialized  # the caller's stays as it is
+
+
+def test_an_initialised_encoder_is_trained_on_from_where_it_is():
+    values, labels = _data()
+    encoder = make_encoder("linear", (5, 4), 6).double()
+    encoder.initialize(torch.from_numpy(values), torch.Generator())
+    options = QUICK | {"encoder": encoder, "learning_rate": 1e-9, "n_iter_max": 1}
+    result = no_rank_decomposition(tl.tensor(values), labels, **options)
+    torch.testing.assert_close(result.encoder.projection.weight, encoder.projection.weight)
+
+
+@pytest.mark.parametrize("scale", [2.0**-100, 2.0**-40, 2.0**60, 2.0**100])
+def test_the_scale_of_the_data_does_not_matter(scale):
+    values, labels = _data()
+    values = values.astype(np.float32)
+    expected = _embedding(tl.tensor(values), labels, **QUICK)
+    scaled = np.float32(scale) * values
+    np.testing.assert_allclose(
+        _embedding(tl.tensor(scaled), labels, **QUICK), expected, atol=1e-6
+    )
+
+
+def test_an_offset_of_the_data_does_not_matter_to_neighbourhoods():
+    values, labels = _data()
+    options = QUICK | {"rank": 2}
+    plain, moved = (
+        no_rank_decomposition(tl.tensor(values + shift), labels, **options).diagnostics
+        for shift in (0, 1e8)
+    )
+    assert plain["trustworthiness"] == pytest.approx(moved["trustworthiness"], abs=0.02)
+
+
+def test_constant_data_give_one_component_and_a_warning():
+    labels = np.arange(60) % 3
+    with pytest.warns(UserWarning, match="the data may be constant"):
+        result = no_rank_decomposition(tl.tensor(np.ones((60, 5, 4))), labels, **QUICK)
+    assert result.rank == 1
+    assert result.explained_variance == 0
+
+
+def test_training_goes_on_where_the_caller_has_switched_gradients_off():
+    values, labels = _data()
+    expected = _embedding(tl.tensor(values), labels, **QUICK)
+    with torch.no_grad():
+        np.testing.assert_array_equal(_embedding(tl.tensor(values), labels, **QUICK), expected)
+
+
+def test_regularisers_enter_the_history():
+    values, labels = _data()
+    options = QUICK | {"uniformity": 0.5, "locality": 0.5, "diversity": 0.0}
+    history = no_rank_decomposition(tl.tensor(values), labels, **options).history
+    assert {"triplet", "uniformity", "locality"} <= set(history)
+    assert "diversity" not in history
+
+
+class _Useless(torch.nn.Module):
+    def __init__(self, output, trainable=True):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()), requires_grad=trainable)
+        self.output = output
+
+    def forward(self, samples):
+        return self.output(samples.flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (_Useless(lambda x: x[:, :0]), "one dimension or more"),
+        (_Useless(lambda x: x.long()), "must return real numbers"),
+        (_Useless(lambda x: x, trainable=False), "must have parameters to train"),
+        (torch.nn.Flatten(), "must have parameters to train"),
+    ],
+)
+def test_modules_that_cannot_be_trained_are_refused(module, message):
+    with pytest.raises(ValueError, match=message):
+        no_rank_decomposition(tl.tensor(VALUES), LABELS, encoder=module)
 
 
 def test_minus_and_plus_one_are_two_classes():

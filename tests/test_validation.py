@@ -125,6 +125,35 @@ def test_bad_labels_are_named(labels, error, message):
         encode_labels(labels, (3, 2), 0)
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array(["2020-01-01", "NaT", "2020-01-01"], "datetime64[D]"),
+        np.array([1 + 1j, complex("nan"), 1 + 1j]),
+        np.array([0, np.float32("nan"), 0], object),
+        [np.int64(0), np.int64(-1), np.int64(1), np.int64(1)],
+        np.array([0, -1, 1, 1], object),
+        [np.float64("nan"), 1.0, 1.0],
+    ],
+)
+def test_missing_labels_are_found_in_whatever_they_come(labels):
+    with pytest.raises(ValueError, match="labels must be complete, got 1 missing"):
+        encode_labels(labels, (len(labels), 2), 0)
+
+
+def test_labels_with_half_an_order_are_told_apart():
+    sets = [frozenset({k % 3, "x"}) for k in range(30)]
+    classes, codes = encode_labels(sets, (30, 2), 0)
+    assert len(classes) == 3
+    assert [classes[code] for code in codes] == sets
+
+
+@pytest.mark.parametrize("labels", [{0, 1}, {0: 1}, np.ma.masked_equal([0, 1, 1], 0)])
+def test_sets_dicts_and_masked_arrays_are_no_labels(labels):
+    with pytest.raises(TypeError, match="labels must"):
+        encode_labels(labels, (len(labels), 2), 0)
+
+
 def test_minus_one_is_missing_only_beside_two_other_classes():
     classes, _ = encode_labels([-1, 1, 1], (3, 2), 0)
     assert list(classes) == [-1, 1]
