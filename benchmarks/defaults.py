@@ -10,6 +10,7 @@ axes as the class means of the fitted half span. Settings that have no keyword a
 
 import argparse
 import contextlib
+import inspect
 import time
 import warnings
 from unittest.mock import patch
@@ -19,7 +20,7 @@ from _data import load
 from _figures import held_out_figures, summary
 from held_out import split_samples
 
-from tensorly_norank import no_rank_decomposition
+from tensorly_norank import decomposition, encoders, no_rank_decomposition
 from tensorly_norank._embedder import Augmentation
 
 VARIANTS = {
@@ -28,7 +29,7 @@ VARIANTS = {
     "margin 0.5": {"margin": 0.5},
     "margin 1": {"margin": 1.0},
     "diversity 0": {"diversity": 0.0},
-    "diversity 1": {"diversity": 1.0},
+    "diversity 5": {"diversity": 5.0},
     "diversity 20": {"diversity": 20.0},
     "uniformity 0.1": {"uniformity": 0.1},
     "uniformity 1": {"uniformity": 1.0},
@@ -37,16 +38,19 @@ VARIANTS = {
     "noise × 0": {"noise": 0.0},
     "noise × 2": {"noise": 2.0},
     "no transfer": {"transfer": 0.0},
-    "half transfer": {"transfer": 0.5},
+    "transfer 1": {"transfer": 1.0},
     "no shift": {"shift": 0.0},
+    "no dropout": {"dropout": 0.0},
+    "damping 0.1": {"damping": 0.1},
+    "1,200 steps": {"steps": 1200},
+    "2,400 steps": {"steps": 2400},
 }
 SEEN = ("silhouette", "ARI", "3-NN", "balanced", "trust.")
 UNSEEN = ("silhouette", "ARI", "recall@1", "AUC", "trust.")
 
 
-@contextlib.contextmanager
-def augmentation(noise=1.0, transfer=None, shift=None):
-    """Let training vary the samples otherwise; `noise` is a multiple of the default."""
+def patches(noise=1.0, transfer=None, shift=None, dropout=None, damping=None, steps=None):
+    """Settings without a keyword; `noise` is a multiple of the default, `dropout` can only be 0."""
     vary = Augmentation.__call__
 
     def varied(self, samples, labels, generator):
@@ -58,18 +62,26 @@ def augmentation(noise=1.0, transfer=None, shift=None):
         )
         return vary(changed, samples, labels, generator)
 
-    with patch.object(Augmentation, "__call__", varied):
-        yield
+    stack = contextlib.ExitStack()
+    stack.enter_context(patch.object(Augmentation, "__call__", varied))
+    if dropout is not None:
+        stack.enter_context(patch.object(encoders._Dropout, "forward", lambda self, values: values))
+    if damping is not None:
+        stack.enter_context(patch.object(encoders._Whitening, "damping", damping))
+    if steps is not None:
+        stack.enter_context(patch.object(decomposition, "_N_STEPS", steps))
+    return stack
 
 
 def figures(tensor, labels, encoder, variant, seed, unseen):
     """Fit one half, score the other."""
-    patches = {key: variant[key] for key in ("noise", "transfer", "shift") if key in variant}
-    keywords = {key: value for key, value in variant.items() if key not in patches}
+    private = inspect.signature(patches).parameters
+    patched = {key: value for key, value in variant.items() if key in private}
+    keywords = {key: value for key, value in variant.items() if key not in private}
     fit, test = split_samples(labels, seed, unseen)
     rank = min(len(np.unique(labels[fit])) - 1, tensor[0].size, 64)
     start = time.perf_counter()
-    with augmentation(**patches):
+    with patches(**patched):
         result = no_rank_decomposition(
             tensor[fit],
             labels[fit],

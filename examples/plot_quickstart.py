@@ -4,7 +4,7 @@ Two real data sets without a rank
 
 438 blood samples, each a table of 6 antigens × 11 receptors, with five outcomes of COVID-19; and
 1,797 images of handwritten digits. Nobody says how many components they have. One half of each is
-decomposed, the other half is held out: every figure below is of samples that no fit has seen.
+decomposed, the other half is held out: the table below is of samples that no fit has seen.
 """
 
 # %%

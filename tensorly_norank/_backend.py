@@ -67,6 +67,9 @@ def origin_of(array: Any, name: str = "tensor") -> Origin:
             f"masked entries: what the mask hides would be used. Fill it in, e.g. by "
             f"{name}.filled(0)."
         )
+    if isinstance(array, Tensor) and (array.layout != torch.strided or array.is_meta):
+        kind = "without data" if array.is_meta else f"of layout {array.layout}"
+        raise TypeError(f"{name} must be a dense tensor, got one {kind}.")
     # numpy's str() of a dtype of the other byte order is ">f8", its name "float64".
     letters = getattr(array.dtype, "name", str(array.dtype).removeprefix("torch."))
     device = array.device if isinstance(array, Tensor) else None

@@ -14,14 +14,15 @@ import numpy as np
 import tensorly as tl
 from tensorly.cp_tensor import CPTensor
 
-from tensorly_norank._backend import Origin, origin_of
+from tensorly_norank._backend import Origin, check_finite, enter, origin_of
 from tensorly_norank._validation import check_mode, check_number, check_random_state
 
 N_ITER_MAX = 500
 TOL = 1e-8
 _BLOCK_ENTRIES = 2**23
-_N_RANDOM_STARTS = 4
-_N_TRIAL_ITERATIONS = 10
+_N_RANDOM_STARTS = 20
+_N_TRIAL_ITERATIONS = 30
+_N_FINISHED = 5  # of the trials, the best go on to the end
 
 
 def fit_factors(
@@ -49,8 +50,8 @@ def fit_factors(
         The mode that it belongs to; any, the last one too.
     init : CPTensor, optional
         Where to start, as for `parafac`; its factor for `mode` is ignored. By default the best of
-        five starts: one computed (for each component the leading singular vectors of its share of
-        the unrestricted least-squares solution), four random.
+        21 starts: one computed (for each component the leading singular vectors of its share of
+        the unrestricted least-squares solution), twenty random.
     n_iter_max : int, default 500
         At most so many sweeps over the other modes. They cost little: see Notes.
     tol : float, default 1e-8
@@ -75,7 +76,7 @@ def fit_factors(
     -----
     A sweep costs O(R · ∏ I_k), k over the other modes, whatever the number of samples. Columns that
     depend on one another, and more columns than samples, are allowed: among equally good solutions
-    each step takes the one of smallest norm.
+    each step takes the one whose components have the smallest norms.
 
     Examples
     --------
@@ -107,8 +108,11 @@ def fit_factors(
         )
     start = None if init is None else _other_factors(init, shape, mode, given[1])
     problem = compress(tensor, samples_factor, mode)
+    if not np.isfinite(problem.total):  # one number tells; who is to blame is looked for only then
+        check_finite(enter(tensor, origin))
     if not bool(tl.all(tl.abs(problem.projected) < np.inf)):
-        raise ValueError("tensor and samples_factor must be finite, got NaN or infinite entries.")
+        check_finite(enter(samples_factor, origin_of(samples_factor)), "samples_factor")
+        raise ValueError("tensor and samples_factor must not be so large that products overflow.")
     fit = problem.solve(start, n_iter_max, tol, rng)
     return fit.as_cp_tensor(samples_factor, mode, origin)
 
@@ -118,7 +122,9 @@ def _other_factors(init: Any, shape: tuple[int, ...], mode: int, rank: int) -> l
     try:
         weights, factors = CPTensor(init)
     except Exception as error:
-        raise ValueError(f"init must be a CPTensor, got {init!r}: {error}") from error
+        raise ValueError(
+            f"init must be a CPTensor, got a {type(init).__name__}: {error}"
+        ) from error
     found = [tuple(tl.shape(factor)) for factor in factors]
     wanted = [(length, rank) for length in shape]
     others = [k for k in range(len(shape)) if k != mode]
@@ -171,10 +177,12 @@ class CompressedFit:
         rng: np.random.Generator,
     ) -> FactorFit:
         """Alternating least squares, from `start` or from the best of several starts."""
-        if start is None:
-            trials = [self._iterate(one, _N_TRIAL_ITERATIONS, 0) for one in self._starts(rng)]
-            start = min(trials, key=lambda trial: trial.residual).factors
-        return self._iterate(start, n_iter_max, tol)
+        if start is not None:
+            return self._iterate(start, n_iter_max, tol)
+        trials = [self._iterate(one, _N_TRIAL_ITERATIONS, tol) for one in self._starts(rng)]
+        best = sorted(trials, key=lambda trial: trial.residual)[:_N_FINISHED]
+        finished = [self._iterate(trial.factors, n_iter_max, tol) for trial in best]
+        return min(finished, key=lambda fit: fit.residual)
 
     def _iterate(self, start: list[Any], n_iter_max: int, tol: float) -> FactorFit:
         factors = list(start)

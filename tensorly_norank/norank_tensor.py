@@ -52,8 +52,8 @@ class NoRankTensor(CPTensor):
         (``triplet``, ...) on the training batches, ``learning_rate``.
     diagnostics : dict
         ``converged``; ``triplet_accuracy`` and ``margin_violations`` (share of triplets) of the
-        fitted samples, and the same with ``held_out_`` in front, of samples that no fit or
-        decision had seen, taken before the refit on all samples; ``trustworthiness`` and
+        fitted samples, and the same with ``held_out_`` in front, of the samples that the
+        components were counted on, taken before the refit on all samples; ``trustworthiness`` and
         ``continuity`` of the embedding against the samples (10 neighbours).
     n_iter : int
         Number of passes.
@@ -166,6 +166,8 @@ class NoRankTensor(CPTensor):
         tensor
             As the fitted tensor, with n_samples along `mode`.
         """
+        self._require_backend()
+        _backend.origin_of(embedding, "embedding")
         if tl.ndim(embedding) != 2 or tl.shape(embedding)[1] != self.rank:
             raise ValueError(
                 f"embedding must have shape (n_samples, {self.rank}), got "
@@ -191,8 +193,16 @@ class NoRankTensor(CPTensor):
             Weights 1, every factor the embedding.
         """
         check_number(order, "order", integer=True, low=2, high=3, include_high=True)
+        self._require_backend()
         ones = self._origin.cast(tl.ones(self.rank, **tl.context(self.embedding)))
         return CPTensor((ones, [tl.copy(self.embedding) for _ in range(order)]))
+
+    def _require_backend(self) -> None:
+        if tl.get_backend() != self._origin.backend:
+            raise RuntimeError(
+                f"Made on TensorLy's backend {self._origin.backend!r}, the decomposition "
+                f"needs it to be active; {tl.get_backend()!r} is."
+            )
 
     def __repr__(self) -> str:
         """Shape, components and how they came about, in five lines."""

@@ -178,6 +178,13 @@ def test_a_tensor_with_gradient_becomes_numpy():
     assert _backend.to_numpy(torch.ones(2, requires_grad=True)).tolist() == [1, 1]
 
 
+@pytest.mark.skipif(tl.get_backend() != "pytorch", reason="layouts are torch's")
+def test_sparse_tensors_and_such_without_data_are_refused():
+    for tensor in (torch.eye(3).to_sparse(), torch.empty(3, 3, device="meta")):
+        with pytest.raises(TypeError, match="tensor must be a dense tensor, got one"):
+            _backend.origin_of(tensor)
+
+
 @pytest.mark.skipif(tl.get_backend() != "numpy", reason="masked arrays are numpy's")
 def test_masked_arrays_are_refused_rather_than_unmasked():
     masked = np.ma.masked_greater(np.arange(6.0).reshape(3, 2), 3)

@@ -402,9 +402,7 @@ def test_the_scale_of_the_data_does_not_matter(scale):
     values = values.astype(np.float32)
     expected = _embedding(tl.tensor(values), labels, **QUICK)
     scaled = np.float32(scale) * values
-    np.testing.assert_allclose(
-        _embedding(tl.tensor(scaled), labels, **QUICK), expected, atol=1e-6
-    )
+    np.testing.assert_allclose(_embedding(tl.tensor(scaled), labels, **QUICK), expected, atol=1e-6)
 
 
 def test_an_offset_of_the_data_does_not_matter_to_neighbourhoods():

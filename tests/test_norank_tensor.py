@@ -94,6 +94,20 @@ def test_repr_tells_the_story_in_five_lines(fitted):
     assert f"components: {result.rank}" in lines[1]
 
 
+def test_another_active_backend_is_named(fitted):
+    _, result = fitted
+    tl.set_backend("pytorch" if tl.get_backend() == "numpy" else "numpy")
+    for call in (result.similarity, lambda: result.inverse_transform(result.embedding)):
+        with pytest.raises(RuntimeError, match="Made on TensorLy's backend"):
+            call()
+
+
+def test_embeddings_that_are_no_tensors_are_refused(fitted):
+    _, result = fitted
+    with pytest.raises(TypeError, match="embedding must be a tensor"):
+        result.inverse_transform([[0.0] * result.rank])
+
+
 def test_no_samples_give_no_rows(fitted):
     tensor, result = fitted
     none = tensor[:0] if result.mode == 0 else tensor[:, :0]
