@@ -116,7 +116,7 @@ class Encoder(nn.Module):
 
         Parameters
         ----------
-        samples : Tensor of shape (n, *sample_shape)
+        samples : Tensor of shape (n, ...)
             Standardised samples.
         generator : torch.Generator, optional
             What starting values are drawn from; torch's global one by default.
