@@ -61,7 +61,7 @@ def origin_of(array: Any, name: str = "tensor") -> Origin:
             f"{_describe(array)}. Convert it with tl.tensor({name}), or change the backend with "
             "tl.set_backend."
         )
-    if isinstance(array, np.ma.MaskedArray):
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
         raise TypeError(
             f"{name} must not be a masked array, got one with {int(np.ma.count_masked(array))} "
             f"masked entries: what the mask hides would be used. Fill it in, e.g. by "

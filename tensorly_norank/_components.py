@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ class CanonicalAxes:
     """A centre and orthonormal axes: first those that separate the classes, then by variance."""
 
     mean: Tensor  # (D,) over all fitted samples
-    axes: Tensor  # (D, D) orthonormal columns
+    axes: Tensor  # (D, D) orthonormal columns; zero where the embedding has no variance left
 
     def project(self, embedding: Tensor, rank: int | None = None) -> Tensor:
         """Coordinates along the leading axes, (n, D) -> (n, rank)."""
@@ -54,6 +54,9 @@ def canonical_axes(embedding: Tensor, codes: Tensor) -> CanonicalAxes:
     rest = directions[:, n_between:]
     rest = rest @ _eigenvectors(centred @ rest)
     axes = torch.cat([_fix_signs(between, class_means), _fix_signs(rest, centred)], dim=1)
+    # Along an axis that carries rounding errors alone, coordinates are 0 and not noise of length 1.
+    lengths = (centred @ axes).norm(dim=0)
+    axes = axes * (lengths > 100 * torch.finfo(embedding.dtype).eps * lengths.max())
     return CanonicalAxes(mean.to(embedding.dtype), axes.to(embedding.dtype))
 
 
@@ -72,7 +75,7 @@ def _fix_signs(axes: Tensor, points: Tensor) -> Tensor:
     return axes * torch.where(signs == 0, torch.ones_like(signs), signs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RankEvidence:
     """What held-out samples say about the number of components.
 
@@ -102,11 +105,11 @@ class RankEvidence:
         Share of 50 random four fifths of the held-out samples that give each `chosen`.
     """
 
-    candidates: np.ndarray
-    statistic: np.ndarray
-    p_value: np.ndarray
-    triplet_accuracy: np.ndarray
-    triplet_accuracy_se: np.ndarray
+    candidates: np.ndarray = field(repr=False)
+    statistic: np.ndarray = field(repr=False)
+    p_value: np.ndarray = field(repr=False)
+    triplet_accuracy: np.ndarray = field(repr=False)
+    triplet_accuracy_se: np.ndarray = field(repr=False)
     significant: int
     needed: int
     chosen: int

@@ -53,7 +53,8 @@ class NoRankTensor(CPTensor):
     diagnostics : dict
         ``converged``; ``triplet_accuracy`` and ``margin_violations`` (share of triplets) of the
         fitted samples, and the same with ``held_out_`` in front, of the samples that the
-        components were counted on, taken before the refit on all samples; ``trustworthiness`` and
+        first fit left for counting components, taken before the refit on all samples (absent where
+        none could be held out); ``trustworthiness`` and
         ``continuity`` of the embedding against the samples (10 neighbours).
     n_iter : int
         Number of passes.
@@ -110,6 +111,7 @@ class NoRankTensor(CPTensor):
         self._embedder = embedder
         self._axes = axes
         self._origin = origin
+        self._fitted_shape = tuple(self.shape)  # TensorLy's in-place operations change `shape`
 
     @property
     def encoder(self) -> nn.Module:
@@ -135,7 +137,7 @@ class NoRankTensor(CPTensor):
             If `samples` is of another backend or shape, or not finite.
         """
         origin = _backend.origin_of(samples, "samples")
-        wanted = list(self.shape)
+        wanted = list(self._fitted_shape)
         wanted[self.mode] = -1
         found = list(tl.shape(samples))
         if len(found) != len(wanted) or any(
@@ -207,11 +209,12 @@ class NoRankTensor(CPTensor):
     def __repr__(self) -> str:
         """Shape, components and how they came about, in five lines."""
         evidence = self.rank_evidence
-        counted = (
-            f"held-out evidence for {evidence.chosen} ({evidence.n_held_out} samples)"
-            if evidence
-            else "no held-out samples"
-        )
+        if evidence is None:
+            counted = "no held-out samples"
+        elif evidence.significant == 0:
+            counted = f"no evidence for any on {evidence.n_held_out} held-out samples"
+        else:
+            counted = f"held-out evidence for {evidence.chosen} ({evidence.n_held_out} samples)"
         end = "converged" if self.converged else "not converged"
         return (
             f"NoRankTensor of shape {tuple(self.shape)}, samples on mode {self.mode}\n"

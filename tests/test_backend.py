@@ -188,5 +188,6 @@ def test_sparse_tensors_and_such_without_data_are_refused():
 @pytest.mark.skipif(tl.get_backend() != "numpy", reason="masked arrays are numpy's")
 def test_masked_arrays_are_refused_rather_than_unmasked():
     masked = np.ma.masked_greater(np.arange(6.0).reshape(3, 2), 3)
+    assert _backend.origin_of(np.ma.array(np.ones(3))).working == "float64"
     with pytest.raises(TypeError, match="tensor must not be a masked array, got one with 2 masked"):
         _backend.origin_of(masked)

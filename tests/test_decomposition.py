@@ -175,6 +175,15 @@ def test_rank_and_max_rank_are_kept():
     assert len(result.rank_evidence.candidates) == 1
 
 
+def test_components_without_variance_are_zero_with_weight_zero():
+    values, labels = _data(2, n_each=6)
+    result = no_rank_decomposition(tl.tensor(values), labels, **QUICK | {"rank": 20})
+    assert np.linalg.matrix_rank(tl.to_numpy(result.embedding)) <= 11  # of 12 centred samples
+    weights = tl.to_numpy(result.weights)
+    assert np.all(weights[11:] == 0) and np.all(weights[:5] > 0)
+    assert np.all(tl.to_numpy(result.transform(tl.tensor(values[:1])))[:, 11:] == 0)
+
+
 def test_without_validation_there_is_no_evidence():
     values, labels = _data()
     options = QUICK | {"rank": 2, "validation_fraction": 0}

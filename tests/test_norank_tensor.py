@@ -108,6 +108,15 @@ def test_embeddings_that_are_no_tensors_are_refused(fitted):
         result.inverse_transform([[0.0] * result.rank])
 
 
+def test_samples_are_embedded_after_an_operation_in_place(fitted):
+    tensor, result = fitted
+    changed = copy.deepcopy(result)
+    changed.shape = (1, 1, 1)  # as cp_mode_dot does
+    np.testing.assert_array_equal(
+        tl.to_numpy(changed.transform(tensor)), tl.to_numpy(result.transform(tensor))
+    )
+
+
 def test_no_samples_give_no_rows(fitted):
     tensor, result = fitted
     none = tensor[:0] if result.mode == 0 else tensor[:, :0]
