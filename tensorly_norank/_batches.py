@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_MOST_HELD_OUT = (
-    1200  # samples: more would tell little more, at a cost that grows with their square
-)
+_MOST_HELD_OUT = 1200  # samples: more tell little more, at a cost that grows with their square
 _SMALLEST_CHUNK = 4  # samples of a class in a batch: fewer leave hardly any positives
 
 
@@ -104,7 +102,7 @@ def split_samples(
     members = [rng.permutation(np.flatnonzero(codes == code)) for code in range(n_classes)]
     shares = [min(round(fraction * len(own)), len(own) - 2) for own in members]
     large = [code for code in range(n_classes) if shares[code] >= 4]
-    small = [code for code in range(n_classes) if code not in large and len(members[code]) >= 4]
+    small = [code for code in range(n_classes) if shares[code] < 4 <= len(members[code])]
     if fraction == 0:
         small = []
     n_small = round(fraction * sum(len(members[code]) for code in small) / 2)
@@ -119,9 +117,9 @@ def split_samples(
         if len(giving) < 2:
             break
         held_out = {code: members[code][n * k : n * (k + 1)] for code, n in giving.items()}
-        stop = {code: held_out[code][: max(2, shares[code] // 3)] for code in large}
-        if k > 0 or len(stop) < 2:
-            stop = {}
+        stop = {}
+        if k == 0 and len(large) >= 2:
+            stop = {code: held_out[code][: max(2, shares[code] // 3)] for code in large}
         count = [own[len(stop.get(code, ())) :] for code, own in held_out.items()]
         splits.append(
             Split(

@@ -140,6 +140,7 @@ def test_further_splits_hold_out_other_samples_and_all_of_them_count(labels):
         ([40, 40], 0.5, 2),
         ([5] * 9, 0.3, 2),
         ([4, 3, 4], 0.3, 2),
+        ([9, 9, 6, 6], 0.5, 3),
         ([90, 2], 0.3, 1),
     ],
     ids=str,
