@@ -65,7 +65,7 @@ $(PY):
 		echo '"$(PYTHON) -m venv" failed. On Debian and Ubuntu it needs the package python3-venv.' >&2; exit 1; }
 
 $(VENV)/.installed-demo: EXTRAS := plot,progress
-$(VENV)/.installed-test: EXTRAS := test,plot
+$(VENV)/.installed-test: EXTRAS := test
 $(VENV)/.installed-doc: EXTRAS := doc
 $(VENV)/.installed-dev: EXTRAS := dev
 

@@ -9,7 +9,6 @@ from torch import Tensor
 from tensorly_norank._training import Part
 from tensorly_norank.losses import margin_violations, triplet_accuracy
 
-_N_NEIGHBORS = 10
 _MOST_SAMPLES = 1000  # of which neighbours and triplets are looked at
 
 
@@ -48,13 +47,10 @@ def triplet_figures(
 
 
 def _neighbourhoods(points: Tensor, part: Part) -> dict[str, float]:
-    from sklearn.manifold import trustworthiness  # slow to import
+    from tensorly_norank.evaluation import neighbourhood_agreement  # slow to import
 
     samples, embedded = part.samples.flatten(1).cpu().numpy(), points.cpu().numpy()
-    n_neighbors = min(_N_NEIGHBORS, (len(part) - 1) // 2)
-    if n_neighbors < 1:
-        return {"trustworthiness": float("nan"), "continuity": float("nan")}
     return {
-        "trustworthiness": float(trustworthiness(samples, embedded, n_neighbors=n_neighbors)),
-        "continuity": float(trustworthiness(embedded, samples, n_neighbors=n_neighbors)),
+        "trustworthiness": neighbourhood_agreement(samples, embedded),
+        "continuity": neighbourhood_agreement(embedded, samples),
     }

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +16,7 @@ from torch import Tensor, nn
 
 from tensorly_norank._batches import class_balanced_pass, some_samples
 from tensorly_norank._embedder import Embedder
+from tensorly_norank._progress import progress_bar
 from tensorly_norank.encoders import Encoder
 from tensorly_norank.losses import (
     diversity_loss,
@@ -326,12 +325,7 @@ def _randomness_of_its_own(embedder: Embedder, generator: torch.Generator) -> It
 @contextlib.contextmanager
 def _reporter(plan: Plan, verbose: int, title: str) -> Iterator[Callable[[Fit], None]]:
     """A progress bar on a terminal (if tqdm is there), plain lines elsewhere."""
-    bar: Any = None
-    if verbose == 1 and sys.stderr.isatty():
-        with contextlib.suppress(ImportError):
-            from tqdm import tqdm
-
-            bar = tqdm(total=plan.n_iter, desc=title, unit="pass")
+    bar = progress_bar(plan.n_iter, title, "pass") if verbose == 1 else None
 
     def report(fit: Fit) -> None:
         error, accuracy = fit.history["error"][-1], fit.history["triplet_accuracy"][-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,28 @@ def check_number(
         else:
             bounds += f" and {'at most' if include_high else 'less than'} {high}"
         raise ValueError(f"{name} must be {bounds}, got {value!r}.")
+
+
+def check_range(
+    value: Any, name: str, *, low: float = 0, high: float = math.inf, include_low: bool = True
+) -> tuple[float, float]:
+    """Two numbers, smallest and largest, within bounds; equal ones fix the quantity."""
+    if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != 2:
+        raise TypeError(f"{name} must be a pair (smallest, largest), got {value!r}.")
+    for number in value:
+        check_number(
+            number, name, low=low, high=high, include_low=include_low, include_high=high < math.inf
+        )
+    if value[0] > value[1]:
+        raise ValueError(f"{name} must be a pair (smallest, largest), got {value!r}.")
+    return float(value[0]), float(value[1])
+
+
+def check_choice(value: Any, name: str, choices: Iterable[str]) -> None:
+    """Raise an error that lists the choices."""
+    options = list(choices)
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}.")
 
 
 _BOUNDS: dict[str, dict[str, Any]] = {
@@ -112,7 +134,7 @@ def encode_labels(labels: Any, shape: tuple[int, ...], mode: int) -> tuple[np.nd
     codes : ndarray of shape (n_samples,)
         Position of each sample's label in `classes`.
     """
-    values = _as_vector(labels)
+    values = _as_vector(labels, "labels")
     n_samples = shape[mode]
     if len(values) != n_samples:
         other = [k for k, length in enumerate(shape) if length == len(values)]
@@ -121,8 +143,7 @@ def encode_labels(labels: Any, shape: tuple[int, ...], mode: int) -> tuple[np.nd
             f"labels must hold one label for each of the {n_samples} samples along mode {mode}, "
             f"got {len(values)}.{hint}"
         )
-    _check_complete(values)
-    classes, codes = _number(values)
+    classes, codes = number_labels(values, n_samples)
     sizes = np.bincount(codes)
     if len(classes) < 2:
         raise ValueError(
@@ -136,12 +157,28 @@ def encode_labels(labels: Any, shape: tuple[int, ...], mode: int) -> tuple[np.nd
     return classes, codes
 
 
-def _as_vector(labels: Any) -> np.ndarray:
+def number_labels(
+    labels: Any, n_samples: int, name: str = "labels"
+) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct labels, and for each sample the position of its own among them.
+
+    Unlike `encode_labels` this takes a single class, and classes of one sample.
+    """
+    values = _as_vector(labels, name)
+    if len(values) != n_samples:
+        raise ValueError(
+            f"{name} must hold one label for each of the {n_samples} samples, got {len(values)}."
+        )
+    _check_complete(values, name)
+    return _number(values, name)
+
+
+def _as_vector(labels: Any, name: str) -> np.ndarray:
     if isinstance(labels, str | bytes | set | dict) or not hasattr(labels, "__len__"):
-        raise TypeError(f"labels must be one label per sample, got {labels!r}.")
+        raise TypeError(f"{name} must be one label per sample, got {labels!r}.")
     if isinstance(labels, np.ma.MaskedArray):
         raise TypeError(
-            f"labels must not be a masked array, got one with {int(np.ma.count_masked(labels))} "
+            f"{name} must not be a masked array, got one with {int(np.ma.count_masked(labels))} "
             "masked entries: leave these samples out."
         )
     values = _from_list(labels) if isinstance(labels, list | tuple) else to_numpy(labels)
@@ -149,11 +186,11 @@ def _as_vector(labels: Any) -> np.ndarray:
         values = _from_list(list(values))
     if values.ndim != 1:
         raise ValueError(
-            f"labels must be one-dimensional, one label per sample, got shape {values.shape}."
+            f"{name} must be one-dimensional, one label per sample, got shape {values.shape}."
         )
     if values.dtype.kind == "f" and np.any(values[np.isfinite(values)] % 1):
         raise ValueError(
-            "labels must name classes, got non-integer numbers of dtype "
+            f"{name} must name classes, got non-integer numbers of dtype "
             f"{values.dtype}: cut a continuous quantity into classes first, e.g. by numpy.digitize."
         )
     return values
@@ -172,7 +209,7 @@ def _from_list(labels: list[Any] | tuple[Any, ...]) -> np.ndarray:
     return vector
 
 
-def _check_complete(values: np.ndarray) -> None:
+def _check_complete(values: np.ndarray, name: str) -> None:
     if values.dtype.kind in "iuf":
         minus_one = (values == -1) & (len(np.unique(values[values != -1])) >= 2)
         missing = minus_one | ~np.isfinite(values)
@@ -182,7 +219,7 @@ def _check_complete(values: np.ndarray) -> None:
         missing = np.array([_is_missing(value) for value in values], bool)
     if missing.any():
         raise ValueError(
-            f"labels must be complete, got {missing.sum()} missing (None, NaN, infinite, or -1 "
+            f"{name} must be complete, got {missing.sum()} missing (None, NaN, infinite, or -1 "
             f"among integer labels) of {len(values)}, the first at index {int(missing.argmax())}: "
             "leave these samples out."
         )
@@ -195,7 +232,7 @@ def _is_missing(value: Any) -> bool:
     return bool(differs) if isinstance(differs, bool | np.bool_) else False
 
 
-def _number(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _number(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
     if values.dtype != object:
         classes, codes = np.unique(values, return_inverse=True)
         return classes, codes.reshape(-1)
@@ -206,7 +243,7 @@ def _number(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             numbers_by_class.setdefault(value, len(numbers_by_class))
         except TypeError:
             raise TypeError(
-                f"labels must be hashable, got {value!r} of type {type(value).__name__} at index "
+                f"{name} must be hashable, got {value!r} of type {type(value).__name__} at index "
                 f"{index}."
             ) from None
     classes = np.empty(len(numbers_by_class), dtype=object)

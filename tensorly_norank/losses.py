@@ -143,13 +143,13 @@ def mean_hinge(embedding: Tensor, labels: Tensor, margin: float) -> Tensor:
     distances = pairwise_distances(embedding)
     pairs = _violations(distances, labels, margin)
     hinges = (pairs * distances).sum(1) + margin * pairs.clamp(min=0).sum(1)
-    return _mean_over_classes(hinges / _n_triplets(labels), labels)
+    return _mean_over_classes(hinges / count_triplets(labels), labels)
 
 
 def margin_violations(embedding: Tensor, labels: Tensor, margin: float) -> float:
     """Share of all triplets that violate the margin; classes count equally."""
     pairs = _violations(pairwise_distances(embedding), labels, margin)
-    shares = pairs.clamp(min=0).sum(1) / _n_triplets(labels)
+    shares = pairs.clamp(min=0).sum(1) / count_triplets(labels)
     return float(_mean_over_classes(shares, labels))
 
 
@@ -164,7 +164,7 @@ def triplet_accuracy_by_anchor(embedding: Tensor, labels: Tensor) -> Tensor:
         for right in (False, True)
     )
     wrong = 0.5 * (closer * triplets.is_positive).sum(dim=1)
-    return 1 - wrong.to(embedding.dtype) / _n_triplets(labels)
+    return 1 - wrong.to(embedding.dtype) / count_triplets(labels)
 
 
 def triplet_accuracy(embedding: Tensor, labels: Tensor) -> float:
@@ -172,7 +172,7 @@ def triplet_accuracy(embedding: Tensor, labels: Tensor) -> float:
     return float(_mean_over_classes(triplet_accuracy_by_anchor(embedding, labels), labels))
 
 
-def _n_triplets(labels: Tensor) -> Tensor:
+def count_triplets(labels: Tensor) -> Tensor:
     """Number of triplets of each anchor, (n,); NaN where there are none: so is a share of them."""
     _, codes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
     size = sizes[codes].double()

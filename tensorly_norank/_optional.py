@@ -1,0 +1,28 @@
+"""Packages that only some functions need: imported there, or named with the extra to install."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+def import_optional(module: str, extra: str, needed_by: str) -> ModuleType:
+    """Import `module`; without it, say which extra of this package brings it.
+
+    Parameters
+    ----------
+    module : str
+        What to import, e.g. "nilearn.datasets".
+    extra : str
+        The extra in pyproject.toml that requires it.
+    needed_by : str
+        The function that the user called.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        raise ImportError(
+            f"{needed_by} needs {package}, which cannot be imported ({error}). Install it with "
+            f'pip install "tensorly-norank[{extra}]".'
+        ) from error

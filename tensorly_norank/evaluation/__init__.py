@@ -1,0 +1,19 @@
+"""Figures of an embedding, and several methods on the same splits.
+
+What each figure measures, and when it misleads, is on the documentation's page on evaluation.
+"""
+
+from tensorly_norank.evaluation._comparison import compare, corrected_resampled_t_test
+from tensorly_norank.evaluation._figures import (
+    Figures,
+    evaluate_embedding,
+    neighbourhood_agreement,
+)
+
+__all__ = [
+    "Figures",
+    "compare",
+    "corrected_resampled_t_test",
+    "evaluate_embedding",
+    "neighbourhood_agreement",
+]

@@ -1,0 +1,421 @@
+"""Several methods on the same splits, in one table."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorly as tl
+from scipy import stats
+from sklearn.base import BaseEstimator, clone
+
+from tensorly_norank._backend import origin_of, to_numpy
+from tensorly_norank._optional import import_optional
+from tensorly_norank._progress import progress_bar
+from tensorly_norank._validation import (
+    check_mode,
+    check_number,
+    check_random_state,
+    encode_labels,
+)
+from tensorly_norank.evaluation._figures import FIGURE_NAMES, check_points, embedding_figures
+from tensorly_norank.evaluation._splits import Split, make_splits
+
+if TYPE_CHECKING:
+    import pandas
+
+_SMALLER_IS_BETTER = ("davies_bouldin",)
+_WITHOUT_DIRECTION = ("effective_rank", "n_components", "seconds")  # described, not tested
+_IN_SAMPLE = "in_sample_"
+
+# (fitting samples, their labels, new samples, seed) -> embeddings of the former and of the latter,
+# or None where new samples cannot be embedded
+_Embed = Callable[[Any, np.ndarray, Any, int], tuple[Any, Any]]
+
+
+def compare(
+    tensor: Any,
+    labels: Any,
+    methods: Mapping[str, Any] | None = None,
+    *,
+    mode: int = 0,
+    cv: Any = None,
+    unseen_classes: bool = False,
+    groups: Any = None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    verbose: int = 0,
+) -> pandas.DataFrame:
+    """Fit several methods on the same splits, and set their held-out figures side by side.
+
+    Every method is fitted to one part of the samples and scored on the rest, split by split, by
+    :func:`evaluate_embedding`. A method that fails on a split is noted, and the others go on.
+
+    Parameters
+    ----------
+    tensor : tensor of shape (I_0, ..., I_{N-1})
+        In TensorLy's active backend.
+    labels : array-like of length I_mode
+        The class of each sample.
+    methods : dict of str to method, optional
+        By the name that the table shows. A method is one of
+
+        - a dict of keywords of :func:`tensorly_norank.no_rank_decomposition`, ``{}`` for its
+          defaults;
+        - a scikit-learn transformer, pipelines included: a clone is fitted to the flattened samples
+          and their labels. Where there is only ``fit_transform``, as t-SNE has, there are in-sample
+          figures only;
+        - a callable ``(fit_samples, fit_labels, new_samples) -> (fit_embedding, new_embedding)``,
+          with tensors of the active backend, samples on mode 0. One with a parameter `random_state`
+          is given the split's seed.
+
+        By default the no-rank decomposition, linear discriminant analysis, 20 principal components
+        and the raw entries.
+    mode : int, default 0
+        The mode that indexes the samples.
+    cv : int, scikit-learn splitter or iterable of (fit, test) indices, optional
+        By default five random halves, stratified. An integer is a number of (stratified) folds.
+    unseen_classes : bool, default False
+        Hold out whole classes: what is scored is how well classes are told apart that the method
+        has never seen. By default, then, five random halves of the classes.
+    groups : array-like of length I_mode, optional
+        Samples of a group (a site, a patient) are kept together.
+    random_state : int, RandomState or Generator, optional
+        For the splits, and for every method that takes a `random_state` and has none.
+    verbose : int, default 0
+        1: a progress bar on a terminal (with tqdm installed), a line for each split elsewhere.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by figure (those of :func:`evaluate_embedding`, `n_components` and `seconds`) and
+        method: ``table.loc["silhouette"]`` is one figure of all methods,
+        ``table["mean"].unstack("method")`` all figures at a glance. Columns:
+
+        mean, std
+            Over the splits, held out (`std` with n − 1).
+        in_sample
+            Mean of the same figure of the samples that were fitted: how far it is above `mean` is
+            how much it flatters.
+        n_splits
+            On how many splits the figure could be had.
+        best_other
+            The best of the other methods by `mean`.
+        difference, p_value
+            Mean difference to it over the splits that both have, and the two-sided p-value of the
+            corrected resampled t-test [1]_; see :func:`corrected_resampled_t_test`.
+        note
+            What failed, and why.
+
+        ``pandas.DataFrame(table.attrs["splits"])`` has a row for each method and split, with the
+        error where there was one. :func:`tensorly_norank.plotting.plot_comparison` draws the table.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as above, before anything is fitted.
+    ImportError
+        If pandas is not installed (extra ``compare``).
+
+    References
+    ----------
+    .. [1] C. Nadeau and Y. Bengio, "Inference for the generalization error", Machine Learning 52,
+       239-281 (2003).
+
+    Examples
+    --------
+    >>> import tensorly as tl
+    >>> from sklearn.decomposition import PCA
+    >>> from tensorly_norank.datasets import load_digits
+    >>> from tensorly_norank.evaluation import compare
+    >>> digits = load_digits()
+    >>> methods = {"2 components": PCA(2), "20 components": PCA(20)}
+    >>> table = compare(digits.tensor[:500], digits.labels[:500], methods, random_state=0)
+    >>> table.loc["knn_accuracy", ["mean", "best_other"]].round(1)
+                   mean     best_other
+    method
+    2 components    0.6  20 components
+    20 components   1.0   2 components
+    """
+    pandas = import_optional("pandas", "compare", "compare")
+    origin_of(tensor)
+    shape = tuple(int(length) for length in tl.shape(tensor))
+    mode = check_mode(mode, len(shape))
+    classes, codes = encode_labels(labels, shape, mode)
+    check_number(int(verbose), "verbose", integer=True)
+    rng = check_random_state(random_state)
+    splits = make_splits(codes, cv, unseen_classes, groups, rng)
+    samples = tl.moveaxis(tensor, mode, 0)
+    if methods is None:
+        methods = _default_methods(min(len(split.fit) for split in splits), shape, mode)
+    embedders = _as_embedders(methods)
+    rows = []
+    with _reporter(len(splits), len(embedders), verbose) as report:
+        for number, split in enumerate(splits):
+            seed = int(rng.integers(2**31 - 1))
+            for name, embed in embedders.items():
+                figures = _run(embed, samples, classes[codes], split, seed)
+                rows.append({"method": name, "split": number} | figures)
+                report(rows[-1])
+    return _table(pandas, rows, splits)
+
+
+def _default_methods(n_fit: int, shape: tuple[int, ...], mode: int) -> dict[str, Any]:
+    from sklearn.decomposition import PCA
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    n_entries = int(np.prod(shape)) // shape[mode]
+    reduced = PCA(min(100, n_fit // 2, n_entries))  # without which LDA overfits
+    return {
+        "no-rank": {},
+        "LDA": make_pipeline(reduced, LinearDiscriminantAnalysis()),
+        "PCA": PCA(min(20, n_fit, n_entries)),
+        "raw": FunctionTransformer(),
+    }
+
+
+# What a method may be, made into one kind of function.
+
+
+def _as_embedders(methods: Any) -> dict[str, _Embed]:
+    if not isinstance(methods, Mapping) or not methods:
+        raise TypeError(f"methods must be a dict of methods by name, got {methods!r}.")
+    return {str(name): _as_embedder(name, method) for name, method in methods.items()}
+
+
+def _as_embedder(name: Any, method: Any) -> _Embed:
+    if isinstance(method, Mapping):
+        return _ours(name, method)
+    if isinstance(method, type):
+        raise TypeError(f"methods[{name!r}] must be an instance, got the class {method.__name__}.")
+    if hasattr(method, "fit_transform") or (
+        hasattr(method, "fit") and hasattr(method, "transform")
+    ):
+        return _Transformer(method)
+    if callable(method):
+        takes_seed = "random_state" in inspect.signature(method).parameters
+        return lambda fit, labels, new, seed: method(
+            fit, labels, new, **({"random_state": seed} if takes_seed else {})
+        )
+    raise TypeError(
+        f"methods[{name!r}] must be a dict of keywords of no_rank_decomposition, a transformer "
+        f"or a callable, got {method!r}."
+    )
+
+
+def _ours(name: Any, keywords: Mapping[str, Any]) -> _Embed:
+    from tensorly_norank.decomposition import no_rank_decomposition
+
+    known = set(inspect.signature(no_rank_decomposition).parameters)
+    unknown = set(keywords) - (known - {"tensor", "labels", "mode", "return_errors", "callback"})
+    if unknown:
+        raise TypeError(
+            f"methods[{name!r}] must hold keywords of no_rank_decomposition, got "
+            f"{', '.join(map(repr, sorted(map(str, unknown))))}."
+        )
+
+    def embed(fit: Any, labels: np.ndarray, new: Any, seed: int) -> tuple[Any, Any]:
+        result = no_rank_decomposition(fit, labels, **({"random_state": seed} | dict(keywords)))
+        return result.embedding, result.transform(new)
+
+    return embed
+
+
+@dataclass(frozen=True)
+class _Transformer:
+    """A scikit-learn transformer on flattened samples."""
+
+    estimator: Any
+
+    def __call__(self, fit: Any, labels: np.ndarray, new: Any, seed: int) -> tuple[Any, Any]:
+        estimator = self._seeded_copy(seed)
+        flat = to_numpy(fit).reshape(len(labels), -1)
+        if hasattr(estimator, "fit_transform"):
+            fitted = estimator.fit_transform(flat, labels)
+        else:
+            fitted = estimator.fit(flat, labels).transform(flat)
+        if not hasattr(estimator, "transform"):
+            return fitted, None
+        new = to_numpy(new)
+        return fitted, estimator.transform(new.reshape(len(new), -1))
+
+    def _seeded_copy(self, seed: int) -> Any:
+        if not isinstance(self.estimator, BaseEstimator):
+            return copy.deepcopy(self.estimator)
+        estimator = clone(self.estimator)
+        unset = {
+            name: seed
+            for name, value in estimator.get_params().items()
+            if name.split("__")[-1] == "random_state" and value is None
+        }
+        return estimator.set_params(**unset)
+
+
+# One method on one split.
+
+
+def _run(
+    embed: _Embed, samples: Any, labels: np.ndarray, split: Split, seed: int
+) -> dict[str, Any]:
+    """Figures of one fit; with an error's text and no figures if it fails."""
+    row: dict[str, Any] = {"n_fit": len(split.fit), "n_test": len(split.test), "note": ""}
+    fit, new = samples[split.fit], samples[split.test]
+    start = time.perf_counter()
+    try:
+        fitted, embedded = embed(fit, labels[split.fit], new, seed)
+        row["seconds"] = time.perf_counter() - start
+        fitted = _check_rows(fitted, len(fit), "the embedding of the fitting samples")
+        row["n_components"] = fitted.shape[1]
+        own = embedding_figures(fitted, labels[split.fit], data=fit, random_state=seed)
+        row |= {_IN_SAMPLE + name: value for name, value in own.items()}
+        if embedded is None:
+            return row | {"note": "cannot embed new samples"}
+        embedded = _check_rows(embedded, len(new), "the embedding of the new samples")
+        known = {} if split.unseen else {"fit_embedding": fitted, "fit_labels": labels[split.fit]}
+        held_out = embedding_figures(
+            embedded, labels[split.test], data=new, random_state=seed, **known
+        )
+    except Exception as error:  # whatever a method raises is its result
+        return row | {"note": f"{type(error).__name__}: {error}"}
+    reasons = [f"{name} is NaN because {why}" for name, why in held_out.reasons.items()]
+    return row | held_out | {"note": "; ".join(reasons)}
+
+
+def _check_rows(embedding: Any, n_samples: int, name: str) -> np.ndarray:
+    points = check_points(embedding, name)
+    if len(points) != n_samples:
+        raise ValueError(f"{name} must have {n_samples} rows, got {len(points)}.")
+    return points
+
+
+# From rows to the table.
+
+
+def corrected_resampled_t_test(differences: Any, test_to_fit: float) -> float:
+    """Two-sided p-value of a mean difference over splits of the same samples.
+
+    The fits of different splits share samples, so that their differences vary less than those of
+    independent ones would; the plain t-test then rejects far too often. The corrected one [1]_
+    enlarges the variance of the mean from s²/J to (1/J + n_test/n_fit) s².
+
+    Parameters
+    ----------
+    differences : array-like of length J
+        Of two methods' figures, split by split.
+    test_to_fit : float
+        Size of the held-out part over that of the fitted one.
+
+    Returns
+    -------
+    float
+        NaN with fewer than two differences.
+
+    References
+    ----------
+    .. [1] C. Nadeau and Y. Bengio, "Inference for the generalization error", Machine Learning 52,
+       239-281 (2003).
+
+    Examples
+    --------
+    >>> from tensorly_norank.evaluation import corrected_resampled_t_test
+    >>> corrected_resampled_t_test([0.01, 0.02, 0.03, 0.02, 0.02], test_to_fit=1)
+    0.06...
+    """
+    values = np.asarray(differences, float)
+    n_splits = len(values)
+    if n_splits < 2:
+        return float("nan")
+    spread = np.sqrt((1 / n_splits + test_to_fit) * values.var(ddof=1))
+    if spread == 0:
+        return 1.0 if values[0] == 0 else 0.0
+    return float(2 * stats.t.sf(abs(values.mean()) / spread, n_splits - 1))
+
+
+def _table(pandas: Any, rows: list[dict[str, Any]], splits: list[Split]) -> Any:
+    by_split = pandas.DataFrame(rows)
+    names = list(dict.fromkeys(by_split["method"]))
+    notes = {name: _note(by_split[by_split["method"] == name]) for name in names}
+    test_to_fit = float(np.mean([len(split.test) / len(split.fit) for split in splits]))
+    entries = []
+    for figure in _figures_of(by_split):
+        held_out, in_sample = (
+            by_split.reindex(columns=["method", "split", column])
+            .pivot(index="split", columns="method", values=column)
+            .astype(float)
+            for column in (figure, _IN_SAMPLE + figure)
+        )
+        for name in names:
+            entries.append(
+                {
+                    "figure": figure,
+                    "method": name,
+                    "mean": held_out[name].mean(),
+                    "std": held_out[name].std(),
+                    "in_sample": in_sample[name].mean(),
+                    "n_splits": int(held_out[name].count()),
+                    **_beside_the_best_other(figure, name, held_out, test_to_fit),
+                    "note": notes[name],
+                }
+            )
+    table = pandas.DataFrame(entries).set_index(["figure", "method"])
+    table.attrs["splits"] = rows
+    return table
+
+
+def _figures_of(by_split: Any) -> list[str]:
+    directed = [
+        name for name in FIGURE_NAMES if name in by_split and name not in _WITHOUT_DIRECTION
+    ]
+    return [*directed, *_WITHOUT_DIRECTION]
+
+
+def _beside_the_best_other(
+    figure: str, name: str, held_out: Any, test_to_fit: float
+) -> dict[str, Any]:
+    """Which other method has the best mean, by how much it differs, and how surely."""
+    others = held_out.drop(columns=name).mean().dropna()
+    if figure in _WITHOUT_DIRECTION or others.empty or held_out[name].isna().all():
+        return {"best_other": None, "difference": np.nan, "p_value": np.nan}
+    best = others.idxmin() if figure in _SMALLER_IS_BETTER else others.idxmax()
+    differences = (held_out[name] - held_out[best]).dropna()
+    return {
+        "best_other": best,
+        "difference": differences.mean(),
+        "p_value": corrected_resampled_t_test(differences, test_to_fit),
+    }
+
+
+def _note(rows: Any) -> str:
+    counts = rows.loc[rows["note"] != "", "note"].value_counts(sort=False)
+    return "; ".join(f"{count} of {len(rows)} splits: {note}" for note, count in counts.items())
+
+
+@contextlib.contextmanager
+def _reporter(
+    n_splits: int, n_methods: int, verbose: int
+) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A progress bar on a terminal, a line for each split elsewhere."""
+    bar = progress_bar(n_splits * n_methods, "compare", "fit") if verbose else None
+    done: list[str] = []
+
+    def report(row: dict[str, Any]) -> None:
+        seconds = f"{row['seconds']:.1f} s" if "seconds" in row else "failed"
+        done.append(f"{row['method']} {seconds}")
+        if bar is not None:
+            bar.set_postfix_str(done[-1], refresh=False)
+            bar.update()
+        elif verbose and len(done) % n_methods == 0:
+            print(f"split {row['split'] + 1} of {n_splits}: {', '.join(done[-n_methods:])}")
+
+    try:
+        yield report
+    finally:
+        if bar is not None:
+            bar.close()

@@ -1,0 +1,421 @@
+"""Figures of one embedding: scikit-learn's where it has them, and what it lacks."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import special
+from scipy.spatial.distance import pdist
+from sklearn.cluster import KMeans
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.manifold import trustworthiness
+from sklearn.metrics import (
+    accuracy_score,
+    adjusted_rand_score,
+    calinski_harabasz_score,
+    davies_bouldin_score,
+    normalized_mutual_info_score,
+    recall_score,
+    roc_auc_score,
+    silhouette_score,
+)
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+
+from tensorly_norank._backend import to_numpy
+from tensorly_norank._validation import check_random_state, number_labels
+from tensorly_norank.losses import count_triplets, triplet_accuracy_by_anchor
+
+N_NEIGHBORS = 10  # of trustworthiness and continuity
+_N_VOTES = 3  # neighbours that vote in the k-NN accuracies
+_MOST_IN_PAIRS = 3000  # samples whose pairs are looked at: their number grows with the square
+
+
+class Figures(dict[str, float]):
+    """Figures by name, as a dict of floats.
+
+    Attributes
+    ----------
+    reasons : dict of str to str
+        Why a figure is NaN, for each that is.
+    """
+
+    def __init__(self, values: dict[str, float], reasons: dict[str, str] | None = None) -> None:
+        super().__init__(values)
+        self.reasons = reasons or {}
+
+
+def evaluate_embedding(
+    embedding: Any,
+    labels: Any,
+    fit_embedding: Any = None,
+    fit_labels: Any = None,
+    data: Any = None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = None,
+) -> Figures:
+    """Figures that say how well distances in an embedding tell classes apart.
+
+    They describe the samples that are passed. Of the samples that a method was fitted to they say
+    next to nothing: a flexible method separates random labels too. Pass held-out samples, and the
+    fitted ones as `fit_embedding`.
+
+    Parameters
+    ----------
+    embedding : array-like of shape (n_samples, n_components)
+        Of any backend.
+    labels : array-like of length n_samples
+        Integers, strings, anything hashable; none missing.
+    fit_embedding, fit_labels : array-likes of shape (n_fitted, n_components) and length n_fitted
+        The samples that a nearest-neighbour classifier looks things up in. Both or neither.
+    data : array-like of shape (n_samples, ...), optional
+        What was embedded, to compare neighbourhoods with.
+    random_state : int, RandomState or Generator, optional
+        For k-means; and, with more than 3,000 samples, to draw those 3,000 of which all pairs and
+        triplets are looked at.
+
+    Returns
+    -------
+    Figures
+        A dict of floats. What cannot be had is NaN, and its attribute `reasons` says why.
+
+        silhouette
+            Mean silhouette of the true classes [1]_, −1 to 1.
+        davies_bouldin
+            Mean ratio of scatter within to distance between the most similar classes; the smaller,
+            the better.
+        calinski_harabasz
+            Scatter of the class means over scatter within classes.
+        separation_ratio
+            Mean distance of pairs of different classes over that of pairs of a class.
+        ari, nmi
+            Agreement of k-means clusters (as many as there are classes, the best of 10 starts) with
+            the classes: adjusted Rand index, normalised mutual information.
+        recall_at_1
+            Share of samples whose nearest other sample is of the same class. Samples that are alone
+            in their class are not asked.
+        verification_auc
+            Area under the ROC curve of telling pairs of a class from other pairs by distance.
+        triplet_accuracy
+            Share of all triplets (anchor, same class, other class) with the former nearer to the
+            anchor than the latter; ties count half.
+        effective_rank
+            Exponential of the entropy of the singular values of the centred embedding, divided by
+            their sum [2]_: 1 if all points lie on a line, n_components if they spread evenly.
+        knn_accuracy, knn_balanced_accuracy
+            If there is a fitting set: of the vote of the 3 nearest fitted samples; the latter is
+            the mean over classes.
+        trustworthiness, continuity
+            If there are data: whether the 10 nearest neighbours in the embedding are near in the
+            data [3]_, and the other way round. (Fewer neighbours below 21 samples.)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If lengths or shapes do not match, or values are missing or infinite.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        If a figure is NaN: with a single class, or where no class has two samples.
+
+    References
+    ----------
+    .. [1] P. J. Rousseeuw, "Silhouettes: a graphical aid to the interpretation and validation of
+       cluster analysis", Journal of Computational and Applied Mathematics 20, 53-65 (1987).
+    .. [2] O. Roy and M. Vetterli, "The effective rank: a measure of effective dimensionality",
+       EUSIPCO 2007.
+    .. [3] J. Venna and S. Kaski, "Neighborhood preservation in nonlinear projection methods: an
+       experimental study", ICANN 2001.
+
+    Examples
+    --------
+    >>> from tensorly_norank.evaluation import evaluate_embedding
+    >>> line = [[0.0], [1.0], [10.0], [12.0]]
+    >>> figures = evaluate_embedding(line, ["a", "a", "b", "b"], random_state=0)
+    >>> figures["recall_at_1"], figures["ari"], figures["separation_ratio"]
+    (1.0, 1.0, 7.0)
+    """
+    figures = embedding_figures(embedding, labels, fit_embedding, fit_labels, data, random_state)
+    for reason in dict.fromkeys(figures.reasons.values()):
+        names = [name for name, why in figures.reasons.items() if why == reason]
+        warnings.warn(
+            f"{', '.join(names)}: NaN, because {reason}.", UndefinedMetricWarning, stacklevel=2
+        )
+    return figures
+
+
+def embedding_figures(
+    embedding: Any,
+    labels: Any,
+    fit_embedding: Any = None,
+    fit_labels: Any = None,
+    data: Any = None,
+    random_state: Any = None,
+) -> Figures:
+    """As `evaluate_embedding`, without the warnings."""
+    points = check_points(embedding, "embedding")
+    rng = check_random_state(random_state)
+    is_seed = isinstance(random_state, numbers.Integral)
+    seed = int(random_state) if is_seed else int(rng.integers(2**31 - 1))
+    if (fit_embedding is None) != (fit_labels is None):
+        raise ValueError("fit_embedding and fit_labels go together, got only one of them.")
+    _, codes = number_labels(labels, len(points))
+    wanted = dict(_FIGURES)
+    fitted = None
+    if fit_embedding is not None:
+        fitted = _check_fitted(fit_embedding, fit_labels, labels, points.shape[1])
+        wanted |= _FIGURES_WITH_FIT
+    if data is not None:
+        data = _check_data(data, len(points))
+        wanted |= _FIGURES_WITH_DATA
+    case = _Case(points, codes, seed, rng.permutation(len(points)), fitted, data)
+    values, reasons = {}, {}
+    for name, figure in wanted.items():
+        try:
+            values[name] = float(figure(case))
+        except _UndefinedError as reason:
+            values[name] = math.nan
+            reasons[name] = str(reason)
+    return Figures(values, reasons)
+
+
+def check_points(points: Any, name: str) -> np.ndarray:
+    """A finite matrix of floats, one row a sample."""
+    array = np.asarray(to_numpy(points))
+    if array.ndim != 2 or 0 in array.shape:
+        raise ValueError(
+            f"{name} must be a matrix of shape (n_samples, n_components), got shape {array.shape}."
+        )
+    return _check_real(array, name)
+
+
+def _check_real(array: np.ndarray, name: str) -> np.ndarray:
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinite entries.")
+    return array.astype(np.float64)
+
+
+def _check_fitted(
+    embedding: Any, fit_labels: Any, labels: Any, n_components: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fitted points, and codes that mean the same for them and for the samples asked about."""
+    points = check_points(embedding, "fit_embedding")
+    if points.shape[1] != n_components:
+        raise ValueError(
+            f"fit_embedding must have the {n_components} columns of embedding, got "
+            f"{points.shape[1]}."
+        )
+    number_labels(fit_labels, len(points), "fit_labels")
+    both = [*_as_list(fit_labels), *_as_list(labels)]
+    _, codes = number_labels(both, len(both))
+    return points, codes[: len(points)], codes[len(points) :]
+
+
+def _as_list(labels: Any) -> list[Any]:
+    return list(labels) if isinstance(labels, list | tuple) else to_numpy(labels).tolist()
+
+
+def _check_data(data: Any, n_samples: int) -> np.ndarray:
+    array = np.asarray(to_numpy(data))
+    if array.ndim < 1 or len(array) != n_samples:
+        raise ValueError(
+            f"data must hold the {n_samples} samples of embedding on axis 0, got shape "
+            f"{array.shape}."
+        )
+    return _check_real(array.reshape(n_samples, -1), "data")
+
+
+class _UndefinedError(Exception):
+    """A figure cannot be had; the message says why."""
+
+
+@dataclass(frozen=True)
+class _Case:
+    """The samples asked about, and what several figures share."""
+
+    points: np.ndarray  # (n, D)
+    codes: np.ndarray  # (n,) 0, 1, ...
+    seed: int
+    order: np.ndarray  # (n,) a random one
+    fitted: tuple[np.ndarray, np.ndarray, np.ndarray] | None  # points, codes, codes asked about
+    data: np.ndarray | None  # (n, n_entries)
+
+    @property
+    def n_classes(self) -> int:
+        return int(self.codes.max()) + 1
+
+    @cached_property
+    def few(self) -> np.ndarray:
+        """The samples whose pairs are looked at."""
+        return np.sort(self.order[:_MOST_IN_PAIRS])
+
+    @cached_property
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Distance of every pair, and whether its samples are of one class."""
+        codes = self.codes[self.few]
+        first, second = np.triu_indices(len(codes), 1)
+        same = codes[first] == codes[second]
+        if same.all():
+            raise _UndefinedError("there is 1 class only")
+        if not same.any():
+            raise _UndefinedError("no class has 2 samples")
+        return pdist(self.points[self.few]), same
+
+    @property
+    def both_spaces(self) -> tuple[np.ndarray, np.ndarray]:
+        """Data and embedding of the samples whose pairs are looked at."""
+        assert self.data is not None
+        if len(self.few) < 3:
+            raise _UndefinedError("there are fewer than 3 samples")
+        return self.data[self.few], self.points[self.few]
+
+    @cached_property
+    def clusters(self) -> np.ndarray:
+        """By k-means, as many as there are classes (or distinct points, if those are fewer)."""
+        self.require_two_classes()
+        n_clusters = min(self.n_classes, len(np.unique(self.points, axis=0)))
+        return KMeans(n_clusters, n_init=10, random_state=self.seed).fit_predict(self.points)
+
+    def require_two_classes(self) -> None:
+        if self.n_classes < 2:
+            raise _UndefinedError("there is 1 class only")
+
+    def require_pairs(self) -> None:
+        """What scikit-learn's cluster figures ask for: fewer classes than samples."""
+        self.require_two_classes()
+        if self.n_classes == len(self.codes):
+            raise _UndefinedError("no class has 2 samples")
+
+
+def _silhouette(case: _Case) -> float:
+    case.require_pairs()
+    codes = case.codes[case.few]
+    if not 1 < len(np.unique(codes)) < len(codes):
+        raise _UndefinedError("no class has 2 samples among those whose pairs are looked at")
+    return silhouette_score(case.points[case.few], codes)
+
+
+def _davies_bouldin(case: _Case) -> float:
+    case.require_pairs()
+    return davies_bouldin_score(case.points, case.codes)
+
+
+def _calinski_harabasz(case: _Case) -> float:
+    case.require_pairs()
+    return calinski_harabasz_score(case.points, case.codes)
+
+
+def _separation_ratio(case: _Case) -> float:
+    distances, same = case.pairs
+    between, within = distances[~same].mean(), distances[same].mean()
+    if within == 0:
+        raise _UndefinedError("the samples of each class coincide")
+    return between / within
+
+
+def _ari(case: _Case) -> float:
+    return adjusted_rand_score(case.codes, case.clusters)
+
+
+def _nmi(case: _Case) -> float:
+    return normalized_mutual_info_score(case.codes, case.clusters)
+
+
+def _recall_at_1(case: _Case) -> float:
+    case.require_pairs()
+    # In random order: among points that coincide, the first would be of the same class if the
+    # samples came sorted.
+    points, codes = case.points[case.order], case.codes[case.order]
+    nearest = NearestNeighbors(n_neighbors=1).fit(points).kneighbors(return_distance=False)[:, 0]
+    has_partner = np.bincount(codes)[codes] > 1
+    return np.mean(codes[nearest] == codes, where=has_partner)
+
+
+def _verification_auc(case: _Case) -> float:
+    distances, same = case.pairs
+    return roc_auc_score(same, -distances)
+
+
+def _triplet_accuracy(case: _Case) -> float:
+    _ = case.pairs  # there are some of either kind
+    codes = torch.from_numpy(case.codes[case.few])
+    by_anchor = triplet_accuracy_by_anchor(torch.from_numpy(case.points[case.few]), codes)
+    n_triplets = count_triplets(codes)
+    has_triplets = ~torch.isnan(n_triplets)
+    return float((by_anchor * n_triplets)[has_triplets].sum() / n_triplets[has_triplets].sum())
+
+
+def _effective_rank(case: _Case) -> float:
+    singular = np.linalg.svd(case.points - case.points.mean(axis=0), compute_uv=False)
+    if singular.max() <= np.finfo(float).eps * np.abs(case.points).max() * len(case.points):
+        raise _UndefinedError("all samples coincide")
+    shares = singular / singular.sum()
+    return np.exp(special.entr(shares).sum())
+
+
+def _votes(case: _Case) -> tuple[np.ndarray, np.ndarray]:
+    """True codes, and those that the nearest fitted samples vote for."""
+    assert case.fitted is not None
+    points, codes, asked = case.fitted
+    if len(points) < _N_VOTES:
+        raise _UndefinedError(f"there are fewer than {_N_VOTES} fitted samples")
+    classifier = KNeighborsClassifier(_N_VOTES).fit(points, codes)
+    return asked, classifier.predict(case.points)
+
+
+def _knn_accuracy(case: _Case) -> float:
+    return accuracy_score(*_votes(case))
+
+
+def _knn_balanced_accuracy(case: _Case) -> float:
+    true, voted = _votes(case)
+    # That of scikit-learn's balanced_accuracy_score, which warns of classes that only get votes.
+    return recall_score(true, voted, labels=np.unique(true), average="macro")
+
+
+def _trustworthiness(case: _Case) -> float:
+    return neighbourhood_agreement(*case.both_spaces)
+
+
+def _continuity(case: _Case) -> float:
+    return neighbourhood_agreement(*reversed(case.both_spaces))
+
+
+def neighbourhood_agreement(data: np.ndarray, embedding: np.ndarray) -> float:
+    """scikit-learn's trustworthiness of 10 neighbours, of fewer below 21 samples; NaN below 3."""
+    n_neighbors = min(N_NEIGHBORS, (len(data) - 1) // 2)
+    if n_neighbors < 1:
+        return math.nan
+    return float(trustworthiness(data, embedding, n_neighbors=n_neighbors))
+
+
+_FIGURES: dict[str, Callable[[_Case], float]] = {
+    "silhouette": _silhouette,
+    "davies_bouldin": _davies_bouldin,
+    "calinski_harabasz": _calinski_harabasz,
+    "separation_ratio": _separation_ratio,
+    "ari": _ari,
+    "nmi": _nmi,
+    "recall_at_1": _recall_at_1,
+    "verification_auc": _verification_auc,
+    "triplet_accuracy": _triplet_accuracy,
+    "effective_rank": _effective_rank,
+}
+_FIGURES_WITH_FIT: dict[str, Callable[[_Case], float]] = {
+    "knn_accuracy": _knn_accuracy,
+    "knn_balanced_accuracy": _knn_balanced_accuracy,
+}
+_FIGURES_WITH_DATA: dict[str, Callable[[_Case], float]] = {
+    "trustworthiness": _trustworthiness,
+    "continuity": _continuity,
+}
+FIGURE_NAMES = (*_FIGURES, *_FIGURES_WITH_FIT, *_FIGURES_WITH_DATA)

@@ -1,0 +1,116 @@
+"""Which samples are fitted and which are scored, split by split."""
+
+from __future__ import annotations
+
+import numbers
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import (
+    GroupKFold,
+    GroupShuffleSplit,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+)
+
+from tensorly_norank._validation import check_number, number_labels
+
+_N_SPLITS = 5
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices of the samples that are fitted and of those that are scored."""
+
+    fit: np.ndarray
+    test: np.ndarray
+    unseen: bool  # are the classes of the latter others than those of the former?
+
+
+def make_splits(
+    codes: np.ndarray, cv: Any, unseen_classes: bool, groups: Any, rng: np.random.Generator
+) -> list[Split]:
+    """The splits that `compare` is asked for, checked.
+
+    Whole classes are held out by taking the class as the group that stays together.
+    """
+    kept_together = None
+    if groups is not None:
+        _, kept_together = number_labels(groups, len(codes), "groups")
+    if unseen_classes:
+        if groups is not None:
+            raise ValueError("groups cannot be given with unseen_classes=True, got both.")
+        n_classes = int(codes.max()) + 1
+        if n_classes < 4:
+            raise ValueError(
+                "unseen_classes=True needs at least 4 classes, two to fit and two to score, got "
+                f"{n_classes}."
+            )
+        kept_together = codes
+    seed = int(rng.integers(2**31 - 1))
+    splitter = _splitter(cv, kept_together, bool(unseen_classes), codes, seed)
+    pairs = (
+        splitter.split(np.zeros((len(codes), 1)), codes, kept_together)
+        if hasattr(splitter, "split")
+        else splitter
+    )
+    splits = [Split(*_check_pair(pair, len(codes)), bool(unseen_classes)) for pair in pairs]
+    if not splits:
+        raise ValueError(f"cv must give at least one split, got none from {cv!r}.")
+    if unseen_classes and any(np.isin(codes[s.test], codes[s.fit]).any() for s in splits):
+        raise ValueError(
+            f"cv must keep the classes apart with unseen_classes=True, got {cv!r}: take one that "
+            "splits by groups, e.g. sklearn.model_selection.GroupShuffleSplit."
+        )
+    return splits
+
+
+def _splitter(
+    cv: Any, groups: np.ndarray | None, unseen_classes: bool, codes: np.ndarray, seed: int
+) -> Any:
+    """What `cv` stands for: something with a method `split`, or pairs of indices."""
+    if cv is not None and not isinstance(cv, numbers.Integral):
+        if isinstance(cv, str) or not (hasattr(cv, "split") or hasattr(cv, "__iter__")):
+            raise TypeError(
+                f"cv must be an integer, a splitter or pairs of (fit, test) indices, got {cv!r}."
+            )
+        return cv
+    if cv is not None:
+        check_number(cv, "cv", integer=True, low=2)
+    if groups is None:
+        fewest = 2 if cv is None else int(cv)
+        smallest = int(np.bincount(codes).min())
+        if smallest < fewest:
+            raise ValueError(
+                f"cv={cv!r} splits class by class and needs {fewest} samples of each, got a class "
+                f"of {smallest}: pass a splitter, e.g. sklearn.model_selection.ShuffleSplit."
+            )
+        if cv is None:
+            return StratifiedShuffleSplit(_N_SPLITS, test_size=0.5, random_state=seed)
+        return StratifiedKFold(cv, shuffle=True, random_state=seed)
+    if cv is None:
+        return GroupShuffleSplit(_N_SPLITS, test_size=0.5, random_state=seed)
+    by_group = GroupKFold if unseen_classes else StratifiedGroupKFold
+    return by_group(cv, shuffle=True, random_state=seed)
+
+
+def _check_pair(pair: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        fit, test = (np.asarray(part) for part in pair)
+    except (TypeError, ValueError):
+        raise TypeError(f"cv must give pairs of (fit, test) indices, got {pair!r}.") from None
+    for part in (fit, test):
+        if part.ndim != 1 or part.dtype.kind not in "iu" or not len(part):
+            raise ValueError(
+                "cv must give non-empty vectors of integer indices, got one of shape "
+                f"{part.shape} and dtype {part.dtype}."
+            )
+        if part.min() < 0 or part.max() >= n_samples:
+            raise ValueError(
+                f"cv must give indices from 0 to {n_samples - 1}, got {part.min()} to {part.max()}."
+            )
+    if np.isin(test, fit).any():
+        raise ValueError("cv must keep fitted and held-out samples apart, got splits that overlap.")
+    return fit, test

@@ -1,0 +1,337 @@
+"""Several methods on the same splits: what is fitted, scored, tested, and survived."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorly as tl
+from scipy import stats
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.manifold import TSNE
+from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, ShuffleSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from tensorly_norank.evaluation import (
+    compare,
+    corrected_resampled_t_test,
+    evaluate_embedding,
+)
+
+pandas = pytest.importorskip("pandas")
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    labels = np.tile(["a", "b", "c", "d"], 15)
+    patterns = dict(zip("abcd", rng.normal(size=(4, 5, 3)), strict=True))
+    values = np.stack([patterns[label] for label in labels]) + 0.7 * rng.normal(size=(60, 5, 3))
+    return values, labels
+
+
+RAW = FunctionTransformer()
+OURS = {"encoder": "linear", "n_iter_max": 3, "tol": 0}
+
+
+def rows_of(table, method=None):
+    splits = pandas.DataFrame(table.attrs["splits"])
+    return splits if method is None else splits[splits["method"] == method]
+
+
+def test_figures_are_those_of_the_held_out_part_and_in_sample_those_of_the_fitted_one(data):
+    values, labels = data
+    fit, test = np.arange(0, 40), np.arange(40, 60)
+    flat = values.reshape(60, -1)
+    methods = {"PCA": PCA(2), "raw": RAW}
+    table = compare(tl.tensor(values), labels, methods, cv=[(fit, test)], random_state=0)
+    model = PCA(2).fit(flat[fit])
+    fitted, new = model.transform(flat[fit]), model.transform(flat[test])
+    expected = evaluate_embedding(new, labels[test], fitted, labels[fit], flat[test])
+    own = evaluate_embedding(fitted, labels[fit], data=flat[fit])
+    assert set(expected) <= set(table.index.levels[0])
+    for figure in set(expected) - {"ari", "nmi"}:  # which k-means may draw differently
+        row = table.loc[(figure, "PCA")]
+        assert row["mean"] == pytest.approx(expected[figure]), figure
+        assert row["in_sample"] == pytest.approx(own.get(figure, math.nan), nan_ok=True), figure
+        assert row["n_splits"] == 1
+    assert table.loc[("n_components", "PCA"), "mean"] == 2
+
+
+def test_a_callable_gets_only_what_it_may_know(data):
+    values, labels = data
+    seen = []
+
+    def embed(fit_samples, fit_labels, new_samples, random_state):
+        seen.append((tl.to_numpy(fit_samples), fit_labels, tl.to_numpy(new_samples), random_state))
+        return tl.unfold(fit_samples, 0), tl.unfold(new_samples, 0)
+
+    table = compare(tl.tensor(values), labels, {"mine": embed}, cv=3, random_state=0)
+    assert len(seen) == 3
+    assert len({seed for *_, seed in seen}) == 3
+    for fit_samples, fit_labels, new_samples, _ in seen:
+        fit = [k for k in range(60) if (values[k] == fit_samples).all(axis=(1, 2)).any()]
+        new = [k for k in range(60) if (values[k] == new_samples).all(axis=(1, 2)).any()]
+        assert not set(fit) & set(new)
+        assert len(fit) + len(new) == 60
+        np.testing.assert_array_equal(fit_labels, labels[fit])
+    assert table.loc[("silhouette", "mine"), "n_splits"] == 3
+
+
+def test_all_methods_are_given_the_same_splits_and_the_same_call_gives_the_same_table(data):
+    values, labels = data
+    one, two = (
+        compare(tl.tensor(values), labels, {"a": RAW, "b": RAW, "ours": OURS}, random_state=3)
+        for _ in range(2)
+    )
+    figures = one["mean"].unstack("method").drop("seconds")
+    pandas.testing.assert_series_equal(figures["a"], figures["b"], check_names=False)
+    pandas.testing.assert_series_equal(
+        one["mean"].drop("seconds", level=0), two["mean"].drop("seconds", level=0), check_exact=True
+    )
+    other = compare(tl.tensor(values), labels, {"a": RAW}, random_state=4)
+    assert other.loc[("silhouette", "a"), "mean"] != figures.loc["silhouette", "a"]
+
+
+def test_mean_spread_difference_and_p_value_follow_from_the_splits(data):
+    values, labels = data
+    methods = {"PCA": PCA(1), "raw": RAW, "worst": lambda fit, y, new: (fit[:, 0], new[:, 0])}
+    table = compare(tl.tensor(values), labels, methods, cv=4, random_state=0)
+    for figure, best in [("ari", "raw"), ("davies_bouldin", None)]:
+        by_split = rows_of(table).pivot(index="split", columns="method", values=figure)
+        for name in methods:
+            row = table.loc[(figure, name)]
+            assert row["mean"] == pytest.approx(by_split[name].mean())
+            assert row["std"] == pytest.approx(by_split[name].std(ddof=1))
+            others = by_split.drop(columns=name).mean()
+            expected = others.idxmax() if best else others.idxmin()
+            assert row["best_other"] == expected
+            differences = by_split[name] - by_split[expected]
+            assert row["difference"] == pytest.approx(differences.mean())
+            assert row["p_value"] == pytest.approx(
+                corrected_resampled_t_test(differences, 1 / 3), nan_ok=True
+            )
+    assert table.loc["seconds", "p_value"].isna().all()
+
+
+def test_the_corrected_test_is_the_t_test_with_a_larger_variance():
+    differences = np.array([0.1, 0.3, -0.05, 0.2, 0.15])
+    plain = stats.ttest_1samp(differences, 0)
+    assert corrected_resampled_t_test(differences, 0) == pytest.approx(plain.pvalue)
+    statistic = differences.mean() / np.sqrt((1 / 5 + 0.25) * differences.var(ddof=1))
+    expected = 2 * stats.t.sf(statistic, 4)
+    assert corrected_resampled_t_test(differences, 0.25) == pytest.approx(expected)
+    assert corrected_resampled_t_test(-differences, 0.25) == pytest.approx(expected)
+    assert math.isnan(corrected_resampled_t_test([0.1], 1))
+    assert corrected_resampled_t_test([0.0, 0.0], 1) == 1
+    assert corrected_resampled_t_test([0.5, 0.5], 1) == 0
+
+
+def test_the_corrected_test_keeps_its_level_where_the_plain_one_does_not():
+    """Two fits that differ by chance alone, over halves of one sample of 100."""
+    rng = np.random.default_rng(0)
+    corrected, plain = [], []
+    for _ in range(300):
+        noise = rng.normal(size=(100, 2))  # a gain for each sample and method, none real
+        halves = [rng.permutation(100) for _ in range(10)]
+        differences = [np.mean(np.diff(noise[half[50:]], axis=1)) for half in halves]
+        corrected.append(corrected_resampled_t_test(differences, 1.0) < 0.05)
+        plain.append(corrected_resampled_t_test(differences, 0.0) < 0.05)
+    assert np.mean(corrected) < 0.1
+    assert np.mean(plain) > 0.3
+
+
+def test_whole_classes_are_held_out(data):
+    values, labels = data
+    classes = []
+
+    def embed(fit_samples, fit_labels, new_samples):
+        classes.append(set(fit_labels))
+        return tl.unfold(fit_samples, 0), tl.unfold(new_samples, 0)
+
+    table = compare(tl.tensor(values), labels, {"m": embed}, unseen_classes=True, random_state=0)
+    assert [len(known) for known in classes] == [2] * 5
+    assert len(set(map(frozenset, classes))) > 1
+    assert "knn_accuracy" not in table.index.levels[0]  # no fitted sample has the labels
+    assert table.loc[("recall_at_1", "m"), "mean"] > 0.5
+    two_folds = compare(tl.tensor(values), labels, {"m": RAW}, cv=2, unseen_classes=True)
+    assert list(rows_of(two_folds)["n_fit"]) == [30, 30]
+    by_class = compare(tl.tensor(values), labels, {"m": RAW}, cv=GroupKFold(2), unseen_classes=True)
+    assert list(rows_of(by_class)["n_fit"]) == [30, 30]
+
+
+def test_groups_stay_together(data):
+    values, labels = data
+    groups = np.arange(60) // 12
+    values = values + 0.0
+    values[:, 0, 0] = groups
+
+    def embed(fit_samples, fit_labels, new_samples):
+        known = set(tl.to_numpy(fit_samples)[:, 0, 0])
+        new = set(tl.to_numpy(new_samples)[:, 0, 0])
+        assert not known & new
+        return tl.unfold(fit_samples, 0), tl.unfold(new_samples, 0)
+
+    for cv in (None, 3, LeaveOneGroupOut()):
+        table = compare(tl.tensor(values), labels, {"m": embed}, cv=cv, groups=groups)
+        assert set(rows_of(table)["note"]) == {""}
+
+
+def test_the_samples_may_be_on_another_mode(data):
+    values, labels = data
+    one = compare(tl.tensor(values), labels, {"raw": RAW, "ours": OURS}, random_state=0)
+    moved = tl.tensor(np.moveaxis(values, 0, 2))
+    other = compare(moved, labels, {"raw": RAW, "ours": OURS}, mode=2, random_state=0)
+    assert one["mean"].drop("seconds", level=0).equals(other["mean"].drop("seconds", level=0))
+
+
+def test_a_method_that_fails_is_a_row_that_says_so_and_the_others_go_on(data):
+    values, labels = data
+    calls = []
+
+    def unlucky(fit_samples, fit_labels, new_samples):
+        calls.append(1)
+        if len(calls) == 2:
+            raise RuntimeError("out of luck")
+        return tl.unfold(fit_samples, 0), tl.unfold(new_samples, 0)
+
+    methods = {
+        "unlucky": unlucky,
+        "rows": lambda fit, labels, new: (np.zeros((3, 2)), np.zeros((3, 2))),
+        "infinite": lambda fit, labels, new: (np.full((len(fit), 2), np.inf),) * 2,
+        "none": lambda fit, labels, new: None,
+        "raw": RAW,
+    }
+    table = compare(tl.tensor(values), labels, methods, cv=3, random_state=0)
+    silhouette = table.loc["silhouette"]
+    assert silhouette.loc["unlucky", "n_splits"] == 2
+    assert silhouette.loc["unlucky", "note"] == "1 of 3 splits: RuntimeError: out of luck"
+    assert "fitting samples must have 40 rows, got 3" in silhouette.loc["rows", "note"]
+    assert "must be finite" in silhouette.loc["infinite", "note"]
+    assert "TypeError" in silhouette.loc["none", "note"]
+    assert silhouette.loc["raw", ["n_splits", "note"]].tolist() == [3, ""]
+    assert silhouette.loc["raw", "best_other"] == "unlucky"
+    assert silhouette["mean"].isna().tolist() == [False, True, True, True, False]
+    assert len(rows_of(table)) == 15
+
+
+def test_methods_that_all_fail_still_have_their_rows(data):
+    values, labels = data
+    table = compare(tl.tensor(values), labels, {"none": lambda *_: None}, cv=2)
+    assert list(table.index) == [
+        (figure, "none") for figure in ("effective_rank", "n_components", "seconds")
+    ]
+    assert list(table["n_splits"]) == [0, 0, 0]
+    assert table["note"].str.contains("2 of 2 splits: TypeError").all()
+
+
+def test_a_method_that_cannot_embed_new_samples_has_in_sample_figures_only(data):
+    values, labels = data
+    methods = {"t-SNE": TSNE(perplexity=5, max_iter=250), "raw": RAW}
+    table = compare(tl.tensor(values), labels, methods, cv=2, random_state=0)
+    row = table.loc[("silhouette", "t-SNE")]
+    assert math.isnan(row["mean"])
+    assert math.isfinite(row["in_sample"])
+    assert row["note"] == "2 of 2 splits: cannot embed new samples"
+
+
+def test_a_figure_that_cannot_be_had_gives_its_reason(data):
+    values, labels = data
+    one_class = np.flatnonzero(labels == "a")
+    rest = np.flatnonzero(labels != "a")
+    table = compare(tl.tensor(values), labels, {"raw": RAW}, cv=[(rest, one_class)])
+    assert math.isnan(table.loc[("silhouette", "raw"), "mean"])
+    assert "silhouette is NaN because there is 1 class only" in table["note"].iloc[0]
+
+
+def test_transformers_are_cloned_seeded_and_left_alone(data):
+    values, labels = data
+
+    class Noisy(TransformerMixin, BaseEstimator):
+        def __init__(self, random_state=None):
+            self.random_state = random_state
+
+        def fit(self, X, y=None):
+            self.seed_ = self.random_state
+            return self
+
+        def transform(self, X):
+            assert X.ndim == 2
+            return X + 1e-3 * np.random.default_rng(self.seed_).normal(size=X.shape)
+
+    pipeline = make_pipeline(StandardScaler(), Noisy())
+    tables = [
+        compare(tl.tensor(values), labels, {"noisy": pipeline}, random_state=0) for _ in range(2)
+    ]
+    assert tables[0].loc[("ari", "noisy"), "mean"] == tables[1].loc[("ari", "noisy"), "mean"]
+    assert pipeline[-1].random_state is None
+    assert not hasattr(pipeline[-1], "seed_")
+
+
+def test_the_default_methods_need_nothing_from_the_caller(data):
+    values, labels = data
+    table = compare(tl.tensor(values), labels, cv=[(np.arange(50), np.arange(50, 60))])
+    assert list(table.loc["silhouette"].index) == ["no-rank", "LDA", "PCA", "raw"]
+    assert table.loc["silhouette", "mean"].notna().all()
+
+
+def test_a_comparison_prints_only_when_asked(data, capfd):
+    values, labels = data
+    compare(tl.tensor(values), labels, {"raw": RAW}, cv=2)
+    assert capfd.readouterr() == ("", "")
+    compare(
+        tl.tensor(values),
+        labels,
+        {"raw": RAW, "LDA": LinearDiscriminantAnalysis()},
+        cv=2,
+        verbose=1,
+    )
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["split 1 of 2", "split 2 of 2"]
+    assert "LDA" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"methods": {}}, "methods must be a dict of methods by name, got {}"),
+        ({"methods": [PCA(2)]}, "methods must be a dict of methods by name"),
+        ({"methods": {"p": PCA}}, r"methods\['p'\] must be an instance, got the class PCA"),
+        ({"methods": {"p": 3}}, r"methods\['p'\] must be a dict of keywords"),
+        ({"methods": {"p": {"rang": 3}}}, r"methods\['p'\] must hold keywords .* got 'rang'"),
+        ({"methods": {"p": {"mode": 1}}}, "got 'mode'"),
+        ({"cv": 1}, "cv must be at least 2"),
+        ({"cv": "five"}, "cv must be an integer, a splitter or pairs"),
+        ({"cv": []}, "cv must give at least one split"),
+        (
+            {"cv": [(np.arange(5), np.arange(4, 9))]},
+            "cv must keep fitted and held-out samples apart",
+        ),
+        ({"cv": [(np.arange(5), np.arange(58, 62))]}, "cv must give indices from 0 to 59"),
+        ({"cv": [(np.arange(5), np.arange(0))]}, "cv must give non-empty vectors"),
+        ({"cv": [np.arange(5)]}, "cv must give pairs"),
+        ({"cv": KFold(3), "unseen_classes": True}, "cv must keep the classes apart"),
+        ({"cv": 16}, "cv=16 splits class by class and needs 16 samples of each, got a class of 15"),
+        ({"groups": [1, 2]}, "groups must hold one label"),
+        ({"groups": np.arange(60), "unseen_classes": True}, "groups cannot be given with"),
+        ({"labels": np.arange(60) % 3, "unseen_classes": True}, "needs at least 4 classes"),
+        ({"labels": np.arange(59)}, "labels must hold one label for each of the 60 samples"),
+        ({"mode": 3}, "mode must be"),
+        ({"random_state": 1.5}, "random_state must be"),
+        ({"verbose": -1}, "verbose must be"),
+    ],
+)
+def test_bad_arguments_are_named_before_anything_is_fitted(data, change, message):
+    values, labels = data
+    arguments = {"labels": labels, "methods": {"never": lambda *_: pytest.fail("it was fitted")}}
+    with pytest.raises((TypeError, ValueError), match=message):
+        compare(tl.tensor(values), **(arguments | change))
+
+
+def test_without_pandas_the_extra_is_named(data, monkeypatch):
+    values, labels = data
+    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    with pytest.raises(ImportError, match=r'pip install "tensorly-norank\[compare\]"'):
+        compare(tl.tensor(values), labels, {"raw": RAW}, cv=ShuffleSplit(1))

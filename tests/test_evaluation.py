@@ -1,0 +1,307 @@
+"""Every figure equals its definition, scikit-learn's where it has one, and says why it is NaN."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+import tensorly as tl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.cluster import KMeans
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.manifold import trustworthiness
+from sklearn.metrics import (
+    adjusted_rand_score,
+    balanced_accuracy_score,
+    calinski_harabasz_score,
+    davies_bouldin_score,
+    normalized_mutual_info_score,
+    roc_auc_score,
+    silhouette_score,
+)
+from sklearn.neighbors import KNeighborsClassifier
+
+from tensorly_norank.evaluation import _figures, evaluate_embedding
+
+PAIRED = ("separation_ratio", "verification_auc", "triplet_accuracy")
+CLUSTERED = ("silhouette", "davies_bouldin", "calinski_harabasz", "recall_at_1")
+
+
+def sample(seed=0, n=23, n_classes=3, n_components=2, separation=1.0):
+    """Classes of unequal size, in random order."""
+    rng = np.random.default_rng(seed)
+    labels = np.concatenate([np.arange(n_classes)] * 2 + [rng.integers(n_classes, size=n)])[:n]
+    points = rng.normal(size=(n, n_components))
+    return points + separation * rng.normal(size=(n_classes, n_components))[labels], labels
+
+
+def distance(points, i, j):
+    return math.dist(points[i], points[j])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_separation_ratio_is_the_mean_distance_between_over_that_within_classes(seed):
+    points, labels = sample(seed)
+    between, within = [], []
+    for i in range(len(labels)):
+        for j in range(i):
+            kind = within if labels[i] == labels[j] else between
+            kind.append(distance(points, i, j))
+    figures = evaluate_embedding(points, labels)
+    assert figures["separation_ratio"] == pytest.approx(np.mean(between) / np.mean(within))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_triplet_accuracy_is_the_share_of_all_triplets_in_order_ties_counting_half(seed):
+    points, labels = sample(seed, n=14)
+    points = np.round(points)  # ties
+    scores = []
+    for a in range(len(labels)):
+        for p in range(len(labels)):
+            for n in range(len(labels)):
+                if p != a and labels[p] == labels[a] != labels[n]:
+                    near, far = distance(points, a, p), distance(points, a, n)
+                    scores.append(1.0 if near < far else 0.5 if near == far else 0.0)
+    assert evaluate_embedding(points, labels)["triplet_accuracy"] == pytest.approx(np.mean(scores))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_verification_auc_is_the_share_of_pairs_of_a_class_nearer_than_other_pairs(seed):
+    points, labels = sample(seed, n=15)
+    same, other = [], []
+    for i in range(len(labels)):
+        for j in range(i):
+            (same if labels[i] == labels[j] else other).append(distance(points, i, j))
+    nearer = [(s < o) + 0.5 * (s == o) for s in same for o in other]
+    assert evaluate_embedding(points, labels)["verification_auc"] == pytest.approx(np.mean(nearer))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_recall_at_1_asks_the_nearest_other_sample_of_those_not_alone_in_their_class(seed):
+    points, labels = sample(seed)
+    labels = labels.copy()
+    labels[4] = 99
+    hits = []
+    for i in range(len(labels)):
+        if labels[i] != 99:
+            others = [j for j in range(len(labels)) if j != i]
+            hits.append(labels[min(others, key=lambda j: distance(points, i, j))] == labels[i])
+    assert evaluate_embedding(points, labels)["recall_at_1"] == pytest.approx(np.mean(hits))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_recall_at_1_is_chance_where_all_points_coincide_although_the_samples_come_sorted():
+    labels = np.repeat(np.arange(10), 30)
+    recalls = [
+        evaluate_embedding(np.zeros((300, 2)), labels, random_state=seed).get("recall_at_1")
+        for seed in range(5)
+    ]
+    assert np.mean(recalls) < 0.2
+
+
+def test_effective_rank_counts_equal_directions_and_ignores_the_mean():
+    cross = np.concatenate([np.eye(4), -np.eye(4)])
+    labels = [0, 1] * 4
+    assert evaluate_embedding(cross, labels)["effective_rank"] == pytest.approx(4)
+    assert evaluate_embedding(cross + 7, labels)["effective_rank"] == pytest.approx(4)
+    line = np.outer(np.arange(8.0), [1, 2, 3, 4])
+    assert evaluate_embedding(line, labels)["effective_rank"] == pytest.approx(1)
+    singular = np.array([3.0, 1.0])
+    shares = singular / singular.sum()
+    expected = np.exp(-np.sum(shares * np.log(shares)))
+    scaled = cross[:, :2] * singular
+    assert evaluate_embedding(scaled, labels)["effective_rank"] == pytest.approx(expected)
+
+
+def test_figures_that_scikit_learn_has_are_its_own():
+    points, labels = sample(5, n=60, separation=3)
+    fit_points, fit_labels = sample(6, n=40, separation=3)
+    data = np.random.default_rng(1).normal(size=(60, 3, 4))
+    figures = evaluate_embedding(points, labels, fit_points, fit_labels, data, random_state=0)
+    clusters = KMeans(3, n_init=10, random_state=0).fit_predict(points)
+    voted = KNeighborsClassifier(3).fit(fit_points, fit_labels).predict(points)
+    flat = data.reshape(60, -1)
+    distances = np.linalg.norm(points[:, None] - points, axis=2)
+    upper = np.triu_indices(60, 1)
+    same = (labels[:, None] == labels)[upper]
+    expected = {
+        "silhouette": silhouette_score(points, labels),
+        "davies_bouldin": davies_bouldin_score(points, labels),
+        "calinski_harabasz": calinski_harabasz_score(points, labels),
+        "ari": adjusted_rand_score(labels, clusters),
+        "nmi": normalized_mutual_info_score(labels, clusters),
+        "verification_auc": roc_auc_score(same, -distances[upper]),
+        "knn_accuracy": np.mean(voted == labels),
+        "knn_balanced_accuracy": balanced_accuracy_score(labels, voted),
+        "trustworthiness": trustworthiness(flat, points, n_neighbors=10),
+        "continuity": trustworthiness(points, flat, n_neighbors=10),
+    }
+    assert {name: figures[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+
+
+def brute_trustworthiness(data, points, k):
+    """By ranks: neighbours in `points` that are no neighbours in `data` cost their excess rank."""
+    n, cost = len(points), 0
+    for i in range(n):
+        others = [j for j in range(n) if j != i]
+        by_data = sorted(others, key=lambda j: distance(data, i, j))
+        nearest = sorted(others, key=lambda j: distance(points, i, j))[:k]
+        cost += sum(max(0, by_data.index(j) + 1 - k) for j in nearest)
+    return 1 - 2 * cost / (n * k * (2 * n - 3 * k - 1))
+
+
+def test_continuity_is_trustworthiness_with_the_spaces_swapped():
+    rng = np.random.default_rng(3)
+    data, points, labels = rng.normal(size=(24, 5)), rng.normal(size=(24, 2)), [0, 1] * 12
+    one = evaluate_embedding(points, labels, data=data)
+    other = evaluate_embedding(data, labels, data=points)
+    assert one["continuity"] == other["trustworthiness"]
+    assert one["trustworthiness"] == other["continuity"]
+    assert one["trustworthiness"] == pytest.approx(brute_trustworthiness(data, points, 10))
+    assert one["continuity"] == pytest.approx(brute_trustworthiness(points, data, 10))
+
+
+def test_neighbourhoods_take_fewer_neighbours_where_there_are_few_samples():
+    rng = np.random.default_rng(3)
+    data, points = rng.normal(size=(9, 5)), rng.normal(size=(9, 2))
+    figures = evaluate_embedding(points, [0, 1, 2] * 3, data=data)
+    assert figures["trustworthiness"] == pytest.approx(brute_trustworthiness(data, points, 4))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 10_000),
+    st.floats(0.1, 100),
+    st.lists(st.floats(-50, 50), min_size=3, max_size=3),
+)
+def test_figures_do_not_change_with_rotation_shift_scale_order_or_names(seed, scale, shift):
+    rng = np.random.default_rng(seed)
+    points, labels = sample(seed, n=20, n_components=3, separation=4)
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    order = rng.permutation(20)
+    names = np.array(["pear", "apple", "fig"])
+    one = evaluate_embedding(points, labels, data=points, random_state=0)
+    moved = scale * points @ turn + shift
+    other = evaluate_embedding(
+        moved[order], names[labels[order]], data=points[order], random_state=0
+    )
+    for name in {*PAIRED, *CLUSTERED, "effective_rank", "trustworthiness"}:
+        assert other[name] == pytest.approx(one[name], abs=1e-6), name
+
+
+def test_one_class_leaves_what_needs_no_other_class():
+    points, _ = sample()
+    with pytest.warns(UndefinedMetricWarning, match="silhouette.*1 class only"):
+        figures = evaluate_embedding(points, ["a"] * len(points), data=points)
+    undefined = {*PAIRED, *CLUSTERED, "ari", "nmi"}
+    assert {name for name, value in figures.items() if math.isnan(value)} == undefined
+    assert set(figures.reasons) == undefined
+    assert figures["trustworthiness"] == 1
+
+
+def test_singletons_throughout_leave_what_needs_no_pairs():
+    points, _ = sample(n=12)
+    with pytest.warns(UndefinedMetricWarning, match="no class has 2 samples"):
+        figures = evaluate_embedding(points, np.arange(12), points, np.arange(12), data=points)
+    undefined = {*PAIRED, *CLUSTERED}
+    assert {name for name, value in figures.items() if math.isnan(value)} == undefined
+    assert figures["ari"] == figures["nmi"] == 1
+
+
+def test_one_singleton_changes_no_figure_to_nan():
+    points, labels = sample()
+    labels[0] = 7
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figures = evaluate_embedding(points, labels, points, labels, points, random_state=0)
+    assert not any(map(math.isnan, figures.values()))
+    assert figures.reasons == {}
+
+
+def test_a_single_sample_gives_reasons_and_no_error():
+    with pytest.warns(UndefinedMetricWarning):
+        figures = evaluate_embedding([[1.0, 2.0]], ["a"], data=[[0.0]])
+    assert all(map(math.isnan, figures.values()))
+
+
+def test_collapsed_classes_have_no_separation_ratio_but_every_other_figure():
+    labels = np.repeat([0, 1, 2], 5)
+    points = np.eye(3)[labels]
+    with pytest.warns(UndefinedMetricWarning, match="separation_ratio: NaN"):
+        figures = evaluate_embedding(points, labels, random_state=0)
+    assert figures["silhouette"] == figures["ari"] == figures["triplet_accuracy"] == 1
+    assert set(figures.reasons) == {"separation_ratio"}
+
+
+def test_a_constant_embedding_gives_no_warning_from_k_means():
+    labels = np.repeat([0, 1], 5)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figures = evaluate_embedding(np.ones((10, 2)), labels, random_state=0)
+    assert {warning.category for warning in caught} == {UndefinedMetricWarning}
+    assert figures["ari"] == 0
+    assert figures["triplet_accuracy"] == figures["verification_auc"] == 0.5
+
+
+def test_classes_of_the_fitting_set_may_be_others_without_a_warning():
+    points, labels = sample(n=20, separation=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figures = evaluate_embedding(points, labels, points, labels + 1)
+    assert figures["knn_accuracy"] < 0.7  # class 0 is not there, and the others are one off
+
+
+def test_any_backend_and_any_kind_of_labels():
+    points, labels = sample()
+    expected = evaluate_embedding(points, labels, random_state=0)
+    named = [("class", int(label)) for label in labels]
+    given = evaluate_embedding(tl.tensor(points), named, random_state=0)
+    assert given == pytest.approx(expected)
+
+
+def test_many_samples_are_drawn_from_for_pairs(monkeypatch):
+    monkeypatch.setattr(_figures, "_MOST_IN_PAIRS", 150)
+    points, labels = sample(n=300, separation=2)
+    drawn = evaluate_embedding(points, labels, data=points, random_state=0)
+    assert drawn == evaluate_embedding(points, labels, data=points, random_state=0)
+    assert drawn != evaluate_embedding(points, labels, data=points, random_state=1)
+    monkeypatch.undo()
+    every = evaluate_embedding(points, labels, data=points, random_state=0)
+    assert drawn["verification_auc"] == pytest.approx(every["verification_auc"], abs=0.05)
+    assert drawn["recall_at_1"] == every["recall_at_1"]
+
+
+def test_neither_arguments_nor_global_random_states_change():
+    points, labels = sample()
+    before = points.copy(), labels.copy(), np.random.get_state()[1].copy()
+    evaluate_embedding(points, labels, points, labels, points)
+    np.testing.assert_array_equal(points, before[0])
+    np.testing.assert_array_equal(labels, before[1])
+    np.testing.assert_array_equal(np.random.get_state()[1], before[2])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"embedding": np.zeros(5)}, "embedding must be a matrix"),
+        ({"embedding": np.full((5, 2), np.nan)}, "embedding must be finite"),
+        ({"embedding": np.full((5, 2), "a")}, "embedding must hold real numbers"),
+        ({"labels": [0, 1]}, "labels must hold one label for each of the 5 samples, got 2"),
+        ({"labels": [0, 1, None, 0, 1]}, "labels must be complete"),
+        ({"fit_embedding": np.zeros((4, 2))}, "fit_embedding and fit_labels go together"),
+        ({"fit_labels": [0, 1]}, "fit_embedding and fit_labels go together"),
+        (
+            {"fit_embedding": np.zeros((4, 3)), "fit_labels": [0] * 4},
+            "fit_embedding must have the 2 columns of embedding, got 3",
+        ),
+        ({"fit_embedding": np.zeros((4, 2)), "fit_labels": [0]}, "fit_labels must hold one label"),
+        ({"data": np.zeros((4, 2))}, "data must hold the 5 samples"),
+        ({"data": np.full((5, 2), np.inf)}, "data must be finite"),
+        ({"random_state": "seed"}, "random_state must be"),
+    ],
+)
+def test_bad_arguments_are_named(change, message):
+    arguments = {"embedding": np.eye(5, 2), "labels": [0, 1, 0, 1, 0]} | change
+    with pytest.raises((TypeError, ValueError), match=message):
+        evaluate_embedding(**arguments)
