@@ -19,23 +19,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import tensorly as tl
 from matplotlib.ticker import MaxNLocator
-from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.metrics import (
-    accuracy_score,
-    adjusted_rand_score,
-    balanced_accuracy_score,
-    silhouette_score,
-)
 from sklearn.model_selection import train_test_split
-from sklearn.neighbors import KNeighborsClassifier, NeighborhoodComponentsAnalysis
+from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.pipeline import make_pipeline
 from tensorly.datasets import load_covid19_serology
 from tensorly.decomposition import parafac
 
 from tensorly_norank import no_rank_decomposition
+from tensorly_norank.evaluation import evaluate_embedding
 
 serology = load_covid19_serology()
 digits = load_digits()
@@ -92,17 +86,7 @@ def embed_by_sklearn(model, fitting, held_out, labels):
     return [model.fit(flat[0], labels).transform(flat[0]), model.transform(flat[1])]
 
 
-def held_out_figures(fitted, held_out, labels, held_out_labels):
-    """Silhouette, ARI of k-means, 3-NN accuracy and balanced accuracy of the held-out half."""
-    clusters = KMeans(len(np.unique(labels)), n_init=10, random_state=0).fit_predict(held_out)
-    predicted = KNeighborsClassifier(3).fit(fitted, labels).predict(held_out)
-    return (
-        silhouette_score(held_out, held_out_labels),
-        adjusted_rand_score(held_out_labels, clusters),
-        accuracy_score(held_out_labels, predicted),
-        balanced_accuracy_score(held_out_labels, predicted),
-    )
-
+reported = ("silhouette", "ari", "knn_accuracy", "knn_balanced_accuracy")
 
 for name, (fitting, held_out, labels, held_out_labels) in halves.items():
     n_pca = min(40, fitting[0].size)
@@ -129,8 +113,8 @@ for name, (fitting, held_out, labels, held_out_labels) in halves.items():
         times[key] = time.perf_counter() - start
     print(f"\n{name}, held out   silhouette    ARI   3-NN  balanced  seconds")
     for key, (fitted, new) in embeddings.items():
-        figures = held_out_figures(fitted, new, labels, held_out_labels)
-        row = "  ".join(f"{figure:6.3f}" for figure in figures)
+        figures = evaluate_embedding(new, held_out_labels, fitted, labels, random_state=0)
+        row = "  ".join(f"{figures[figure]:6.3f}" for figure in reported)
         print(f"  {key:>{len(name) + 7}}      {row}   {times[key]:7.1f}")
 
 # %%

@@ -3,6 +3,9 @@
 See :func:`no_rank_decomposition`.
 """
 
+import importlib
+from types import ModuleType
+
 from tensorly_norank import encoders, losses
 from tensorly_norank._factors import fit_factors
 from tensorly_norank.decomposition import no_rank_decomposition
@@ -10,4 +13,25 @@ from tensorly_norank.norank_tensor import NoRankTensor
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["NoRankTensor", "encoders", "fit_factors", "losses", "no_rank_decomposition"]
+_LAZY = ("datasets", "evaluation", "plotting")  # imported when first used: they take their time
+
+__all__ = [
+    "NoRankTensor",
+    "datasets",
+    "encoders",
+    "evaluation",
+    "fit_factors",
+    "losses",
+    "no_rank_decomposition",
+    "plotting",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _LAZY:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -13,7 +13,7 @@ import pytest
 import tensorly_norank
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("matplotlib", "sklearn.manifold", "tlviz", "safetensors")
+HEAVY = ("matplotlib", "sklearn.manifold", "tlviz", "safetensors", "nilearn")
 
 
 def read(name: str) -> str:
@@ -71,6 +71,14 @@ def imported(code: str) -> list[str]:
 
 def test_import_is_light():
     assert imported("import tensorly_norank") == []
+
+
+def test_heavy_modules_are_imported_only_when_used():
+    assert imported("from tensorly_norank import datasets, plotting") == []
+    assert imported("import tensorly_norank as t; t.evaluation.compare") == ["sklearn.manifold"]
+    assert {"datasets", "evaluation", "plotting"} <= set(dir(tensorly_norank))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = tensorly_norank.nothing
 
 
 def test_import_check_can_fail():

@@ -1,0 +1,178 @@
+"""Figures drawn with matplotlib (extra ``plot``).
+
+Each function draws into the axes that it is given, or into new ones, and returns them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorly as tl
+
+from tensorly_norank._optional import import_optional
+from tensorly_norank._validation import check_choice, check_number, number_labels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_comparison", "plot_samples"]
+
+_DARK, _LIGHT = "0.1", "0.6"  # grey: nothing here depends on colour
+
+
+def plot_comparison(table: Any, figure: str = "silhouette", ax: Axes | None = None) -> Axes:
+    """One figure of all methods: every split, mean and spread, and what it was in sample.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`tensorly_norank.evaluation.compare`.
+    figure : str, default "silhouette"
+        Which of the table's figures.
+    ax : matplotlib Axes, optional
+        Where to draw; by default a new figure.
+
+    Returns
+    -------
+    Axes
+        A row for each method: light dots for splits, a bar of one standard deviation around the
+        mean, a cross where the samples that were fitted stand; at the right the p-value of the
+        difference to the best other method. A method that failed throughout says so.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed (extra ``plot``).
+    ValueError
+        If the table has no such figure.
+
+    Examples
+    --------
+    >>> import numpy as np, tensorly as tl
+    >>> from sklearn.decomposition import PCA
+    >>> from tensorly_norank.evaluation import compare
+    >>> from tensorly_norank.plotting import plot_comparison
+    >>> labels = np.repeat([0, 1, 2], 10)
+    >>> values = np.random.default_rng(0).normal(size=(30, 4, 3)) + labels[:, None, None]
+    >>> table = compare(tl.tensor(values), labels, {"1": PCA(1), "2": PCA(2)}, random_state=0)
+    >>> plot_comparison(table, "knn_accuracy").get_xlabel()
+    'knn accuracy, held out'
+    """
+    check_choice(figure, "figure", table.index.get_level_values("figure").unique())
+    ax = ax or _new_axes(4.0, 0.45 * len(table.loc[figure]) + 1)
+    rows = table.loc[figure]
+    splits = table.attrs.get("splits", [])
+    for place, (name, row) in enumerate(rows.iterrows()):
+        values = [split[figure] for split in splits if split["method"] == name and figure in split]
+        ax.plot(values, np.full(len(values), place), "o", color=_LIGHT, markersize=4, zorder=1)
+        ax.errorbar(row["mean"], place, xerr=row["std"], fmt="D", color=_DARK, capsize=3)
+        ax.plot(row["in_sample"], place, "x", color=_DARK, markersize=7)
+        ax.annotate(
+            _beside(row),
+            (1.02, place),
+            xycoords=ax.get_yaxis_transform(),
+            verticalalignment="center",
+            fontsize="small",
+        )
+    ax.set_yticks(np.arange(len(rows)), rows.index)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_xlabel(f"{figure.replace('_', ' ')}, held out")
+    ax.set_title("◆ mean ± sd   ○ splits   × in sample", fontsize="small", loc="left")
+    return ax
+
+
+def _beside(row: Any) -> str:
+    if np.isnan(row["mean"]):
+        return "in sample only" if not np.isnan(row["in_sample"]) else "failed"
+    return "" if np.isnan(row["p_value"]) else f"p = {row['p_value']:.2g}"
+
+
+def plot_samples(
+    tensor: Any,
+    labels: Any,
+    class_names: Any = None,
+    n_each: int = 8,
+    stretch: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """A contact sheet: the first samples of every class, a row for each class.
+
+    Parameters
+    ----------
+    tensor : tensor of shape (n_samples, n_rows, n_columns) or (n_samples, n_rows, n_columns, depth)
+        Images; volumes are shown as their sum over the last mode.
+    labels : array-like of length n_samples
+        The class of each sample.
+    class_names : sequence of str, optional
+        What to write beside the rows, in the order of the sorted labels; by default the labels.
+    n_each : int, default 8
+        Samples of each class.
+    stretch : float, optional
+        Draw ``arcsinh(value / stretch)``, as astronomers do to see bright centres and faint rims
+        at once.
+    ax : matplotlib Axes, optional
+        Where to draw; by default a new figure.
+
+    Returns
+    -------
+    Axes
+        Each sample in grey, from its own smallest to its own largest value.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed (extra ``plot``).
+    TypeError, ValueError
+        If an argument is not as above.
+
+    Examples
+    --------
+    >>> from tensorly_norank.datasets import load_digits
+    >>> from tensorly_norank.plotting import plot_samples
+    >>> digits = load_digits()
+    >>> ax = plot_samples(digits.tensor, digits.labels, n_each=4)
+    >>> [tick.get_text() for tick in ax.get_yticklabels()][:3]
+    ['0', '1', '2']
+    """
+    values = np.asarray(tl.to_numpy(tensor))
+    if values.ndim not in (3, 4):
+        raise ValueError(
+            f"tensor must hold images or volumes, samples on mode 0, got shape {values.shape}."
+        )
+    classes, codes = number_labels(labels, len(values))
+    names = [str(name) for name in (classes if class_names is None else class_names)]
+    if len(names) != len(classes):
+        raise ValueError(
+            f"class_names must name the {len(classes)} classes of labels, got {len(names)}."
+        )
+    check_number(n_each, "n_each", integer=True, low=1)
+    if stretch is not None:
+        check_number(stretch, "stretch", include_low=False)
+        values = np.arcsinh(values / stretch)
+    images = values.sum(axis=3) if values.ndim == 4 else values
+    _, n_rows, n_columns = images.shape
+    sheet = np.full((len(classes) * (n_rows + 1), n_each * (n_columns + 1)), np.nan)
+    for code in range(len(classes)):
+        for place, index in enumerate(np.flatnonzero(codes == code)[:n_each]):
+            row, column = code * (n_rows + 1), place * (n_columns + 1)
+            sheet[row : row + n_rows, column : column + n_columns] = _to_unit(images[index])
+    ax = ax or _new_axes(1.0 * n_each, 1.0 * len(classes) * n_rows / n_columns)
+    ax.imshow(sheet, cmap="gray", interpolation="nearest")
+    ax.set_xticks([])
+    ax.set_yticks(np.arange(len(names)) * (n_rows + 1) + n_rows / 2, names)
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    return ax
+
+
+def _to_unit(image: np.ndarray) -> np.ndarray:
+    low, high = image.min(), image.max()
+    return (image - low) / (high - low) if high > low else np.zeros_like(image)
+
+
+def _new_axes(width: float, height: float) -> Axes:
+    pyplot = import_optional("matplotlib.pyplot", "plot", "tensorly_norank.plotting")
+    _, ax = pyplot.subplots(figsize=(width + 2, height), layout="constrained")
+    return ax

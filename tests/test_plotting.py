@@ -1,0 +1,119 @@
+"""Figures show what they are given, in the axes that they are given."""
+
+import sys
+
+import numpy as np
+import pytest
+import tensorly as tl
+
+from tensorly_norank.evaluation import compare
+from tensorly_norank.plotting import plot_comparison, plot_samples
+
+pandas = pytest.importorskip("pandas")
+pytest.importorskip("matplotlib").use("Agg")
+pyplot = pytest.importorskip("matplotlib.pyplot")
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    pyplot.close("all")
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 12)
+    values = rng.normal(size=(36, 4, 3)) + labels[:, None, None]
+    methods = {
+        "good": lambda fit, y, new: (tl.unfold(fit, 0), tl.unfold(new, 0)),
+        "poor": lambda fit, y, new: (fit[:, 0], new[:, 0]),
+        "fitted only": lambda fit, y, new: (tl.unfold(fit, 0), None),
+        "broken": lambda fit, y, new: 1 / 0,
+    }
+    return compare(tl.tensor(values), labels, methods, random_state=0)
+
+
+def test_a_comparison_shows_splits_mean_spread_and_in_sample_of_each_method(table):
+    ax = plot_comparison(table, "ari")
+    names = [tick.get_text() for tick in ax.get_yticklabels()]
+    assert names == ["good", "poor", "fitted only", "broken"]
+    assert ax.get_ylim() == (3.5, -0.5)  # the first on top
+    shown = {tuple(np.round(np.asarray(line.get_xdata(), float), 6)) for line in ax.lines}
+    splits = pandas.DataFrame(table.attrs["splits"])
+    good = splits.loc[splits["method"] == "good", "ari"]
+    assert tuple(np.round(good, 6)) in shown
+    for column in ("mean", "in_sample"):
+        assert (round(table.loc[("ari", "good"), column], 6),) in shown
+    bars = [bar for container in ax.containers for bar in container.lines[2]]
+    (start, _), (end, _) = bars[0].get_segments()[0]
+    assert (end - start) / 2 == pytest.approx(table.loc[("ari", "good"), "std"])
+    beside = [text.get_text() for text in ax.texts]
+    assert beside[0] == f"p = {table.loc[('ari', 'good'), 'p_value']:.2g}"
+    assert beside[2:] == ["in sample only", "failed"]
+    assert ax.get_xlabel() == "ari, held out"
+
+
+def test_given_axes_are_drawn_into_and_returned(table):
+    _, ax = pyplot.subplots()
+    assert plot_comparison(table, ax=ax) is ax
+    assert plot_samples(np.zeros((2, 3, 3)), [0, 1], ax=ax) is ax
+    assert len(pyplot.get_fignums()) == 1
+
+
+def test_a_figure_without_a_test_is_drawn_without_p_values(table):
+    ax = plot_comparison(table, "seconds")
+    assert [text.get_text() for text in ax.texts][:2] == ["", ""]
+
+
+def test_an_unknown_figure_is_an_error_that_lists_the_known_ones(table):
+    with pytest.raises(ValueError, match=r"figure must be one of 'silhouette', .*got 'accuracy'"):
+        plot_comparison(table, "accuracy")
+
+
+def test_a_contact_sheet_holds_the_first_samples_of_each_class_in_its_row():
+    rng = np.random.default_rng(0)
+    images = rng.random((9, 4, 5))
+    labels = np.array(["b", "a", "b", "a", "c", "c", "b", "b", "a"])
+    ax = plot_samples(tl.tensor(images), labels, n_each=3)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b", "c"]
+    sheet = np.asarray(ax.images[0].get_array().filled(np.nan))
+    for row, indices in enumerate([[1, 3, 8], [0, 2, 6], [4, 5]]):
+        for column, index in enumerate(indices):
+            cell = sheet[row * 5 : row * 5 + 4, column * 6 : column * 6 + 5]
+            image = images[index]
+            expected = (image - image.min()) / (image.max() - image.min())
+            np.testing.assert_allclose(cell, expected)
+    assert np.isnan(sheet[10:14, 12:17]).all()  # there is no third sample of c
+
+
+def test_volumes_are_shown_as_sums_and_stretched_before():
+    volumes = np.random.default_rng(0).random((2, 3, 3, 4))
+    ax = plot_samples(tl.tensor(volumes), [0, 1], ["x", "y"], n_each=1, stretch=0.1)
+    first = np.asarray(ax.images[0].get_array())[:3, :3]
+    expected = np.arcsinh(volumes[0] / 0.1).sum(axis=-1)
+    expected = (expected - expected.min()) / np.ptp(expected)
+    np.testing.assert_allclose(first, expected)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tensor": np.zeros((4, 3))}, "tensor must hold images or volumes"),
+        ({"labels": [0, 1]}, "labels must hold one label for each of the 4 samples"),
+        ({"class_names": ["a"]}, "class_names must name the 2 classes of labels, got 1"),
+        ({"n_each": 0}, "n_each must be at least 1"),
+        ({"stretch": 0.0}, "stretch must be greater than 0"),
+    ],
+)
+def test_bad_arguments_are_named(change, message):
+    arguments = {"tensor": np.zeros((4, 3, 3)), "labels": [0, 1, 0, 1]} | change
+    with pytest.raises((TypeError, ValueError), match=message):
+        plot_samples(**arguments)
+
+
+def test_without_matplotlib_the_extra_is_named(table, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r'pip install "tensorly-norank\[plot\]"'):
+        plot_comparison(table)
