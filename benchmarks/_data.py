@@ -1,78 +1,46 @@
 """The data sets that the benchmarks share.
 
-Digits, serology and Indian Pines come with the dependencies. Olivetti faces are looked for in
-scikit-learn's own cache (SCIKIT_LEARN_DATA names another place), LFW in the file that the
-environment variable LFW70 names (an .npz with `X` (1288, 62, 47) and `y`); benchmarks say so when
-they leave one out.
+Digits, serology and Indian Pines come with the dependencies, Olivetti faces and LFW from
+scikit-learn's own cache (SCIKIT_LEARN_DATA names another place). LFW may also lie in a file that
+the environment variable LFW70 names (an .npz with `X` (1288, 62, 47) and `y`). Galaxies, crystals
+and connectivity are simulated. Benchmarks say so when they leave a data set out.
 """
 
 import os
 
 import numpy as np
 
+from tensorly_norank import datasets
+
 
 def load(name):
     """Samples first, float32, and class codes; None where the data are not at hand."""
-    loaded = _LOADERS[name]()
-    if loaded is None:
-        print(f"{name}: skipped, the data are not at hand (see benchmarks/_data.py)")
-        return None
-    tensor, labels = loaded
-    return np.asarray(tensor, np.float32), np.unique(labels, return_inverse=True)[1]
-
-
-def _digits():
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    return digits.images, digits.target
-
-
-def _serology():
-    from tensorly.datasets import load_covid19_serology
-
-    data = load_covid19_serology()
-    return data.tensor, np.asarray(data.ticks[0])
-
-
-def _pines(n_most=60):
-    """5 × 5 patches around labelled pixels, at most 60 of each of the 16 crops."""
-    from tensorly.datasets import load_indian_pines
-
-    data = load_indian_pines()
-    truth = np.asarray(data.ticks[0])
-    padded = np.pad(np.asarray(data.tensor), ((2, 2), (2, 2), (0, 0)), "reflect")
-    rng = np.random.default_rng(0)
-    patches, labels = [], []
-    for crop in range(1, 17):
-        for i, j in rng.permutation(np.argwhere(truth == crop))[:n_most]:
-            patches.append(padded[i : i + 5, j : j + 5])
-            labels.append(crop)
-    return np.stack(patches), np.array(labels)
-
-
-def _olivetti():
-    from sklearn.datasets import fetch_olivetti_faces
-
     try:
-        faces = fetch_olivetti_faces(download_if_missing=False)
-    except OSError:
+        return _LOADERS[name]()
+    except OSError as error:
+        print(f"{name}: skipped. {error}")
         return None
-    return faces.images, faces.target
+
+
+def _tensor_and_labels(bunch):
+    return bunch.tensor, bunch.labels
 
 
 def _lfw():
     path = os.environ.get("LFW70")
     if path is None:
-        return None
+        return _tensor_and_labels(datasets.load_lfw(download_if_missing=False))
     with np.load(path) as file:
-        return file["X"], file["y"]
+        return np.asarray(file["X"], np.float32), file["y"]
 
 
 _LOADERS = {
-    "digits": _digits,
-    "serology": _serology,
-    "pines": _pines,
-    "olivetti": _olivetti,
+    "digits": lambda: _tensor_and_labels(datasets.load_digits()),
+    "serology": lambda: _tensor_and_labels(datasets.load_covid19_serology()),
+    "pines": lambda: _tensor_and_labels(datasets.load_indian_pines_patches()),
+    "olivetti": lambda: _tensor_and_labels(datasets.load_olivetti(download_if_missing=False)),
     "lfw": _lfw,
+    "galaxies": lambda: _tensor_and_labels(datasets.simulate_galaxies(1000, random_state=0)),
+    "crystals": lambda: _tensor_and_labels(datasets.simulate_crystals(1050, random_state=0)),
+    "connectivity": lambda: _tensor_and_labels(datasets.simulate_connectivity(random_state=0)),
 }

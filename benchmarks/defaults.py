@@ -17,11 +17,11 @@ from unittest.mock import patch
 
 import numpy as np
 from _data import load
-from _figures import held_out_figures, summary
 from held_out import split_samples
 
 from tensorly_norank import decomposition, encoders, no_rank_decomposition
 from tensorly_norank._embedder import Augmentation
+from tensorly_norank.evaluation import evaluate_embedding
 
 VARIANTS = {
     "defaults": {},
@@ -45,8 +45,8 @@ VARIANTS = {
     "1,200 steps": {"steps": 1200},
     "2,400 steps": {"steps": 2400},
 }
-SEEN = ("silhouette", "ARI", "3-NN", "balanced", "trust.")
-UNSEEN = ("silhouette", "ARI", "recall@1", "AUC", "trust.")
+SEEN = ("silhouette", "ari", "knn_accuracy", "knn_balanced_accuracy", "trustworthiness")
+UNSEEN = ("silhouette", "ari", "recall_at_1", "verification_auc", "trustworthiness")
 
 
 def patches(noise=1.0, transfer=None, shift=None, dropout=None, damping=None, steps=None):
@@ -92,9 +92,23 @@ def figures(tensor, labels, encoder, variant, seed, unseen):
             **keywords,
         )
     seconds = time.perf_counter() - start
-    known = () if unseen else (result.embedding, labels[fit])
-    row = held_out_figures(result.transform(tensor[test]), labels[test], tensor[test], *known)
+    known = {} if unseen else {"fit_embedding": result.embedding, "fit_labels": labels[fit]}
+    row = evaluate_embedding(
+        result.transform(tensor[test]),
+        labels[test],
+        data=tensor[test],
+        random_state=seed,
+        **known,
+    )
     return {key: row[key] for key in (UNSEEN if unseen else SEEN)} | {"seconds": seconds}
+
+
+def summary(rows):
+    """Mean ± standard deviation over splits, a line."""
+    return "  ".join(
+        f"{key} {np.mean([row[key] for row in rows]):.3f}±{np.std([row[key] for row in rows]):.3f}"
+        for key in rows[0]
+    )
 
 
 def main():
