@@ -6,6 +6,14 @@ import itertools
 import numpy as np
 import pytest
 import tensorly as tl
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import adjusted_rand_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
 
 from tensorly_norank._backend import to_numpy
 from tensorly_norank.datasets import _crystal_structures as crystal
@@ -267,6 +275,36 @@ def test_atoms_keep_their_distance_and_fill_the_cell(system, centring):
     assert np.all((structure.positions >= 0) & (structure.positions < 1))
 
 
+@pytest.mark.parametrize(
+    ("system", "centring", "site", "multiplicity"),
+    [  # Wyckoff positions, International Tables A
+        ("cubic", "F", (0, 0, 0), 4),
+        ("cubic", "F", (0.25, 0.25, 0.25), 8),
+        ("cubic", "F", (0, 0.25, 0.25), 24),
+        ("cubic", "F", (0.13, 0, 0), 24),
+        ("cubic", "F", (0.06, 0.19, 0.36), 192),
+        ("trigonal", "R", (0, 0, 0.2), 6),
+        ("trigonal", "R", (0.5, 0, 0.5), 9),
+        ("trigonal", "R", (0.13, -0.13, 0.3), 18),
+        ("hexagonal", "P", (1 / 3, 2 / 3, 0), 2),
+        ("hexagonal", "P", (0.5, 0, 0), 3),
+        ("hexagonal", "P", (0.11, 0.29, 0.23), 24),
+        ("monoclinic", "C", (0.25, 0.25, 0), 4),
+        ("triclinic", "P", (0.5, 0.5, 0.5), 1),
+        ("cubic", "F", (0.02, 0.21, 0.37), None),  # 1.2 Å from its mirror image
+    ],
+)
+def test_sites_have_the_multiplicity_of_their_wyckoff_position(
+    system, centring, site, multiplicity
+):
+    angles = (90.0, 90.0, 120.0) if system in ("trigonal", "hexagonal") else (90.0, 90.0, 90.0)
+    cell = crystal.cell_matrix(np.full(3, 30.0), np.array(angles))
+    operators = crystal.point_group_operators(system)
+    frame = crystal._Frame(operators, crystal.CENTRINGS[centring], cell, cell)
+    orbit = crystal._orbit(frame, np.array(site, float), most=192)
+    assert (None if orbit is None else len(orbit)) == multiplicity
+
+
 def test_volume_and_number_of_atoms_hardly_tell_the_system():
     crystals = numpy_crystals(84)
     for name in ("volume", "n_atoms"):
@@ -421,7 +459,7 @@ def test_misorientation_bounds_the_angle_from_the_conventional_orientation():
 
 
 def test_random_origin_lies_within_the_cell_and_a_centred_one_at_the_middle():
-    crystals = numpy_crystals(14)
+    crystals = numpy_crystals(84, orientation="random")
     for structure, rotation, origin in zip(
         crystals.structures, crystals.rotations, crystals.origins, strict=True
     ):
@@ -487,6 +525,39 @@ def test_explicit_keyword_replaces_the_difficultys_own():
     crystals = numpy_crystals(7, difficulty="hard", b_iso=(0.7, 0.7))
     np.testing.assert_array_equal(crystals.parameters["b_iso"], 0.7)
     assert crystals.structures[0].occupancy == pytest.approx(0.85)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["density", "diffraction"])
+def test_raw_voxels_do_not_tell_the_systems_and_the_true_cells_do(kind):
+    n_train = 350
+    crystals = numpy_crystals(2 * n_train, 32, kind=kind)
+    labels = crystals.labels
+    voxels = crystals.tensor.reshape(len(labels), -1)
+    axes = PCA(100, svd_solver="randomized", random_state=0).fit(voxels[:n_train])
+    scores = axes.transform(voxels)
+    clusters = KMeans(7, n_init=3, random_state=0).fit_predict(scores[:, :50])
+    assert adjusted_rand_score(labels, clusters) < 0.35
+    discriminants = LinearDiscriminantAnalysis().fit(scores[:n_train], labels[:n_train])
+    for features in (scores[:, :20], discriminants.transform(scores)):
+        neighbours = KNeighborsClassifier(3).fit(features[:n_train], labels[:n_train])
+        assert neighbours.score(features[n_train:], labels[n_train:]) < 0.75
+    names = ("a", "b", "c", "alpha", "beta", "gamma", "b_over_a", "c_over_a", "n_lattice_points")
+    cells = np.stack([crystals.parameters[name] for name in names], axis=1)
+    forest = RandomForestClassifier(300, random_state=0).fit(cells[:n_train], labels[:n_train])
+    assert forest.score(cells[n_train:], labels[n_train:]) >= 0.99
+
+
+@pytest.mark.slow
+def test_the_power_spectrum_tells_what_raw_voxels_do_not():
+    n_train = 350
+    crystals = numpy_crystals(2 * n_train, 32, projection=True)
+    window = np.outer(np.hanning(32), np.hanning(32))
+    centred = crystals.tensor - crystals.tensor.mean(axis=(1, 2), keepdims=True)
+    spectra = np.log1p(np.abs(np.fft.fft2(centred * window)) ** 2).reshape(2 * n_train, -1)
+    machine = make_pipeline(PCA(100, random_state=0), SVC(C=10))
+    machine.fit(spectra[:n_train], crystals.labels[:n_train])
+    assert machine.score(spectra[n_train:], crystals.labels[n_train:]) > 0.5
 
 
 # The published templates.

@@ -111,7 +111,7 @@ def simulate_crystals(
         noise of 0.05. Raw pixels are enough to tell these apart: a check, not a benchmark. With it
         all keywords below but `random_state` must be left alone.
     kind : {"density", "diffraction"}, default "density"
-        Electron density in a cube of space, or intensity |F|² in a cube of reciprocal space.
+        Electron density in a cube of space, or intensity ``|F|²`` in a cube of reciprocal space.
     projection : bool, default False
         Sum along the last axis, as in a micrograph. Equal crystals may then look alike from above:
         the system is no longer certain, only likely.
@@ -158,6 +158,7 @@ def simulate_crystals(
         labels : ndarray of shape (n_samples,)
             Integers that index `class_names`.
         class_names : ndarray of 7 str
+            The systems.
         parameters : dict of str to ndarray of shape (n_samples,)
             a, b, c in Å, alpha, beta, gamma in degrees, b_over_a, c_over_a, volume in Å³,
             n_lattice_points, n_atoms (both in the conventional cell), b_iso, crystal_size.

@@ -117,6 +117,7 @@ def simulate_galaxies(
         labels : ndarray of shape (n_samples,)
             Integers that index `class_names`.
         class_names : ndarray of 5 str
+            The types.
         parameters : dict of str to ndarray of shape (n_samples,)
             The true parameters, see :class:`Galaxy`. (Not for "paper", which has none.)
         dims, ticks, DESCR, reference, licence
