@@ -16,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 from tensorly_norank._backend import to_numpy
+from tensorly_norank.datasets import _crystal_images, simulate_crystals
 from tensorly_norank.datasets import _crystal_structures as crystal
-from tensorly_norank.datasets import _crystals, simulate_crystals
 
 ORDERS = {
     "triclinic": 2,
@@ -367,7 +367,9 @@ def test_intensity_is_that_of_a_crystal_of_gaussian_shape():
         "cubic", "m-3m", "P", edge * np.eye(3), np.zeros((1, 3)), np.array([50]), 0.0, occupancy
     )
     bounds = np.linspace(-2.2, 2.2, 42)
-    image = _crystals._diffraction(structure, _crystals._Pose(np.eye(3), np.zeros(3), size), bounds)
+    image = _crystal_images.diffraction_image(
+        structure, _crystal_images.Pose(np.eye(3), np.zeros(3), size), bounds
+    )
     spread = size / np.sqrt(8 * np.log(2))  # of the shape, from its full width at half maximum
     places = edge * np.arange(-20, 21)
     shape = np.exp(-(places**2) / (2 * spread**2))

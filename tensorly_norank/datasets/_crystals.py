@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import tensorly as tl
-from scipy import special
 from scipy.spatial.transform import Rotation
 from sklearn.utils import Bunch
 
@@ -19,6 +18,7 @@ from tensorly_norank._validation import (
 )
 from tensorly_norank.datasets import _crystal_structures as crystal
 from tensorly_norank.datasets._bunch import as_published, make_bunch
+from tensorly_norank.datasets._crystal_images import Pose, density_image, diffraction_image
 
 CLASS_NAMES = tuple(crystal.SYSTEMS)
 _PUBLISHED_NAMES = ("Cubic", "Hexagonal", "Tetragonal", "Orthorhombic")
@@ -302,19 +302,9 @@ def _check_room(c: _Conditions) -> None:
         )
 
 
-# One crystal, and how it lies.
-
-
-@dataclass(frozen=True)
-class _Pose:
-    rotation: np.ndarray  # (3, 3), proper; takes rows v of the crystal to v @ rotation
-    origin: np.ndarray  # (3,) where the cell's origin lies in the box, in Å
-    crystal_size: float  # Å
-
-
 def _draw_pose(
     structure: crystal.CrystalStructure, c: _Conditions, rng: np.random.Generator
-) -> _Pose:
+) -> Pose:
     direction, quaternion = rng.normal(size=3), rng.normal(size=4)
     angle = np.deg2rad(c.misorientation * rng.random())
     if c.orientation == "random":  # a uniform quaternion is a uniform rotation
@@ -323,7 +313,7 @@ def _draw_pose(
         rotation = Rotation.from_rotvec(angle * direction / np.linalg.norm(direction))
     matrix = rotation.as_matrix()
     shift = rng.random(3) if c.origin == "random" else np.zeros(3)
-    return _Pose(matrix, shift @ structure.cell @ matrix, float(rng.uniform(*c.crystal_size)))
+    return Pose(matrix, shift @ structure.cell @ matrix, float(rng.uniform(*c.crystal_size)))
 
 
 # From a crystal to an image.
@@ -331,15 +321,15 @@ def _draw_pose(
 
 def _expected_counts(
     structure: crystal.CrystalStructure,
-    pose: _Pose,
+    pose: Pose,
     c: _Conditions,
     image_size: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
     if c.kind == "density":
-        image = _density(structure, pose, _edges(c, image_size), rng)
+        image = density_image(structure, pose, _edges(c, image_size), rng)
     else:
-        image = _diffraction(structure, pose, _edges(c, image_size))
+        image = diffraction_image(structure, pose, _edges(c, image_size))
     image = c.dose * image + c.background
     return image.sum(axis=-1) if c.projection else image
 
@@ -350,71 +340,6 @@ def _edges(c: _Conditions, image_size: int) -> np.ndarray:
     return half * np.linspace(-1, 1, image_size + 1)
 
 
-def _density(
-    structure: crystal.CrystalStructure,
-    pose: _Pose,
-    edges: np.ndarray,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Electron density, a mean over each voxel, relative to that of the complete crystal."""
-    widths = crystal.atom_width(structure.atomic_numbers, structure.b_iso)  # (n_atoms,)
-    reach = edges[-1] + 6 * widths.max()
-    radius = np.sqrt(3) * reach + np.linalg.norm(pose.origin) + structure.lengths.sum()
-    cells = crystal.lattice_points(structure.cell, radius)
-    sites = (cells[:, None] + structure.positions) @ structure.cell @ pose.rotation + pose.origin
-    which_cell, which_atom = np.nonzero(np.all(np.abs(sites) < reach, axis=2))
-    occupied = rng.random(len(which_atom)) < structure.occupancy
-    which_cell, which_atom = which_cell[occupied], which_atom[occupied]
-    of_complete = structure.atomic_numbers.sum() / structure.volume
-    weights = structure.atomic_numbers[which_atom] / of_complete
-    return _deposit(sites[which_cell, which_atom], widths[which_atom], weights, edges)
-
-
-def _diffraction(structure: crystal.CrystalStructure, pose: _Pose, edges: np.ndarray) -> np.ndarray:
-    """Intensity, a mean over each voxel, relative to its mean over all of them.
-
-    A crystal whose density falls off as a Gaussian of standard deviation S has reflections of
-    standard deviation 1 / (√2 S) in q, and of (2π)³ |F|² / V to the diffuse intensity of a cell.
-    """
-    width = np.sqrt(8 * np.log(2)) / pose.crystal_size / np.sqrt(2)  # 1/Å
-    basis = 2 * np.pi * np.linalg.inv(structure.cell).T
-    reach = edges[-1] + 6 * width
-    hkl = crystal.lattice_points(basis, np.sqrt(3) * reach)
-    hkl = hkl[np.any(hkl != 0, axis=1)]  # the direct beam, thousands of times as bright, is stopped
-    q = hkl @ basis @ pose.rotation  # (n_hkl, 3)
-    if not np.any(np.all(np.abs(q) < edges[-1], axis=1)):
-        raise ValueError(
-            f"q_max must reach a reflection, got {edges[-1]}: one crystal has cell lengths of "
-            f"{', '.join(f'{length:.1f}' for length in structure.lengths)} Å."
-        )
-    inside = np.all(np.abs(q) < reach, axis=1)
-    weights = np.abs(structure.structure_factors(hkl[inside])) ** 2
-    weights *= (2 * np.pi) ** 3 / structure.volume
-    image = _deposit(q[inside], np.full(len(weights), width), weights, edges)
-    squared = ((edges[1:] + edges[:-1]) / 2) ** 2
-    q_squared = squared[:, None, None] + squared[:, None] + squared  # (S, S, S)
-    image += crystal.diffuse_intensity(structure, q_squared)
-    return image / image.mean()
-
-
-def _deposit(
-    positions: np.ndarray, widths: np.ndarray, weights: np.ndarray, edges: np.ndarray
-) -> np.ndarray:
-    """Gaussians that integrate to their weights, averaged over each voxel, (S, S, S).
-
-    They are products of a factor for each direction: all of them together take one matrix product.
-    """
-    n_voxels = len(edges) - 1
-    image = np.zeros((n_voxels, n_voxels**2))
-    for some in np.array_split(np.arange(len(positions)), len(positions) // 4096 + 1):
-        below = special.ndtr((edges - positions[some, :, None]) / widths[some, None, None])
-        x, y, z = np.diff(below, axis=2).swapaxes(0, 1)  # (n_atoms, S) each
-        image += (weights[some, None] * x).T @ np.einsum("jy,jz->jyz", y, z).reshape(
-            -1, n_voxels**2
-        )
-    return image.reshape(-1, n_voxels, n_voxels) / np.diff(edges).mean() ** 3
-
-
 # What comes back.
 
 
@@ -423,7 +348,7 @@ def _bunch(
     expected: np.ndarray,
     labels: np.ndarray,
     structures: list[crystal.CrystalStructure],
-    poses: list[_Pose],
+    poses: list[Pose],
     c: _Conditions,
 ) -> Bunch:
     edges = _edges(c, counts.shape[1])
@@ -455,7 +380,7 @@ def _bunch(
 
 
 def _parameters(
-    structures: list[crystal.CrystalStructure], poses: list[_Pose]
+    structures: list[crystal.CrystalStructure], poses: list[Pose]
 ) -> dict[str, np.ndarray]:
     cells = np.array([[*structure.lengths, *structure.angles] for structure in structures])
     cell = dict(zip(("a", "b", "c", "alpha", "beta", "gamma"), cells.T, strict=True))
