@@ -162,6 +162,47 @@ def test_whole_classes_are_held_out(data):
     assert list(rows_of(by_class)["n_fit"]) == [30, 30]
 
 
+def test_a_method_that_works_in_place_is_scored_against_the_data_as_they_were(data):
+    values, labels = data
+    scaled = np.ascontiguousarray(values * np.array([1, 10, 100]))
+    methods = {"copy": StandardScaler(), "in place": StandardScaler(copy=False)}
+    table = compare(tl.tensor(scaled), labels, methods, random_state=0)
+    both = table.loc["trustworthiness", ["mean", "in_sample"]]
+    assert both.loc["copy"].tolist() == both.loc["in place"].tolist()
+    assert both.loc["copy", "mean"] < 1
+
+
+def test_splits_that_ignore_the_groups_or_repeat_samples_are_refused(data):
+    values, labels = data
+    groups = np.arange(60) // 12
+    for cv in (ShuffleSplit(2, random_state=0), [(np.arange(30), np.arange(30, 60))]):
+        with pytest.raises(ValueError, match="cv must keep the groups apart"):
+            compare(tl.tensor(values), labels, {"raw": RAW}, cv=cv, groups=groups)
+    twice = [(np.arange(30), np.repeat(np.arange(30, 45), 2))]
+    with pytest.raises(ValueError, match="cv must hold out each sample once"):
+        compare(tl.tensor(values), labels, {"raw": RAW}, cv=twice)
+
+
+def test_the_best_other_has_as_many_splits_as_any(data):
+    values, labels = data
+    calls = []
+
+    def once(fit_samples, fit_labels, new_samples):
+        calls.append(1)
+        if len(calls) > 1:
+            raise RuntimeError
+        return np.eye(4)[codes(fit_labels)], np.eye(4)[codes(labels[40:])]
+
+    def codes(some):
+        return np.unique(some, return_inverse=True)[1]
+
+    cv = [(np.arange(40), np.arange(40, 60))] * 3
+    methods = {"once": once, "raw": RAW, "PCA": PCA(1)}
+    table = compare(tl.tensor(values), labels, methods, cv=cv, random_state=0)
+    assert table.loc[("ari", "once"), "mean"] == 1
+    assert table.loc["ari", "best_other"].tolist() == ["raw", "PCA", "raw"]
+
+
 def test_groups_stay_together(data):
     values, labels = data
     groups = np.arange(60) // 12
@@ -235,6 +276,8 @@ def test_a_method_that_cannot_embed_new_samples_has_in_sample_figures_only(data)
     assert math.isnan(row["mean"])
     assert math.isfinite(row["in_sample"])
     assert row["note"] == "2 of 2 splits: cannot embed new samples"
+    alone = compare(tl.tensor(values), labels, {"t-SNE": methods["t-SNE"]}, cv=2, random_state=0)
+    assert alone.loc[("silhouette", "t-SNE"), "in_sample"] == pytest.approx(row["in_sample"])
 
 
 def test_a_figure_that_cannot_be_had_gives_its_reason(data):

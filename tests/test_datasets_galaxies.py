@@ -321,7 +321,7 @@ def test_paper_templates_are_the_published_ones():
         ({"magnitude": (float("nan"), 15)}, "magnitude must be"),
         ({"sky_brightness": (5, 6)}, "sky_brightness must be"),
         ({"centre_offset": (-1, 1)}, "centre_offset must be"),
-        ({"field_of_view": 0}, "field_of_view must be greater than 0"),
+        ({"field_of_view": 0}, "field_of_view must be at least 0.64"),
         ({"difficulty": "paper", "radius": (2, 3)}, "radius: the templates"),
         ({"random_state": "x"}, "random_state must be"),
     ],

@@ -228,10 +228,10 @@ def test_a_single_sample_gives_reasons_and_no_error():
 def test_collapsed_classes_have_no_separation_ratio_but_every_other_figure():
     labels = np.repeat([0, 1, 2], 5)
     points = np.eye(3)[labels]
-    with pytest.warns(UndefinedMetricWarning, match="separation_ratio: NaN"):
+    with pytest.warns(UndefinedMetricWarning, match="calinski_harabasz, separation_ratio: NaN"):
         figures = evaluate_embedding(points, labels, random_state=0)
     assert figures["silhouette"] == figures["ari"] == figures["triplet_accuracy"] == 1
-    assert set(figures.reasons) == {"separation_ratio"}
+    assert set(figures.reasons) == {"calinski_harabasz", "separation_ratio"}
 
 
 def test_a_constant_embedding_gives_no_warning_from_k_means():

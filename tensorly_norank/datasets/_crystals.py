@@ -195,9 +195,9 @@ def simulate_crystals(
     that density and structure factors :math:`F(hkl) = o \sum_j f_j(s) e^{-B s^2} e^{2 \pi i h \cdot
     r_j}` [2]_ are an exact Fourier pair. Diffraction shows each reflection but 000, which a beam
     stop takes, as a Gaussian as wide as the crystal is small, over the diffuse scattering of
-    vacancies and of atoms that move independently. Volumes and numbers of atoms are drawn alike for
-    all systems. Trigonal and hexagonal crystals have cells of one shape: the lattice points within
-    (rhombohedral, obverse) tell them apart.
+    vacancies and of atoms that move independently. Volumes are drawn alike for all systems, numbers
+    of atoms nearly so, within what symmetry allows. Trigonal and hexagonal crystals have cells of
+    one shape: the lattice points within (rhombohedral, obverse) tell them apart.
 
     References
     ----------

@@ -90,7 +90,8 @@ def simulate_galaxies(
         Smallest and largest apparent magnitude, in the r band. This range and the next ones replace
         those that the difficulty stands for; two equal numbers fix a quantity.
     radius : (float, float), optional
-        Effective radius, within which half of the light lies, in seconds of arc.
+        Effective radius of the spheroid of an elliptical, or of the disc of another galaxy (1.68
+        scale lengths), in seconds of arc: half of that component's light lies within.
     inclination : (float, float), optional
         Between the line of sight and the axis of the disc, from 0 (face-on) to 90 (edge-on)
         degrees; its cosine is drawn uniformly.
@@ -119,9 +120,11 @@ def simulate_galaxies(
         class_names : ndarray of 5 str
             The types.
         parameters : dict of str to ndarray of shape (n_samples,)
-            The true parameters, see :class:`Galaxy`. (Not for "paper", which has none.)
+            The true parameters, see ``Galaxy`` in the API reference.
         dims, ticks, DESCR, reference, licence
             As in TensorLy's data sets; the ticks of the pixels are in seconds of arc.
+
+        With "paper" there are neither `noiseless` nor `parameters`, and ticks run from −1 to 1.
 
     Raises
     ------
@@ -174,7 +177,9 @@ def simulate_galaxies(
     """
     check_number(n_samples, "n_samples", integer=True, low=1)
     check_number(image_size, "image_size", integer=True, low=8)
-    check_number(field_of_view, "field_of_view", include_low=False)
+    # A pixel of 0.01 to 20 seconds of arc: the grid that the light is computed on stays small.
+    pixels = {"low": 0.01 * image_size, "high": 20 * image_size, "include_high": True}
+    check_number(field_of_view, "field_of_view", **pixels)
     check_choice(difficulty, "difficulty", [*DIFFICULTIES, "paper"])
     values = (magnitude, radius, inclination, centre_offset, psf_fwhm, sky_brightness)
     given = {k: v for k, v in zip(_CHOOSABLE, values, strict=True) if v is not None}

@@ -15,7 +15,7 @@ import tensorly as tl
 from scipy import stats
 from sklearn.base import BaseEstimator, clone
 
-from tensorly_norank._backend import origin_of, to_numpy
+from tensorly_norank._backend import check_finite, enter, origin_of, to_numpy
 from tensorly_norank._optional import import_optional
 from tensorly_norank._progress import progress_bar
 from tensorly_norank._validation import (
@@ -79,7 +79,8 @@ def compare(
     mode : int, default 0
         The mode that indexes the samples.
     cv : int, scikit-learn splitter or iterable of (fit, test) indices, optional
-        By default five random halves, stratified. An integer is a number of (stratified) folds.
+        By default five random halves, stratified unless samples are grouped. An integer is a number
+        of (stratified) folds. A splitter without a seed of its own draws from numpy's global state.
     unseen_classes : bool, default False
         Hold out whole classes: what is scored is how well classes are told apart that the method
         has never seen. By default, then, five random halves of the classes.
@@ -143,11 +144,15 @@ def compare(
     20 components   1.0   2 components
     """
     pandas = import_optional("pandas", "compare", "compare")
-    origin_of(tensor)
+    origin = origin_of(tensor)
     shape = tuple(int(length) for length in tl.shape(tensor))
+    if len(shape) < 2:
+        raise ValueError(f"tensor must be of order 2 or more, got shape {shape}.")
+    check_finite(enter(tensor, origin))
     mode = check_mode(mode, len(shape))
     classes, codes = encode_labels(labels, shape, mode)
-    check_number(int(verbose), "verbose", integer=True)
+    if not isinstance(verbose, bool):
+        check_number(verbose, "verbose", integer=True)
     rng = check_random_state(random_state)
     splits = make_splits(codes, cv, unseen_classes, groups, rng)
     samples = tl.moveaxis(tensor, mode, 0)
@@ -217,8 +222,8 @@ def _ours(name: Any, keywords: Mapping[str, Any]) -> _Embed:
     unknown = set(keywords) - (known - {"tensor", "labels", "mode", "return_errors", "callback"})
     if unknown:
         raise TypeError(
-            f"methods[{name!r}] must hold keywords of no_rank_decomposition, got "
-            f"{', '.join(map(repr, sorted(map(str, unknown))))}."
+            f"methods[{name!r}] must hold keywords of no_rank_decomposition that compare does not "
+            f"set itself, got {', '.join(map(repr, sorted(map(str, unknown))))}."
         )
 
     def embed(fit: Any, labels: np.ndarray, new: Any, seed: int) -> tuple[Any, Any]:
@@ -271,6 +276,8 @@ def _run(
     try:
         fitted, embedded = embed(fit, labels[split.fit], new, seed)
         row["seconds"] = time.perf_counter() - start
+        # Taken anew: a method may have worked in place.
+        fit, new = samples[split.fit], samples[split.test]
         fitted = _check_rows(fitted, len(fit), "the embedding of the fitting samples")
         row["n_components"] = fitted.shape[1]
         own = embedding_figures(fitted, labels[split.fit], data=fit, random_state=seed)
@@ -333,8 +340,9 @@ def corrected_resampled_t_test(differences: Any, test_to_fit: float) -> float:
     if n_splits < 2:
         return float("nan")
     spread = np.sqrt((1 / n_splits + test_to_fit) * values.var(ddof=1))
-    if spread == 0:
-        return 1.0 if values[0] == 0 else 0.0
+    rounding = 1e-12  # figures are of the order of 1
+    if spread <= rounding:
+        return 1.0 if abs(values.mean()) <= rounding else 0.0
     return float(2 * stats.t.sf(abs(values.mean()) / spread, n_splits - 1))
 
 
@@ -371,7 +379,9 @@ def _table(pandas: Any, rows: list[dict[str, Any]], splits: list[Split]) -> Any:
 
 def _figures_of(by_split: Any) -> list[str]:
     directed = [
-        name for name in FIGURE_NAMES if name in by_split and name not in _WITHOUT_DIRECTION
+        name
+        for name in FIGURE_NAMES
+        if {name, _IN_SAMPLE + name} & set(by_split) and name not in _WITHOUT_DIRECTION
     ]
     return [*directed, *_WITHOUT_DIRECTION]
 
@@ -380,7 +390,9 @@ def _beside_the_best_other(
     figure: str, name: str, held_out: Any, test_to_fit: float
 ) -> dict[str, Any]:
     """Which other method has the best mean, by how much it differs, and how surely."""
-    others = held_out.drop(columns=name).mean().dropna()
+    # Of those that are as complete as any: means over other splits do not compare.
+    counts = held_out.drop(columns=name).count()
+    others = held_out[counts.index[counts == counts.max()]].mean().dropna()
     if figure in _WITHOUT_DIRECTION or others.empty or held_out[name].isna().all():
         return {"best_other": None, "difference": np.nan, "p_value": np.nan}
     best = others.idxmin() if figure in _SMALLER_IS_BETTER else others.idxmax()

@@ -163,7 +163,7 @@ def embedding_figures(
     points = check_points(embedding, "embedding")
     rng = check_random_state(random_state)
     is_seed = isinstance(random_state, numbers.Integral)
-    seed = int(random_state) if is_seed else int(rng.integers(2**31 - 1))
+    seed = int(random_state) % 2**32 if is_seed else int(rng.integers(2**31 - 1))
     if (fit_embedding is None) != (fit_labels is None):
         raise ValueError("fit_embedding and fit_labels go together, got only one of them.")
     _, codes = number_labels(labels, len(points))
@@ -285,6 +285,18 @@ class _Case:
         n_clusters = min(self.n_classes, len(np.unique(self.points, axis=0)))
         return KMeans(n_clusters, n_init=10, random_state=self.seed).fit_predict(self.points)
 
+    @cached_property
+    def votes(self) -> tuple[np.ndarray, np.ndarray]:
+        """True codes, and those that the nearest fitted samples vote for."""
+        assert self.fitted is not None
+        points, codes, asked = self.fitted
+        if len(points) < _N_VOTES:
+            raise _UndefinedError(f"there are fewer than {_N_VOTES} fitted samples")
+        if not np.isin(asked, codes).any():
+            raise _UndefinedError("no fitted sample has one of the labels")
+        classifier = KNeighborsClassifier(_N_VOTES).fit(points, codes)
+        return asked, classifier.predict(self.points)
+
     def require_two_classes(self) -> None:
         if self.n_classes < 2:
             raise _UndefinedError("there is 1 class only")
@@ -306,11 +318,16 @@ def _silhouette(case: _Case) -> float:
 
 def _davies_bouldin(case: _Case) -> float:
     case.require_pairs()
+    if not np.ptp(case.points, axis=0).any():
+        raise _UndefinedError("all samples coincide")
     return davies_bouldin_score(case.points, case.codes)
 
 
 def _calinski_harabasz(case: _Case) -> float:
     case.require_pairs()
+    means = np.stack([case.points[case.codes == k].mean(axis=0) for k in range(case.n_classes)])
+    if np.allclose(case.points, means[case.codes], rtol=1e-12, atol=0):
+        raise _UndefinedError("the samples of each class coincide")
     return calinski_harabasz_score(case.points, case.codes)
 
 
@@ -362,22 +379,12 @@ def _effective_rank(case: _Case) -> float:
     return np.exp(special.entr(shares).sum())
 
 
-def _votes(case: _Case) -> tuple[np.ndarray, np.ndarray]:
-    """True codes, and those that the nearest fitted samples vote for."""
-    assert case.fitted is not None
-    points, codes, asked = case.fitted
-    if len(points) < _N_VOTES:
-        raise _UndefinedError(f"there are fewer than {_N_VOTES} fitted samples")
-    classifier = KNeighborsClassifier(_N_VOTES).fit(points, codes)
-    return asked, classifier.predict(case.points)
-
-
 def _knn_accuracy(case: _Case) -> float:
-    return accuracy_score(*_votes(case))
+    return accuracy_score(*case.votes)
 
 
 def _knn_balanced_accuracy(case: _Case) -> float:
-    true, voted = _votes(case)
+    true, voted = case.votes
     # That of scikit-learn's balanced_accuracy_score, which warns of classes that only get votes.
     return recall_score(true, voted, labels=np.unique(true), average="macro")
 

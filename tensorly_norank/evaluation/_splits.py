@@ -59,6 +59,12 @@ def make_splits(
     splits = [Split(*_check_pair(pair, len(codes)), bool(unseen_classes)) for pair in pairs]
     if not splits:
         raise ValueError(f"cv must give at least one split, got none from {cv!r}.")
+    if kept_together is not None and not unseen_classes:
+        if any(np.isin(kept_together[s.test], kept_together[s.fit]).any() for s in splits):
+            raise ValueError(
+                f"cv must keep the groups apart, got {cv!r}: take one that splits by groups, e.g. "
+                "sklearn.model_selection.GroupShuffleSplit."
+            )
     if unseen_classes and any(np.isin(codes[s.test], codes[s.fit]).any() for s in splits):
         raise ValueError(
             f"cv must keep the classes apart with unseen_classes=True, got {cv!r}: take one that "
@@ -111,6 +117,8 @@ def _check_pair(pair: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
             raise ValueError(
                 f"cv must give indices from 0 to {n_samples - 1}, got {part.min()} to {part.max()}."
             )
+    if len(np.unique(test)) < len(test):
+        raise ValueError("cv must hold out each sample once, got a split that repeats some.")
     if np.isin(test, fit).any():
         raise ValueError("cv must keep fitted and held-out samples apart, got splits that overlap.")
     return fit, test
