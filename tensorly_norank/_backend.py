@@ -114,5 +114,6 @@ def check_finite(tensor: Tensor, name: str = "tensor") -> None:
 def to_numpy(array: Any) -> np.ndarray:
     """Any array-like, a tensor of whichever backend too, as a numpy array on the host."""
     if isinstance(array, Tensor):
-        return array.detach().cpu().numpy()
+        array = array.detach().cpu()
+        return (array.float() if array.dtype == torch.bfloat16 else array).numpy()
     return np.asarray(array)

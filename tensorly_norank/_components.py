@@ -200,8 +200,8 @@ def _combine(tests: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np
         return useful[0]
     statistics, p_values = np.stack(useful, axis=1)
     smallest = np.finfo(float).tiny  # of which a logarithm can be taken
-    combined = stats.combine_pvalues(np.clip(p_values, smallest, 1), method="fisher", axis=0)
-    return statistics.mean(axis=0), combined.pvalue
+    fisher = -2 * np.log(np.clip(p_values, smallest, 1)).sum(axis=0)
+    return statistics.mean(axis=0), stats.chi2.sf(fisher, 2 * len(useful))
 
 
 def bartlett_test(coordinates: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorly as tl
 
+from tensorly_norank._backend import to_numpy
 from tensorly_norank._optional import import_optional
 from tensorly_norank._validation import check_choice, check_number, number_labels
 
@@ -135,7 +135,7 @@ def plot_samples(
     >>> [tick.get_text() for tick in ax.get_yticklabels()][:3]
     ['0', '1', '2']
     """
-    values = np.asarray(tl.to_numpy(tensor))
+    values = to_numpy(tensor)
     if values.ndim not in (3, 4):
         raise ValueError(
             f"tensor must hold images or volumes, samples on mode 0, got shape {values.shape}."

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import tensorly as tl
-from scipy import integrate, optimize, special
+from scipy import integrate, optimize, special, stats
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -188,6 +188,34 @@ def test_inclined_galaxies_are_seen_shortened_along_the_minor_axis():
     vectors = np.linalg.eigh(moments)[1][:, 1]
     angle = np.rad2deg(np.arctan2(vectors[1], vectors[0])) % 180
     assert angle == pytest.approx(galaxies.parameters["position_angle"][0], abs=3)
+
+
+@pytest.mark.parametrize("label", range(5))
+def test_inclined_galaxies_hold_as_much_light_around_their_place(label):
+    tilted = {"inclination": (60, 60), "radius": (1, 1), "centre_offset": (2, 2)}
+    galaxies = simulate_galaxies(5, 64, random_state=label, **(FACE_ON | tilted))
+    image, axis = noiseless(galaxies, label), galaxies.ticks[1]
+    assert image.sum() == pytest.approx(ELECTRONS_AT_15, rel=0.05)
+    if galaxies.class_names[label] != "irregular":  # which is lopsided
+        x, y = (image.sum(axis=k) @ axis / image.sum() for k in (0, 1))
+        expected = [galaxies.parameters[name][label] for name in "xy"]
+        assert [x, y] == pytest.approx(expected, abs=0.25)
+
+
+def test_a_galaxy_that_is_a_point_shows_the_point_spread_function():
+    point = {"radius": (0.02, 0.02), "psf_fwhm": (2.5, 2.5), "magnitude": (15, 15)}
+    galaxies = simulate_galaxies(1, 65, random_state=0, **(FACE_ON | point))
+    profile, axis = noiseless(galaxies, 0)[32], galaxies.ticks[1]
+    half = np.interp(-profile.max() / 2, -profile[32:], axis[32:])
+    assert 2 * half == pytest.approx(2.5, rel=0.05)
+
+
+def test_discs_lie_in_every_direction_in_space():
+    galaxies = simulate_galaxies(200, 8, random_state=0, inclination=(0, 90), field_of_view=4)
+    cosines = np.cos(np.deg2rad(galaxies.parameters["inclination"]))
+    assert stats.kstest(cosines, "uniform").pvalue > 0.01
+    angles = galaxies.parameters["position_angle"] / 180
+    assert stats.kstest(angles, "uniform").pvalue > 0.01
 
 
 def test_noise_is_that_of_photons_of_galaxy_and_sky_and_of_the_detector():

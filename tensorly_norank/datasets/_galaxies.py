@@ -120,7 +120,7 @@ def simulate_galaxies(
         class_names : ndarray of 5 str
             The types.
         parameters : dict of str to ndarray of shape (n_samples,)
-            The true parameters, see ``Galaxy`` in the API reference.
+            The true parameters, see :class:`Galaxy`.
         dims, ticks, DESCR, reference, licence
             As in TensorLy's data sets; the ticks of the pixels are in seconds of arc.
 
@@ -178,8 +178,7 @@ def simulate_galaxies(
     check_number(n_samples, "n_samples", integer=True, low=1)
     check_number(image_size, "image_size", integer=True, low=8)
     # A pixel of 0.01 to 20 seconds of arc: the grid that the light is computed on stays small.
-    pixels = {"low": 0.01 * image_size, "high": 20 * image_size, "include_high": True}
-    check_number(field_of_view, "field_of_view", **pixels)
+    check_number(field_of_view, "field_of_view", low=0.01 * image_size, high=20 * image_size)
     check_choice(difficulty, "difficulty", [*DIFFICULTIES, "paper"])
     values = (magnitude, radius, inclination, centre_offset, psf_fwhm, sky_brightness)
     given = {k: v for k, v in zip(_CHOOSABLE, values, strict=True) if v is not None}
