@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tensorly_norank._neighbourhoods import neighbourhood_agreement
 from tensorly_norank._training import Part
 from tensorly_norank.losses import margin_violations, triplet_accuracy
 
@@ -47,8 +48,6 @@ def triplet_figures(
 
 
 def _neighbourhoods(points: Tensor, part: Part) -> dict[str, float]:
-    from tensorly_norank.evaluation import neighbourhood_agreement  # slow to import
-
     samples, embedded = part.samples.flatten(1).cpu().numpy(), points.cpu().numpy()
     return {
         "trustworthiness": neighbourhood_agreement(samples, embedded),

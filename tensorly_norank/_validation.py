@@ -196,12 +196,16 @@ def _as_vector(labels: Any, name: str) -> np.ndarray:
     return values
 
 
+def _is_wrapped(label: Any) -> bool:
+    """Whether it is a plain value of numpy's, or in an array or tensor without axes."""
+    if isinstance(label, np.generic):
+        return isinstance(label, np.number | np.bool_ | np.str_)
+    return getattr(label, "ndim", None) == 0 and hasattr(label, "item")
+
+
 def _from_list(labels: list[Any] | tuple[Any, ...]) -> np.ndarray:
     """An array of one plain type if all are of it, else of objects: numpy would make it strings."""
-    plain = [
-        label.item() if isinstance(label, np.number | np.bool_ | np.str_) else label
-        for label in labels
-    ]
+    plain = [label.item() if _is_wrapped(label) else label for label in labels]
     if len({type(label) for label in plain}) == 1 and type(plain[0]) in (bool, int, float, str):
         return np.asarray(plain)
     vector = np.empty(len(plain), dtype=object)

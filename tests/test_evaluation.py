@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import tensorly as tl
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
@@ -258,6 +259,13 @@ def test_any_backend_and_any_kind_of_labels():
     named = [("class", int(label)) for label in labels]
     given = evaluate_embedding(tl.tensor(points), named, random_state=0)
     assert given == pytest.approx(expected)
+
+
+def test_labels_in_tensors_without_axes_are_those_in_them():
+    points, labels = sample()
+    wrapped = list(torch.tensor(labels))
+    expected = evaluate_embedding(points, labels, random_state=0)
+    assert evaluate_embedding(points, wrapped, random_state=0) == pytest.approx(expected)
 
 
 def test_many_samples_are_drawn_from_for_pairs(monkeypatch):

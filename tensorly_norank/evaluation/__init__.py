@@ -4,16 +4,11 @@ What each figure measures, and when it misleads, is on the documentation's page 
 """
 
 from tensorly_norank.evaluation._comparison import compare, corrected_resampled_t_test
-from tensorly_norank.evaluation._figures import (
-    Figures,
-    evaluate_embedding,
-    neighbourhood_agreement,
-)
+from tensorly_norank.evaluation._figures import Figures, evaluate_embedding
 
 __all__ = [
     "Figures",
     "compare",
     "corrected_resampled_t_test",
     "evaluate_embedding",
-    "neighbourhood_agreement",
 ]

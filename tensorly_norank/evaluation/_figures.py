@@ -16,7 +16,6 @@ from scipy import special
 from scipy.spatial.distance import pdist
 from sklearn.cluster import KMeans
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.manifold import trustworthiness
 from sklearn.metrics import (
     accuracy_score,
     adjusted_rand_score,
@@ -30,10 +29,10 @@ from sklearn.metrics import (
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from tensorly_norank._backend import to_numpy
+from tensorly_norank._neighbourhoods import neighbourhood_agreement
 from tensorly_norank._validation import check_random_state, number_labels
 from tensorly_norank.losses import count_triplets, triplet_accuracy_by_anchor
 
-N_NEIGHBORS = 10  # of trustworthiness and continuity
 _N_VOTES = 3  # neighbours that vote in the k-NN accuracies
 _MOST_IN_PAIRS = 3000  # samples whose pairs are looked at: their number grows with the square
 
@@ -395,14 +394,6 @@ def _trustworthiness(case: _Case) -> float:
 
 def _continuity(case: _Case) -> float:
     return neighbourhood_agreement(*reversed(case.both_spaces))
-
-
-def neighbourhood_agreement(data: np.ndarray, embedding: np.ndarray) -> float:
-    """scikit-learn's trustworthiness of 10 neighbours, of fewer below 21 samples; NaN below 3."""
-    n_neighbors = min(N_NEIGHBORS, (len(data) - 1) // 2)
-    if n_neighbors < 1:
-        return math.nan
-    return float(trustworthiness(data, embedding, n_neighbors=n_neighbors))
 
 
 _FIGURES: dict[str, Callable[[_Case], float]] = {
