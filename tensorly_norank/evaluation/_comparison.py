@@ -137,11 +137,10 @@ def compare(
     >>> digits = load_digits()
     >>> methods = {"2 components": PCA(2), "20 components": PCA(20)}
     >>> table = compare(digits.tensor[:500], digits.labels[:500], methods, random_state=0)
-    >>> table.loc["knn_accuracy", ["mean", "best_other"]].round(1)
-                   mean     best_other
-    method
-    2 components    0.6  20 components
-    20 components   1.0   2 components
+    >>> table.loc["knn_accuracy", "best_other"].to_dict()
+    {'2 components': '20 components', '20 components': '2 components'}
+    >>> bool(table.loc[("knn_accuracy", "20 components"), "mean"] > 0.9)
+    True
     """
     pandas = import_optional("pandas", "compare", "compare")
     origin = origin_of(tensor)
