@@ -147,6 +147,12 @@ def plot_samples(
             f"class_names must name the {len(classes)} classes of labels, got {len(names)}."
         )
     check_number(n_each, "n_each", integer=True, low=1)
+    n_each = min(n_each, int(np.bincount(codes).max()))
+    if sorted(names) == sorted(map(str, classes)) != names:
+        raise ValueError(
+            "class_names must be in the order of the sorted labels, which are these names, got "
+            f"{names}: leave class_names out."
+        )
     if stretch is not None:
         check_number(stretch, "stretch", include_low=False)
         values = np.arcsinh(values / stretch)

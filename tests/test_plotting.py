@@ -103,6 +103,7 @@ def test_volumes_are_shown_as_sums_and_stretched_before():
         ({"tensor": np.zeros((4, 3))}, "tensor must hold images or volumes"),
         ({"labels": [0, 1]}, "labels must hold one label for each of the 4 samples"),
         ({"class_names": ["a"]}, "class_names must name the 2 classes of labels, got 1"),
+        ({"labels": list("abab"), "class_names": ["b", "a"]}, "in the order of the sorted labels"),
         ({"n_each": 0}, "n_each must be at least 1"),
         ({"stretch": 0.0}, "stretch must be greater than 0"),
     ],

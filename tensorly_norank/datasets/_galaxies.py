@@ -47,7 +47,7 @@ _CHOOSABLE = (
 )
 _LIMITS: dict[str, dict[str, Any]] = {
     "magnitude": {"low": 5, "high": 30},
-    "radius": {"low": 0, "include_low": False, "high": 1000},
+    "radius": {"low": 0.5, "high": 1000},  # a smaller one slips through the grid
     "inclination": {"low": 0, "high": 90},
     "centre_offset": {"low": 0, "high": 1000},
     "psf_fwhm": {"low": 0.1, "high": 20},
@@ -177,8 +177,8 @@ def simulate_galaxies(
     """
     check_number(n_samples, "n_samples", integer=True, low=1)
     check_number(image_size, "image_size", integer=True, low=8)
-    # A pixel of 0.01 to 20 seconds of arc: the grid that the light is computed on stays small.
-    check_number(field_of_view, "field_of_view", low=0.01 * image_size, high=20 * image_size)
+    # A pixel of 0.01 to 4 seconds of arc: the grid that the light is computed on stays small.
+    check_number(field_of_view, "field_of_view", low=0.01 * image_size, high=4 * image_size)
     check_choice(difficulty, "difficulty", [*DIFFICULTIES, "paper"])
     values = (magnitude, radius, inclination, centre_offset, psf_fwhm, sky_brightness)
     given = {k: v for k, v in zip(_CHOOSABLE, values, strict=True) if v is not None}
