@@ -158,13 +158,18 @@ def triplet_accuracy_by_anchor(embedding: Tensor, labels: Tensor) -> Tensor:
 
     NaN for an anchor without triplets.
     """
-    triplets = _triplets_by_anchor(pairwise_distances(embedding), labels)
+    return triplet_order_by_anchor(pairwise_distances(embedding), labels)
+
+
+def triplet_order_by_anchor(distances: Tensor, labels: Tensor) -> Tensor:
+    """As `triplet_accuracy_by_anchor`, from the distances of all samples, (n, n) -> (n,)."""
+    triplets = _triplets_by_anchor(distances, labels)
     closer = sum(
         torch.searchsorted(triplets.negative_distances, triplets.positive_distances, right=right)
         for right in (False, True)
     )
     wrong = 0.5 * (closer * triplets.is_positive).sum(dim=1)
-    return 1 - wrong.to(embedding.dtype) / count_triplets(labels)
+    return 1 - wrong.to(distances.dtype) / count_triplets(labels)
 
 
 def triplet_accuracy(embedding: Tensor, labels: Tensor) -> float:

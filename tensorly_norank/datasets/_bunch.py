@@ -9,6 +9,8 @@ import numpy as np
 import tensorly as tl
 from sklearn.utils import Bunch
 
+SIMULATED = "Simulated: no rights reserved (CC0)."  # the licence of what we make up ourselves
+
 
 def make_bunch(
     tensor: np.ndarray,

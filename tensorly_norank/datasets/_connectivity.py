@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from sklearn.utils import Bunch
 
 from tensorly_norank._validation import check_choice, check_number, check_random_state, check_range
-from tensorly_norank.datasets._bunch import make_bunch
+from tensorly_norank.datasets._bunch import SIMULATED, make_bunch
 
 _LEVELS = {"easy": (0.7, 0.2), "medium": (0.5, 0.3), "hard": (0.3, 0.4)}  # effect, site
 
@@ -212,7 +212,7 @@ def simulate_connectivity(
         ticks=[[f"region {region}" for region in range(n_regions)]] * 2,
         descr=_DESCR,
         reference=[_REFERENCE],
-        licence="Simulated: no rights reserved (CC0).",
+        licence=SIMULATED,
         sites=sites,
         regions=np.flatnonzero(population.signs),
         difference=shared * _difference(population, edges, own),

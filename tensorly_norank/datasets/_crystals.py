@@ -17,13 +17,11 @@ from tensorly_norank._validation import (
     check_range,
 )
 from tensorly_norank.datasets import _crystal_structures as crystal
-from tensorly_norank.datasets._bunch import as_published, make_bunch
+from tensorly_norank.datasets._bunch import SIMULATED, as_published, make_bunch
 from tensorly_norank.datasets._crystal_images import Pose, density_image, diffraction_image
 
 CLASS_NAMES = tuple(crystal.SYSTEMS)
 _PUBLISHED_NAMES = ("Cubic", "Hexagonal", "Tetragonal", "Orthorhombic")
-
-_LICENCE = "Simulated: no rights reserved (CC0)."
 
 _Range = tuple[float, float]
 
@@ -51,6 +49,7 @@ class _Conditions:
 
     @property
     def limits(self) -> crystal.CellLimits:
+        """Those of the cells alone."""
         return crystal.CellLimits(
             self.cell_length, self.cell_angle, self.length_gap, self.angle_gap
         )
@@ -370,7 +369,7 @@ def _bunch(
             "C. Giacovazzo (ed.) (2011). Fundamentals of Crystallography, 3rd edition. Oxford "
             "University Press.",
         ],
-        licence=_LICENCE,
+        licence=SIMULATED,
         noiseless=tl.tensor(expected),
         parameters=_parameters(structures, poses),
         structures=structures,
@@ -438,6 +437,6 @@ def _published(n_samples: int, image_size: int, rng: np.random.Generator) -> Bun
             "M. Bagherian (2026). No-rank tensor decomposition via metric learning. Scientific "
             "Reports 16, 8326."
         ],
-        licence=_LICENCE,
+        licence=SIMULATED,
         noiseless=tl.tensor(templates[labels]),
     )

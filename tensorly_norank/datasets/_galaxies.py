@@ -18,7 +18,7 @@ from tensorly_norank._validation import (
     check_range,
 )
 from tensorly_norank.datasets import _galaxy_light as light
-from tensorly_norank.datasets._bunch import as_published, make_bunch
+from tensorly_norank.datasets._bunch import SIMULATED, as_published, make_bunch
 from tensorly_norank.datasets._galaxy_types import (
     BULGE_THICKNESS,
     CLASS_NAMES,
@@ -37,14 +37,6 @@ _FINEST_SPACING = 0.15  # seconds of arc between the points that the light is co
 _ARMS_END = 3.5  # clumps lie within so many scale lengths
 _EFFECTIVE_RADIUS = 1.6783  # of an exponential disc, in scale lengths
 
-_CHOOSABLE = (
-    "magnitude",
-    "radius",
-    "inclination",
-    "centre_offset",
-    "psf_fwhm",
-    "sky_brightness",
-)
 _LIMITS: dict[str, dict[str, Any]] = {
     "magnitude": {"low": 5, "high": 30},
     "radius": {"low": 0.5, "high": 1000},  # a smaller one slips through the grid
@@ -181,7 +173,7 @@ def simulate_galaxies(
     check_number(field_of_view, "field_of_view", low=0.01 * image_size, high=4 * image_size)
     check_choice(difficulty, "difficulty", [*DIFFICULTIES, "paper"])
     values = (magnitude, radius, inclination, centre_offset, psf_fwhm, sky_brightness)
-    given = {k: v for k, v in zip(_CHOOSABLE, values, strict=True) if v is not None}
+    given = {k: v for k, v in zip(_LIMITS, values, strict=True) if v is not None}
     streams = check_random_state(random_state).spawn(n_samples)
     if difficulty == "paper":
         return _paper_bunch(streams, image_size, given)
@@ -236,7 +228,7 @@ def _bunch(
             "R^(1/n) quantities. PASA 22, 118-127.",
             "K. C. Freeman (1970). On the disks of spiral and S0 galaxies. ApJ 160, 811.",
         ],
-        licence="Simulated: no rights reserved (CC0).",
+        licence=SIMULATED,
         **more,
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import special
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import pdist, squareform
 from sklearn.cluster import KMeans
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import (
@@ -31,7 +31,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from tensorly_norank._backend import to_numpy
 from tensorly_norank._neighbourhoods import neighbourhood_agreement
 from tensorly_norank._validation import check_random_state, number_labels
-from tensorly_norank.losses import count_triplets, triplet_accuracy_by_anchor
+from tensorly_norank.losses import count_triplets, triplet_order_by_anchor
 
 _N_VOTES = 3  # neighbours that vote in the k-NN accuracies
 _MOST_IN_PAIRS = 3000  # samples whose pairs are looked at: their number grows with the square
@@ -187,20 +187,20 @@ def embedding_figures(
 
 def check_points(points: Any, name: str) -> np.ndarray:
     """A finite matrix of floats, one row a sample."""
-    array = np.asarray(to_numpy(points))
+    array = to_numpy(points)
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(
             f"{name} must be a matrix of shape (n_samples, n_components), got shape {array.shape}."
         )
-    return _check_real(array, name)
+    _check_real(array, name)
+    return array.astype(np.float64)
 
 
-def _check_real(array: np.ndarray, name: str) -> np.ndarray:
+def _check_real(array: np.ndarray, name: str) -> None:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}.")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got NaN or infinite entries.")
-    return array.astype(np.float64)
 
 
 def _check_fitted(
@@ -224,13 +224,14 @@ def _as_list(labels: Any) -> list[Any]:
 
 
 def _check_data(data: Any, n_samples: int) -> np.ndarray:
-    array = np.asarray(to_numpy(data))
+    array = to_numpy(data)
     if array.ndim < 1 or len(array) != n_samples:
         raise ValueError(
             f"data must hold the {n_samples} samples of embedding on axis 0, got shape "
             f"{array.shape}."
         )
-    return _check_real(array.reshape(n_samples, -1), "data")
+    _check_real(array, "data")
+    return array.reshape(n_samples, -1)
 
 
 class _UndefinedError(Exception):
@@ -275,7 +276,7 @@ class _Case:
         assert self.data is not None
         if len(self.few) < 3:
             raise _UndefinedError("there are fewer than 3 samples")
-        return self.data[self.few], self.points[self.few]
+        return self.data[self.few].astype(np.float64), self.points[self.few]
 
     @cached_property
     def clusters(self) -> np.ndarray:
@@ -297,6 +298,7 @@ class _Case:
         return asked, classifier.predict(self.points)
 
     def require_two_classes(self) -> None:
+        """What every figure that compares classes asks for."""
         if self.n_classes < 2:
             raise _UndefinedError("there is 1 class only")
 
@@ -362,9 +364,9 @@ def _verification_auc(case: _Case) -> float:
 
 
 def _triplet_accuracy(case: _Case) -> float:
-    _ = case.pairs  # there are some of either kind
+    distances, _ = case.pairs
     codes = torch.from_numpy(case.codes[case.few])
-    by_anchor = triplet_accuracy_by_anchor(torch.from_numpy(case.points[case.few]), codes)
+    by_anchor = triplet_order_by_anchor(torch.from_numpy(squareform(distances)), codes)
     n_triplets = count_triplets(codes)
     has_triplets = ~torch.isnan(n_triplets)
     return float((by_anchor * n_triplets)[has_triplets].sum() / n_triplets[has_triplets].sum())

@@ -59,16 +59,13 @@ def make_splits(
     splits = [Split(*_check_pair(pair, len(codes)), bool(unseen_classes)) for pair in pairs]
     if not splits:
         raise ValueError(f"cv must give at least one split, got none from {cv!r}.")
-    if kept_together is not None and not unseen_classes:
-        if any(np.isin(kept_together[s.test], kept_together[s.fit]).any() for s in splits):
-            raise ValueError(
-                f"cv must keep the groups apart, got {cv!r}: take one that splits by groups, e.g. "
-                "sklearn.model_selection.GroupShuffleSplit."
-            )
-    if unseen_classes and any(np.isin(codes[s.test], codes[s.fit]).any() for s in splits):
+    if kept_together is not None and any(
+        np.isin(kept_together[split.test], kept_together[split.fit]).any() for split in splits
+    ):
+        what = "classes apart with unseen_classes=True" if unseen_classes else "groups apart"
         raise ValueError(
-            f"cv must keep the classes apart with unseen_classes=True, got {cv!r}: take one that "
-            "splits by groups, e.g. sklearn.model_selection.GroupShuffleSplit."
+            f"cv must keep the {what}, got {cv!r}: take one that splits by groups, e.g. "
+            "sklearn.model_selection.GroupShuffleSplit."
         )
     return splits
 

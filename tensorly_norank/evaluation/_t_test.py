@@ -1,0 +1,49 @@
+"""A t-test for differences over splits of the same samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+
+def corrected_resampled_t_test(differences: Any, test_to_fit: float) -> float:
+    """Two-sided p-value of a mean difference over splits of the same samples.
+
+    The fits of different splits share samples, so that their differences vary less than those of
+    independent ones would; the plain t-test then rejects far too often. The corrected one [1]_
+    enlarges the variance of the mean from s²/J to (1/J + n_test/n_fit) s².
+
+    Parameters
+    ----------
+    differences : array-like of length J
+        Of two methods' figures, split by split.
+    test_to_fit : float
+        Size of the held-out part over that of the fitted one.
+
+    Returns
+    -------
+    float
+        NaN with fewer than two differences.
+
+    References
+    ----------
+    .. [1] C. Nadeau and Y. Bengio, "Inference for the generalization error", Machine Learning 52,
+       239-281 (2003).
+
+    Examples
+    --------
+    >>> from tensorly_norank.evaluation import corrected_resampled_t_test
+    >>> corrected_resampled_t_test([0.01, 0.02, 0.03, 0.02, 0.02], test_to_fit=1)
+    0.06...
+    """
+    values = np.asarray(differences, float)
+    n_splits = len(values)
+    if n_splits < 2:
+        return float("nan")
+    spread = np.sqrt((1 / n_splits + test_to_fit) * values.var(ddof=1))
+    rounding = 1e-12  # figures are of the order of 1
+    if spread <= rounding:
+        return 1.0 if abs(values.mean()) <= rounding else 0.0
+    return float(2 * stats.t.sf(abs(values.mean()) / spread, n_splits - 1))
