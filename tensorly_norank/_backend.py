@@ -61,15 +61,7 @@ def origin_of(array: Any, name: str = "tensor") -> Origin:
             f"{_describe(array)}. Convert it with tl.tensor({name}), or change the backend with "
             "tl.set_backend."
         )
-    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
-        raise TypeError(
-            f"{name} must not be a masked array, got one with {int(np.ma.count_masked(array))} "
-            f"masked entries: what the mask hides would be used. Fill it in, e.g. by "
-            f"{name}.filled(0)."
-        )
-    if isinstance(array, Tensor) and (array.layout != torch.strided or array.is_meta):
-        kind = "without data" if array.is_meta else f"of layout {array.layout}"
-        raise TypeError(f"{name} must be a dense tensor, got one {kind}.")
+    check_dense(array, name)
     # numpy's str() of a dtype of the other byte order is ">f8", its name "float64".
     letters = getattr(array.dtype, "name", str(array.dtype).removeprefix("torch."))
     device = array.device if isinstance(array, Tensor) else None
@@ -81,6 +73,23 @@ def origin_of(array: Any, name: str = "tensor") -> Origin:
         working = "float64" if letters in _WIDE_INTEGERS else "float32"
         return Origin(backend, getattr(tl.backend, working), working, device)
     raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}.")
+
+
+def check_dense(array: Any, name: str) -> None:
+    """Raise a TypeError if what `array` holds is masked, sparse or not there."""
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise TypeError(
+            f"{name} must not be a masked array, got one with {int(np.ma.count_masked(array))} "
+            f"masked entries: what the mask hides would be used. Fill it in, e.g. by "
+            f"{name}.filled(0)."
+        )
+    if isinstance(array, Tensor) and (array.layout != torch.strided or array.is_meta):
+        kind = "without data" if array.is_meta else f"of layout {array.layout}"
+        raise TypeError(f"{name} must be a dense tensor, got one {kind}.")
+    if not isinstance(array, Tensor) and hasattr(array, "toarray"):  # scipy's
+        raise TypeError(
+            f"{name} must be a dense array, got {_describe(array)}: pass {name}.toarray()."
+        )
 
 
 def enter(array: Any, origin: Origin) -> Tensor:

@@ -43,7 +43,7 @@ def check_range(
     value: Any, name: str, *, low: float = 0, high: float = math.inf, include_low: bool = True
 ) -> tuple[float, float]:
     """Two numbers, smallest and largest, within bounds; equal ones fix the quantity."""
-    if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != 2:
+    if not isinstance(value, list | tuple | np.ndarray) or len(value) != 2:
         raise TypeError(f"{name} must be a pair (smallest, largest), got {value!r}.")
     for number in value:
         check_number(
@@ -71,6 +71,7 @@ _BOUNDS: dict[str, dict[str, Any]] = {
     "n_iter_max": {"integer": True, "low": 1},
     "batch_size": {"integer": True, "low": 4},
 }
+SCALARS = (*_BOUNDS, "diversity", "uniformity", "locality", "tol")
 _MAY_BE_NONE = ("rank", "max_rank", "n_iter_max", "batch_size")
 
 

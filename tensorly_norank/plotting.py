@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_comparison", "plot_samples"]
 
+_LARGEST = 40.0  # inches: beyond that a figure takes long to draw and nobody sees more
+_AXIS_LABELS = {
+    "davies_bouldin": "davies bouldin, held out (smaller is better)",
+    "n_components": "components",
+    "seconds": "seconds to fit and embed",
+}
 _DARK, _LIGHT = "0.1", "0.6"  # grey: nothing here depends on colour
 
 
@@ -44,8 +50,8 @@ def plot_comparison(table: Any, figure: str = "silhouette", ax: Axes | None = No
     ------
     ImportError
         If matplotlib is not installed (extra ``plot``).
-    ValueError
-        If the table has no such figure.
+    TypeError, ValueError
+        If `table` is not from `compare`, or has no such figure.
 
     Examples
     --------
@@ -59,9 +65,11 @@ def plot_comparison(table: Any, figure: str = "silhouette", ax: Axes | None = No
     >>> plot_comparison(table, "knn_accuracy").get_xlabel()
     'knn accuracy, held out'
     """
+    if list(getattr(getattr(table, "index", None), "names", [])) != ["figure", "method"]:
+        raise TypeError(f"table must be what compare returns, got a {type(table).__name__}.")
     check_choice(figure, "figure", table.index.get_level_values("figure").unique())
-    ax = ax or _new_axes(4.0, 0.45 * len(table.loc[figure]) + 1)
     rows = table.loc[figure]
+    ax = ax or _new_axes(4.0, 0.45 * len(rows) + 1)
     splits = table.attrs.get("splits", [])
     for place, (name, row) in enumerate(rows.iterrows()):
         values = [split[figure] for split in splits if split["method"] == name and figure in split]
@@ -77,8 +85,10 @@ def plot_comparison(table: Any, figure: str = "silhouette", ax: Axes | None = No
         )
     ax.set_yticks(np.arange(len(rows)), rows.index)
     ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.set_xlabel(f"{figure.replace('_', ' ')}, held out")
-    ax.set_title("◆ mean ± sd   ○ splits   × in sample", fontsize="small", loc="left")
+    ax.set_xlabel(_AXIS_LABELS.get(figure, f"{figure.replace('_', ' ')}, held out"))
+    ax.set_title(
+        "\N{BLACK DIAMOND} mean ± sd   • splits   × in sample", fontsize="small", loc="left"
+    )
     return ax
 
 
@@ -109,15 +119,16 @@ def plot_samples(
     n_each : int, default 8
         Samples of each class.
     stretch : float, optional
-        Draw ``arcsinh(value / stretch)``, as astronomers do to see bright centres and faint rims
-        at once.
+        Draw ``arcsinh(value / stretch)``, of the sums of volumes, as astronomers do to see bright
+        centres and faint rims at once.
     ax : matplotlib Axes, optional
         Where to draw; by default a new figure.
 
     Returns
     -------
     Axes
-        Each sample in grey, from its own smallest to its own largest value.
+        Each sample in grey, from its own smallest to its own largest value. Entries that are NaN or
+        infinite are left white.
 
     Raises
     ------
@@ -141,22 +152,13 @@ def plot_samples(
             f"tensor must hold images or volumes, samples on mode 0, got shape {values.shape}."
         )
     classes, codes = number_labels(labels, len(values))
-    names = [str(name) for name in (classes if class_names is None else class_names)]
-    if len(names) != len(classes):
-        raise ValueError(
-            f"class_names must name the {len(classes)} classes of labels, got {len(names)}."
-        )
+    names = _class_names(class_names, [str(label) for label in classes])
     check_number(n_each, "n_each", integer=True, low=1)
     n_each = min(n_each, int(np.bincount(codes).max()))
-    if sorted(names) == sorted(map(str, classes)) != names:
-        raise ValueError(
-            "class_names must be in the order of the sorted labels, which are these names, got "
-            f"{names}: leave class_names out."
-        )
+    images = values.sum(axis=3) if values.ndim == 4 else values
     if stretch is not None:
         check_number(stretch, "stretch", include_low=False)
-        values = np.arcsinh(values / stretch)
-    images = values.sum(axis=3) if values.ndim == 4 else values
+        images = np.arcsinh(images / stretch)
     _, n_rows, n_columns = images.shape
     sheet = np.full((len(classes) * (n_rows + 1), n_each * (n_columns + 1)), np.nan)
     for code in range(len(classes)):
@@ -173,12 +175,28 @@ def plot_samples(
     return ax
 
 
+def _class_names(class_names: Any, labels: list[str]) -> list[str]:
+    names = labels if class_names is None else [str(name) for name in class_names]
+    if len(names) != len(labels):
+        raise ValueError(
+            f"class_names must name the {len(labels)} classes of labels, got {len(names)}."
+        )
+    if sorted(names) == sorted(labels) and names != labels:
+        raise ValueError(
+            "class_names must be in the order of the sorted labels, which are these names, got "
+            f"{names}: leave class_names out."
+        )
+    return names
+
+
 def _to_unit(image: np.ndarray) -> np.ndarray:
-    low, high = image.min(), image.max()
-    return (image - low) / (high - low) if high > low else np.zeros_like(image)
+    known = image[np.isfinite(image)]
+    low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
+    return (image - low) / ((high - low) or 1.0)
 
 
 def _new_axes(width: float, height: float) -> Axes:
     pyplot = import_optional("matplotlib.pyplot", "plot", "tensorly_norank.plotting")
-    _, ax = pyplot.subplots(figsize=(width + 2, height), layout="constrained")
+    size = min(width + 2, _LARGEST), min(height, _LARGEST)
+    _, ax = pyplot.subplots(figsize=size, layout="constrained")
     return ax

@@ -1,5 +1,6 @@
 """Several methods on the same splits: what is fitted, scored, tested, and survived."""
 
+import functools
 import math
 
 import numpy as np
@@ -129,6 +130,19 @@ def test_the_corrected_test_is_the_t_test_with_a_larger_variance():
     assert corrected_resampled_t_test([0.5, 0.5], 1) == 0
 
 
+@pytest.mark.parametrize(
+    ("differences", "ratio", "message"),
+    [
+        ([[0.1, 0.2]], 1, "differences must be a vector"),
+        ([0.1, np.nan], 1, "differences must be a vector of finite numbers"),
+        ([0.1, 0.2], -1, "test_to_fit must be at least 0"),
+    ],
+)
+def test_the_corrected_test_refuses_what_makes_no_sense(differences, ratio, message):
+    with pytest.raises(ValueError, match=message):
+        corrected_resampled_t_test(differences, ratio)
+
+
 def test_the_corrected_test_keeps_its_level_where_the_plain_one_does_not():
     """Two fits that differ by chance alone, over halves of one sample of 100."""
     rng = np.random.default_rng(0)
@@ -220,6 +234,40 @@ def test_groups_stay_together(data):
         assert set(rows_of(table)["note"]) == {""}
 
 
+@pytest.mark.parametrize(("n_groups", "expected"), [(2, 2), (3, 3), (4, 5), (12, 5)], ids=str)
+def test_random_halves_of_groups_never_repeat(data, n_groups, expected):
+    values, labels = data
+    groups = np.arange(60) // 4 % n_groups  # every group has every class
+    table = compare(tl.tensor(values), labels, {"raw": RAW}, groups=groups, random_state=0)
+    figures = rows_of(table)["silhouette"]
+    assert len(figures) == len(set(figures)) == expected
+
+
+def test_random_halves_of_few_classes_never_repeat(data):
+    values, labels = data
+    for seed in range(5):
+        table = compare(
+            tl.tensor(values), labels, {"raw": RAW}, unseen_classes=True, random_state=seed
+        )
+        figures = rows_of(table)["silhouette"]
+        assert len(figures) == len(set(figures)) == 5  # of six that there are
+        assert "knn_accuracy" not in table.index.levels[0]
+
+
+def test_random_halves_of_groups_fit_the_classes_that_they_score_where_they_can(data):
+    values, labels = data
+    codes = np.unique(labels, return_inverse=True)[1]
+    groups = 10 * codes + np.arange(60) // 4 % 3  # three groups of each class alone
+    seen = []
+
+    def spy(fit_samples, fit_labels, new_samples):
+        seen.append(len(set(fit_labels)))
+        return tl.unfold(fit_samples, 0), tl.unfold(new_samples, 0)
+
+    compare(tl.tensor(values), labels, {"spy": spy}, groups=groups, random_state=0)
+    assert seen == [4] * 5
+
+
 def test_the_samples_may_be_on_another_mode(data):
     values, labels = data
     one = compare(tl.tensor(values), labels, {"raw": RAW, "ours": OURS}, random_state=0)
@@ -245,7 +293,10 @@ def test_a_method_that_fails_is_a_row_that_says_so_and_the_others_go_on(data):
         "none": lambda fit, labels, new: None,
         "raw": RAW,
     }
-    table = compare(tl.tensor(values), labels, methods, cv=3, random_state=0)
+    with pytest.warns(UserWarning, match="failed on every split") as caught:
+        table = compare(tl.tensor(values), labels, methods, cv=3, random_state=0)
+    failed = [str(warning.message).split("'")[1] for warning in caught]
+    assert failed == ["rows", "infinite", "none"]
     silhouette = table.loc["silhouette"]
     assert silhouette.loc["unlucky", "n_splits"] == 2
     assert silhouette.loc["unlucky", "note"] == "1 of 3 splits: RuntimeError: out of luck"
@@ -260,12 +311,26 @@ def test_a_method_that_fails_is_a_row_that_says_so_and_the_others_go_on(data):
 
 def test_methods_that_all_fail_still_have_their_rows(data):
     values, labels = data
-    table = compare(tl.tensor(values), labels, {"none": lambda *_: None}, cv=2)
-    assert list(table.index) == [
-        (figure, "none") for figure in ("effective_rank", "n_components", "seconds")
-    ]
-    assert list(table["n_splits"]) == [0, 0, 0]
+    with pytest.warns(UserWarning, match=r"methods\['none'\] failed on every split.*TypeError"):
+        table = compare(tl.tensor(values), labels, {"none": lambda *_: None}, cv=2)
+    complete = compare(tl.tensor(values), labels, {"none": RAW}, cv=2)
+    assert list(table.index) == list(complete.index)
+    assert table["mean"].isna().all()
+    assert (table["n_splits"] == 0).all()
     assert table["note"].str.contains("2 of 2 splits: TypeError").all()
+    assert all("TypeError" in row["error"] for row in table.attrs["splits"])
+
+
+def test_long_errors_are_short_in_the_note_and_whole_in_the_rows_of_splits(data):
+    values, labels = data
+
+    def fail(fit_samples, fit_labels, new_samples):
+        raise RuntimeError("no " * 500)
+
+    with pytest.warns(UserWarning, match="failed on every split"):
+        table = compare(tl.tensor(values), labels, {"fail": fail}, cv=2)
+    assert len(table["note"].iloc[0]) < 250
+    assert len(table.attrs["splits"][0]["error"]) > 1000
 
 
 def test_a_method_that_cannot_embed_new_samples_has_in_sample_figures_only(data):
@@ -313,6 +378,75 @@ def test_transformers_are_cloned_seeded_and_left_alone(data):
     assert not hasattr(pipeline[-1], "seed_")
 
 
+def test_a_seed_that_a_method_has_is_kept_and_one_that_it_lacks_is_given(data):
+    values, labels = data
+    seen = []
+
+    def embed(fit_samples, fit_labels, new_samples, random_state=None):
+        seen.append(random_state)
+        return tl.unfold(fit_samples, 0), tl.unfold(new_samples, 0)
+
+    methods = {
+        "partial": functools.partial(embed, random_state=7),
+        "own": lambda fit, y, new, random_state=5: embed(fit, y, new, random_state),
+        "none": embed,
+    }
+    compare(tl.tensor(values), labels, methods, cv=2, random_state=0)
+    assert seen[0:2] == seen[3:5] == [7, 5]
+    assert None not in seen
+    assert seen[2] != seen[5]
+    one, two = (
+        compare(tl.tensor(values), labels, {"ours": OURS | {"random_state": None}}, random_state=0)
+        for _ in range(2)
+    )
+    assert one.loc[("silhouette", "ours"), "mean"] == two.loc[("silhouette", "ours"), "mean"]
+
+
+def test_seeded_steps_get_another_seed_on_each_split_and_estimators_of_others_are_copied(data):
+    values, labels = data
+    seeds, fitted = [], []
+
+    class Plain:  # not scikit-learn's: has no get_params
+        def fit(self, X, y):
+            assert not hasattr(self, "done")
+            self.done = True
+            fitted.append(self)
+            return self
+
+        def transform(self, X):
+            return X
+
+    class Seeded(TransformerMixin, BaseEstimator):
+        def __init__(self, random_state=None):
+            self.random_state = random_state
+
+        def fit(self, X, y=None):
+            seeds.append(self.random_state)
+            return self
+
+        def transform(self, X):
+            return X
+
+    plain = Plain()
+    table = compare(tl.tensor(values), labels, {"a": plain, "b": Seeded()}, cv=3, random_state=0)
+    assert not table["note"].any()
+    assert plain not in fitted
+    assert len(set(seeds)) == 3
+
+
+def test_halves_and_folds_hold_every_class_in_proportion(data):
+    values, labels = data
+    for cv, expected in [(None, {7, 8}), (3, {10})]:
+        seen = []
+
+        def spy(fit_samples, fit_labels, new_samples, seen=seen):
+            seen.extend(np.unique(fit_labels, return_counts=True)[1])
+            return tl.unfold(fit_samples, 0), tl.unfold(new_samples, 0)
+
+        compare(tl.tensor(values), labels, {"spy": spy}, cv=cv, random_state=0)
+        assert set(seen) == expected
+
+
 def test_the_default_methods_need_nothing_from_the_caller(data):
     values, labels = data
     table = compare(tl.tensor(values), labels, cv=[(np.arange(50), np.arange(50, 60))])
@@ -346,7 +480,19 @@ def test_a_comparison_prints_only_when_asked(data, capfd):
         ({"methods": {"p": {"rang": 3}}}, r"methods\['p'\] must hold keywords .* got 'rang'"),
         ({"methods": {"p": {"mode": 1}}}, "got 'mode'"),
         ({"cv": 1}, "cv must be at least 2"),
-        ({"cv": "five"}, "cv must be an integer, a splitter or pairs"),
+        ({"cv": "five"}, "cv must be an integer, a splitter .an instance. or pairs"),
+        ({"cv": KFold}, "cv must be an integer, a splitter .an instance. or pairs"),
+        ({"cv": 3, "unseen_classes": True}, "cv must be at most half the number of classes, 2"),
+        ({"cv": 4, "groups": np.arange(60) % 3}, "cv must be at most the number of groups, 3"),
+        ({"groups": np.zeros(60, int)}, "groups must hold at least 2 groups, got 1"),
+        ({"unseen_classes": "no"}, "unseen_classes must be True or False, got 'no'"),
+        ({"methods": {1: RAW}}, "methods must have strings for names, got 1"),
+        ({"methods": {"p": {"rank": -3}}}, r"methods\['p'\]: rank must be at least 1, got -3"),
+        ({"methods": {"p": {"encoder": "cnv"}}}, r"methods\['p'\]: encoder must be one of"),
+        (
+            {"methods": {"p": lambda fit, new: None}},
+            r"methods\['p'\] must be callable as \(fit_samples, fit_labels, new_samples\)",
+        ),
         ({"cv": []}, "cv must give at least one split"),
         (
             {"cv": [(np.arange(5), np.arange(4, 9))]},

@@ -87,11 +87,11 @@ def test_a_contact_sheet_holds_the_first_samples_of_each_class_in_its_row():
     assert np.isnan(sheet[10:14, 12:17]).all()  # there is no third sample of c
 
 
-def test_volumes_are_shown_as_sums_and_stretched_before():
+def test_volumes_are_shown_as_sums_that_are_stretched():
     volumes = np.random.default_rng(0).random((2, 3, 3, 4))
     ax = plot_samples(tl.tensor(volumes), [0, 1], ["x", "y"], n_each=1, stretch=0.1)
     first = np.asarray(ax.images[0].get_array())[:3, :3]
-    expected = np.arcsinh(volumes[0] / 0.1).sum(axis=-1)
+    expected = np.arcsinh(volumes[0].sum(axis=-1) / 0.1)
     expected = (expected - expected.min()) / np.ptp(expected)
     np.testing.assert_allclose(first, expected)
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["x", "y"]
@@ -112,6 +112,30 @@ def test_bad_arguments_are_named(change, message):
     arguments = {"tensor": np.zeros((4, 3, 3)), "labels": [0, 1, 0, 1]} | change
     with pytest.raises((TypeError, ValueError), match=message):
         plot_samples(**arguments)
+
+
+def test_pixels_that_are_missing_stay_white_and_the_others_keep_their_contrast():
+    images = np.array([[[0.0, 2.0], [np.nan, 4.0]], [[1.0, np.inf], [1.0, 1.0]]])
+    ax = plot_samples(images, [0, 1], n_each=1)
+    sheet = ax.images[0].get_array().filled(np.nan)
+    np.testing.assert_array_equal(sheet[:2, :2], [[0, 0.5], [np.nan, 1]])
+    np.testing.assert_array_equal(sheet[3:5, :2], [[0, np.nan], [0, 0]])
+
+
+def test_many_classes_make_a_figure_that_can_still_be_drawn():
+    ax = plot_samples(np.zeros((500, 2, 2)), np.arange(500), n_each=1)
+    assert max(ax.figure.get_size_inches()) <= 40
+
+
+def test_axes_say_what_is_measured_and_which_end_is_better(table):
+    assert plot_comparison(table, "davies_bouldin").get_xlabel().endswith("(smaller is better)")
+    assert plot_comparison(table, "seconds").get_xlabel() == "seconds to fit and embed"
+
+
+@pytest.mark.parametrize("wrong", [None, {"a": 1}, pandas.DataFrame({"mean": [1.0]})])
+def test_a_table_of_another_kind_is_refused(wrong):
+    with pytest.raises(TypeError, match="table must be what compare returns"):
+        plot_comparison(wrong)
 
 
 def test_without_matplotlib_the_extra_is_named(table, monkeypatch):

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import inspect
+import textwrap
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorly as tl
-from sklearn.base import BaseEstimator, clone
 
-from tensorly_norank._backend import check_finite, enter, origin_of, to_numpy
+from tensorly_norank._backend import check_finite, enter, origin_of
 from tensorly_norank._optional import import_optional
 from tensorly_norank._progress import progress_bar
 from tensorly_norank._validation import (
@@ -23,7 +21,13 @@ from tensorly_norank._validation import (
     check_random_state,
     encode_labels,
 )
-from tensorly_norank.evaluation._figures import FIGURE_NAMES, check_points, embedding_figures
+from tensorly_norank.evaluation._figures import (
+    FIGURE_NAMES,
+    FIGURES_WITH_FIT,
+    check_points,
+    embedding_figures,
+)
+from tensorly_norank.evaluation._methods import Embed, as_embedders, default_methods
 from tensorly_norank.evaluation._splits import Split, make_splits
 from tensorly_norank.evaluation._t_test import corrected_resampled_t_test
 
@@ -33,10 +37,7 @@ if TYPE_CHECKING:
 _SMALLER_IS_BETTER = ("davies_bouldin",)
 _WITHOUT_DIRECTION = ("effective_rank", "n_components", "seconds")  # described, not tested
 _IN_SAMPLE = "in_sample_"
-
-# (fitting samples, their labels, new samples, seed) -> embeddings of the former and of the latter,
-# or None where new samples cannot be embedded
-_Embed = Callable[[Any, np.ndarray, Any, int], tuple[Any, Any]]
+_LONGEST_NOTE = 200  # characters
 
 
 def compare(
@@ -71,21 +72,25 @@ def compare(
           and their labels. Where there is only ``fit_transform``, as t-SNE has, there are in-sample
           figures only;
         - a callable ``(fit_samples, fit_labels, new_samples) -> (fit_embedding, new_embedding)``,
-          with tensors of the active backend, samples on mode 0. One with a parameter `random_state`
-          is given the split's seed.
+          with tensors of the active backend, samples on mode 0, and labels as a numpy array. One
+          with a parameter `random_state` (without a default, or None) is given the split's seed.
 
         By default the no-rank decomposition, linear discriminant analysis (of at most 100
         principal components), 20 principal components and the raw entries.
     mode : int, default 0
         The mode that indexes the samples.
     cv : int, scikit-learn splitter or iterable of (fit, test) indices, optional
-        By default five random halves, stratified unless samples are grouped. An integer is a number
-        of (stratified) folds. A splitter without a seed of its own draws from numpy's global state.
+        By default five random halves, stratified unless samples are grouped; fewer where few groups
+        leave no five that differ, for a repeated split is no further evidence. An integer is a
+        number of (stratified) folds. A splitter without a seed of its own draws from numpy's global
+        state.
     unseen_classes : bool, default False
         Hold out whole classes: what is scored is how well classes are told apart that the method
-        has never seen. By default, then, five random halves of the classes.
+        has never seen. By default, then, five random halves of the classes. The k-NN accuracies,
+        which ask for the classes that were fitted, are left out.
     groups : array-like of length I_mode, optional
-        Samples of a group (a site, a patient) are kept together.
+        Samples of a group (a site, a patient) are kept together. None missing: among integers, −1
+        stands for a missing group.
     random_state : int, RandomState or Generator, optional
         For the splits, and for every method that takes a `random_state` and has none.
     verbose : int, default 0
@@ -101,20 +106,22 @@ def compare(
         mean, std
             Over the splits, held out (`std` with n − 1).
         in_sample
-            Mean of the same figure of the samples that were fitted: how far it is above `mean` is
-            how much it flatters.
+            Mean of the same figure of the samples that were fitted: how much better it is than
+            `mean` is how much it flatters. NaN for the k-NN accuracies: fitted samples would look
+            themselves up.
         n_splits
             On how many splits the figure could be had.
         best_other
-            The best of the other methods by `mean`.
+            The best of the other methods by `mean`; missing where nothing is tested.
         difference, p_value
             Mean difference to it over the splits that both have, and the two-sided p-value of the
             corrected resampled t-test [1]_; see :func:`corrected_resampled_t_test`.
         note
-            What failed, and why.
+            What failed, and why, in short.
 
         ``pandas.DataFrame(table.attrs["splits"])`` has a row for each method and split, with the
-        error where there was one. :func:`tensorly_norank.plotting.plot_comparison` draws the table.
+        whole error where there was one. :func:`tensorly_norank.plotting.plot_comparison` draws the
+        table.
 
     Raises
     ------
@@ -122,6 +129,11 @@ def compare(
         If an argument is not as above, before anything is fitted.
     ImportError
         If pandas is not installed (extra ``compare``).
+
+    Warns
+    -----
+    UserWarning
+        If a method failed on every split.
 
     References
     ----------
@@ -156,8 +168,8 @@ def compare(
     splits = make_splits(codes, cv, unseen_classes, groups, rng)
     samples = tl.moveaxis(tensor, mode, 0)
     if methods is None:
-        methods = _default_methods(min(len(split.fit) for split in splits), shape, mode)
-    embedders = _as_embedders(methods)
+        methods = default_methods(min(len(split.fit) for split in splits), shape, mode)
+    embedders = as_embedders(methods, (len(codes), *shape[:mode], *shape[mode + 1 :]))
     rows = []
     with _reporter(len(splits), len(embedders), verbose) as report:
         for number, split in enumerate(splits):
@@ -166,112 +178,27 @@ def compare(
                 figures = _run(embed, samples, classes[codes], split, seed)
                 rows.append({"method": name, "split": number} | figures)
                 report(rows[-1])
+    _warn_of_failures(rows, list(embedders))
     return _table(pandas, rows, splits)
 
 
-def _default_methods(n_fit: int, shape: tuple[int, ...], mode: int) -> dict[str, Any]:
-    from sklearn.decomposition import PCA
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer
-
-    n_entries = int(np.prod(shape)) // shape[mode]
-    reduced = PCA(min(100, n_fit // 2, n_entries))  # without which LDA overfits
-    # LDA would blow up directions that hardly vary until they drown all others.
-    varying = PCA(0.95, svd_solver="full")
-    return {
-        "no-rank": {},
-        "LDA": make_pipeline(reduced, varying, LinearDiscriminantAnalysis()),
-        "PCA": PCA(min(20, n_fit, n_entries)),
-        "raw": FunctionTransformer(),
-    }
-
-
-# What a method may be, made into one kind of function.
-
-
-def _as_embedders(methods: Any) -> dict[str, _Embed]:
-    if not isinstance(methods, Mapping) or not methods:
-        raise TypeError(f"methods must be a dict of methods by name, got {methods!r}.")
-    return {str(name): _as_embedder(name, method) for name, method in methods.items()}
-
-
-def _as_embedder(name: Any, method: Any) -> _Embed:
-    if isinstance(method, Mapping):
-        return _ours(name, method)
-    if isinstance(method, type):
-        raise TypeError(f"methods[{name!r}] must be an instance, got the class {method.__name__}.")
-    if hasattr(method, "fit_transform") or (
-        hasattr(method, "fit") and hasattr(method, "transform")
-    ):
-        return _Transformer(method)
-    if callable(method):
-        takes_seed = "random_state" in inspect.signature(method).parameters
-        return lambda fit, labels, new, seed: method(
-            fit, labels, new, **({"random_state": seed} if takes_seed else {})
-        )
-    raise TypeError(
-        f"methods[{name!r}] must be a dict of keywords of no_rank_decomposition, a transformer "
-        f"or a callable, got {method!r}."
-    )
-
-
-def _ours(name: Any, keywords: Mapping[str, Any]) -> _Embed:
-    from tensorly_norank.decomposition import no_rank_decomposition
-
-    known = set(inspect.signature(no_rank_decomposition).parameters)
-    unknown = set(keywords) - (known - {"tensor", "labels", "mode", "return_errors", "callback"})
-    if unknown:
-        raise TypeError(
-            f"methods[{name!r}] must hold keywords of no_rank_decomposition that compare does not "
-            f"set itself, got {', '.join(map(repr, sorted(map(str, unknown))))}."
-        )
-
-    def embed(fit: Any, labels: np.ndarray, new: Any, seed: int) -> tuple[Any, Any]:
-        result = no_rank_decomposition(fit, labels, **({"random_state": seed} | dict(keywords)))
-        return result.embedding, result.transform(new)
-
-    return embed
-
-
-@dataclass(frozen=True)
-class _Transformer:
-    """A scikit-learn transformer on flattened samples."""
-
-    estimator: Any
-
-    def __call__(self, fit: Any, labels: np.ndarray, new: Any, seed: int) -> tuple[Any, Any]:
-        estimator = self._seeded_copy(seed)
-        flat = to_numpy(fit).reshape(len(labels), -1)
-        if hasattr(estimator, "fit_transform"):
-            fitted = estimator.fit_transform(flat, labels)
-        else:
-            fitted = estimator.fit(flat, labels).transform(flat)
-        if not hasattr(estimator, "transform"):
-            return fitted, None
-        new = to_numpy(new)
-        return fitted, estimator.transform(new.reshape(len(new), -1))
-
-    def _seeded_copy(self, seed: int) -> Any:
-        if not isinstance(self.estimator, BaseEstimator):
-            return copy.deepcopy(self.estimator)
-        estimator = clone(self.estimator)
-        unset = {
-            name: seed
-            for name, value in estimator.get_params().items()
-            if name.split("__")[-1] == "random_state" and value is None
-        }
-        return estimator.set_params(**unset)
+def _warn_of_failures(rows: list[dict[str, Any]], names: list[str]) -> None:
+    for name in names:
+        errors = [row["error"] for row in rows if row["method"] == name]
+        if all(errors):
+            warnings.warn(
+                f"methods[{name!r}] failed on every split, the first time with {errors[0]}",
+                stacklevel=3,
+            )
 
 
 # One method on one split.
 
 
-def _run(
-    embed: _Embed, samples: Any, labels: np.ndarray, split: Split, seed: int
-) -> dict[str, Any]:
+def _run(embed: Embed, samples: Any, labels: np.ndarray, split: Split, seed: int) -> dict[str, Any]:
     """Figures of one fit; with an error's text and no figures if it fails."""
-    row: dict[str, Any] = {"n_fit": len(split.fit), "n_test": len(split.test), "note": ""}
+    row: dict[str, Any] = {"n_fit": len(split.fit), "n_test": len(split.test)}
+    row |= {"note": "", "error": ""}
     fit, new = samples[split.fit], samples[split.test]
     start = time.perf_counter()
     try:
@@ -291,7 +218,8 @@ def _run(
             embedded, labels[split.test], data=new, random_state=seed, **known
         )
     except Exception as error:  # whatever a method raises is its result
-        return row | {"note": f"{type(error).__name__}: {error}"}
+        row["error"] = f"{type(error).__name__}: {error}"
+        return row | {"note": row["error"]}
     reasons = [f"{name} is NaN because {why}" for name, why in held_out.reasons.items()]
     return row | held_out | {"note": "; ".join(reasons)}
 
@@ -312,7 +240,7 @@ def _table(pandas: Any, rows: list[dict[str, Any]], splits: list[Split]) -> Any:
     notes = {name: _note(by_split[by_split["method"] == name]) for name in names}
     test_to_fit = float(np.mean([len(split.test) / len(split.fit) for split in splits]))
     entries = []
-    for figure in _figures_of(by_split):
+    for figure in _figure_names(unseen_classes=splits[0].unseen):
         held_out, in_sample = (
             by_split.reindex(columns=["method", "split", column])
             .pivot(index="split", columns="method", values=column)
@@ -337,13 +265,15 @@ def _table(pandas: Any, rows: list[dict[str, Any]], splits: list[Split]) -> Any:
     return table
 
 
-def _figures_of(by_split: Any) -> list[str]:
-    directed = [
-        name
-        for name in FIGURE_NAMES
-        if {name, _IN_SAMPLE + name} & set(by_split) and name not in _WITHOUT_DIRECTION
+def _figure_names(unseen_classes: bool) -> list[str]:
+    return [
+        *(
+            name
+            for name in FIGURE_NAMES
+            if name not in _WITHOUT_DIRECTION and not (unseen_classes and name in FIGURES_WITH_FIT)
+        ),
+        *_WITHOUT_DIRECTION,
     ]
-    return [*directed, *_WITHOUT_DIRECTION]
 
 
 def _beside_the_best_other(
@@ -366,7 +296,11 @@ def _beside_the_best_other(
 
 def _note(rows: Any) -> str:
     counts = rows.loc[rows["note"] != "", "note"].value_counts(sort=False)
-    return "; ".join(f"{count} of {len(rows)} splits: {note}" for note, count in counts.items())
+    return "; ".join(
+        f"{count} of {len(rows)} splits: "
+        + textwrap.shorten(note, _LONGEST_NOTE, placeholder=" ...")
+        for note, count in counts.items()
+    )
 
 
 @contextlib.contextmanager
@@ -378,7 +312,7 @@ def _reporter(
     done: list[str] = []
 
     def report(row: dict[str, Any]) -> None:
-        seconds = f"{row['seconds']:.1f} s" if "seconds" in row else "failed"
+        seconds = "failed" if row["error"] else f"{row['seconds']:.1f} s"
         done.append(f"{row['method']} {seconds}")
         if bar is not None:
             bar.set_postfix_str(done[-1], refresh=False)

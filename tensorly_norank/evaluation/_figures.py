@@ -27,8 +27,9 @@ from sklearn.metrics import (
     silhouette_score,
 )
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from tensorly.cp_tensor import CPTensor
 
-from tensorly_norank._backend import to_numpy
+from tensorly_norank._backend import check_dense, to_numpy
 from tensorly_norank._neighbourhoods import neighbourhood_agreement
 from tensorly_norank._validation import check_random_state, number_labels
 from tensorly_norank.losses import count_triplets, triplet_order_by_anchor
@@ -68,7 +69,8 @@ def evaluate_embedding(
     Parameters
     ----------
     embedding : array-like of shape (n_samples, n_components)
-        Of any backend.
+        Of any backend. Of a decomposition pass ``result.embedding`` or ``result.transform(new)``,
+        which have one scale; the columns of ``result.factors[0]`` have norm 1.
     labels : array-like of length n_samples
         Integers, strings, anything hashable; none missing.
     fit_embedding, fit_labels : array-likes of shape (n_fitted, n_components) and length n_fitted
@@ -170,7 +172,7 @@ def embedding_figures(
     fitted = None
     if fit_embedding is not None:
         fitted = _check_fitted(fit_embedding, fit_labels, labels, points.shape[1])
-        wanted |= _FIGURES_WITH_FIT
+        wanted |= FIGURES_WITH_FIT
     if data is not None:
         data = _check_data(data, len(points))
         wanted |= _FIGURES_WITH_DATA
@@ -187,6 +189,12 @@ def embedding_figures(
 
 def check_points(points: Any, name: str) -> np.ndarray:
     """A finite matrix of floats, one row a sample."""
+    if isinstance(points, CPTensor):
+        raise TypeError(
+            f"{name} must be a matrix, got a {type(points).__name__}: pass its embedding, or what "
+            "its transform gives for new samples."
+        )
+    check_dense(points, name)
     array = to_numpy(points)
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(
@@ -224,6 +232,7 @@ def _as_list(labels: Any) -> list[Any]:
 
 
 def _check_data(data: Any, n_samples: int) -> np.ndarray:
+    check_dense(data, "data")
     array = to_numpy(data)
     if array.ndim < 1 or len(array) != n_samples:
         raise ValueError(
@@ -281,7 +290,7 @@ class _Case:
     @cached_property
     def clusters(self) -> np.ndarray:
         """By k-means, as many as there are classes (or distinct points, if those are fewer)."""
-        self.require_two_classes()
+        self.require_pairs()
         n_clusters = min(self.n_classes, len(np.unique(self.points, axis=0)))
         return KMeans(n_clusters, n_init=10, random_state=self.seed).fit_predict(self.points)
 
@@ -410,7 +419,7 @@ _FIGURES: dict[str, Callable[[_Case], float]] = {
     "triplet_accuracy": _triplet_accuracy,
     "effective_rank": _effective_rank,
 }
-_FIGURES_WITH_FIT: dict[str, Callable[[_Case], float]] = {
+FIGURES_WITH_FIT: dict[str, Callable[[_Case], float]] = {
     "knn_accuracy": _knn_accuracy,
     "knn_balanced_accuracy": _knn_balanced_accuracy,
 }
@@ -418,4 +427,4 @@ _FIGURES_WITH_DATA: dict[str, Callable[[_Case], float]] = {
     "trustworthiness": _trustworthiness,
     "continuity": _continuity,
 }
-FIGURE_NAMES = (*_FIGURES, *_FIGURES_WITH_FIT, *_FIGURES_WITH_DATA)
+FIGURE_NAMES = (*_FIGURES, *FIGURES_WITH_FIT, *_FIGURES_WITH_DATA)

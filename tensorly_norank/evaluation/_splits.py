@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from sklearn.model_selection import (
 from tensorly_norank._validation import check_number, number_labels
 
 _N_SPLITS = 5
+_N_DRAWS = 100  # among which to look for as many halves that differ
 
 
 @dataclass(frozen=True)
@@ -36,26 +38,19 @@ def make_splits(
 
     Whole classes are held out by taking the class as the group that stays together.
     """
-    kept_together = None
-    if groups is not None:
-        _, kept_together = number_labels(groups, len(codes), "groups")
-    if unseen_classes:
-        if groups is not None:
-            raise ValueError("groups cannot be given with unseen_classes=True, got both.")
-        n_classes = int(codes.max()) + 1
-        if n_classes < 4:
-            raise ValueError(
-                "unseen_classes=True needs at least 4 classes, two to fit and two to score, got "
-                f"{n_classes}."
-            )
-        kept_together = codes
+    if not isinstance(unseen_classes, bool | np.bool_):
+        raise TypeError(f"unseen_classes must be True or False, got {unseen_classes!r}.")
+    kept_together = _kept_together(codes, bool(unseen_classes), groups)
     seed = int(rng.integers(2**31 - 1))
-    splitter = _splitter(cv, kept_together, bool(unseen_classes), codes, seed)
-    pairs = (
-        splitter.split(np.zeros((len(codes), 1)), codes, kept_together)
-        if hasattr(splitter, "split")
-        else splitter
-    )
+    if cv is None:
+        pairs: Iterable[Any] = _random_halves(codes, kept_together, bool(unseen_classes), seed)
+    else:
+        splitter = _splitter(cv, kept_together, bool(unseen_classes), codes, seed)
+        pairs = (
+            splitter.split(np.zeros((len(codes), 1)), codes, kept_together)
+            if hasattr(splitter, "split")
+            else splitter
+        )
     splits = [Split(*_check_pair(pair, len(codes)), bool(unseen_classes)) for pair in pairs]
     if not splits:
         raise ValueError(f"cv must give at least one split, got none from {cv!r}.")
@@ -70,33 +65,84 @@ def make_splits(
     return splits
 
 
+def _kept_together(codes: np.ndarray, unseen_classes: bool, groups: Any) -> np.ndarray | None:
+    """For each sample the number of the group that no split may part, if there are groups."""
+    if not unseen_classes:
+        if groups is None:
+            return None
+        names, group_numbers = number_labels(groups, len(codes), "groups")
+        if len(names) < 2:
+            raise ValueError(
+                f"groups must hold at least 2 groups, got 1: every sample is of {names[0]!r}."
+            )
+        return group_numbers
+    if groups is not None:
+        raise ValueError("groups cannot be given with unseen_classes=True, got both.")
+    n_classes = int(codes.max()) + 1
+    if n_classes < 4:
+        raise ValueError(
+            "unseen_classes=True needs at least 4 classes, two to fit and two to score, got "
+            f"{n_classes}."
+        )
+    return codes
+
+
+def _random_halves(
+    codes: np.ndarray, groups: np.ndarray | None, unseen_classes: bool, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Five random halves of the samples of each class, or of the groups; no two alike.
+
+    There are fewer than five where few groups or samples leave no more. Of halves of groups, those
+    that fit the classes that they score come first.
+    """
+    if groups is None:
+        _check_smallest_class(codes, 2, None)
+        shuffle = StratifiedShuffleSplit(_N_DRAWS, test_size=0.5, random_state=seed)
+    else:
+        shuffle = GroupShuffleSplit(_N_DRAWS, test_size=0.5, random_state=seed)
+    halves: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+    wanting: dict[bytes, int] = {}  # classes that are scored and not fitted
+    for fit, test in shuffle.split(np.zeros((len(codes), 1)), codes, groups):
+        key = np.sort(test).tobytes()
+        halves.setdefault(key, (fit, test))
+        wanting[key] = 0 if unseen_classes else len(np.setdiff1d(codes[test], codes[fit]))
+        if list(wanting.values()).count(0) == _N_SPLITS:
+            break
+    return [halves[key] for key in sorted(halves, key=wanting.__getitem__)[:_N_SPLITS]]
+
+
 def _splitter(
     cv: Any, groups: np.ndarray | None, unseen_classes: bool, codes: np.ndarray, seed: int
 ) -> Any:
     """What `cv` stands for: something with a method `split`, or pairs of indices."""
-    if cv is not None and not isinstance(cv, numbers.Integral):
-        if isinstance(cv, str) or not (hasattr(cv, "split") or hasattr(cv, "__iter__")):
+    if not isinstance(cv, numbers.Integral):
+        is_name = isinstance(cv, str | type)
+        if is_name or not (hasattr(cv, "split") or hasattr(cv, "__iter__")):
             raise TypeError(
-                f"cv must be an integer, a splitter or pairs of (fit, test) indices, got {cv!r}."
+                "cv must be an integer, a splitter (an instance) or pairs of (fit, test) indices, "
+                f"got {cv!r}."
             )
         return cv
-    if cv is not None:
-        check_number(cv, "cv", integer=True, low=2)
+    check_number(cv, "cv", integer=True, low=2)
     if groups is None:
-        fewest = 2 if cv is None else int(cv)
-        smallest = int(np.bincount(codes).min())
-        if smallest < fewest:
-            raise ValueError(
-                f"cv={cv!r} splits class by class and needs {fewest} samples of each, got a class "
-                f"of {smallest}: pass a splitter, e.g. sklearn.model_selection.ShuffleSplit."
-            )
-        if cv is None:
-            return StratifiedShuffleSplit(_N_SPLITS, test_size=0.5, random_state=seed)
+        _check_smallest_class(codes, int(cv), cv)
         return StratifiedKFold(cv, shuffle=True, random_state=seed)
-    if cv is None:
-        return GroupShuffleSplit(_N_SPLITS, test_size=0.5, random_state=seed)
+    n_groups = int(groups.max()) + 1
+    most = n_groups // 2 if unseen_classes else n_groups
+    if int(cv) > most:
+        what = "half the number of classes" if unseen_classes else "the number of groups"
+        raise ValueError(f"cv must be at most {what}, {most}, got {cv}.")
     by_group = GroupKFold if unseen_classes else StratifiedGroupKFold
     return by_group(cv, shuffle=True, random_state=seed)
+
+
+def _check_smallest_class(codes: np.ndarray, fewest: int, cv: Any) -> None:
+    smallest = int(np.bincount(codes).min())
+    if smallest < fewest:
+        raise ValueError(
+            f"cv={cv!r} splits class by class and needs {fewest} samples of each, got a class "
+            f"of {smallest}: pass a splitter, e.g. sklearn.model_selection.ShuffleSplit."
+        )
 
 
 def _check_pair(pair: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:

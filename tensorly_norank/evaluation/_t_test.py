@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from tensorly_norank._validation import check_number
+
 
 def corrected_resampled_t_test(differences: Any, test_to_fit: float) -> float:
     """Two-sided p-value of a mean difference over splits of the same samples.
@@ -20,12 +22,17 @@ def corrected_resampled_t_test(differences: Any, test_to_fit: float) -> float:
     differences : array-like of length J
         Of two methods' figures, split by split.
     test_to_fit : float
-        Size of the held-out part over that of the fitted one.
+        Size of the held-out part over that of the fitted one; 0 gives the plain t-test.
 
     Returns
     -------
     float
         NaN with fewer than two differences.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the differences are no vector of finite numbers, or `test_to_fit` is negative.
 
     References
     ----------
@@ -39,6 +46,12 @@ def corrected_resampled_t_test(differences: Any, test_to_fit: float) -> float:
     0.06...
     """
     values = np.asarray(differences, float)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise ValueError(
+            "differences must be a vector of finite numbers, one for each split, got "
+            f"{differences!r}."
+        )
+    check_number(test_to_fit, "test_to_fit")
     n_splits = len(values)
     if n_splits < 2:
         return float("nan")
