@@ -17,7 +17,7 @@ def load(name):
     """Samples first, float32, and class codes; None where the data are not at hand."""
     try:
         return _LOADERS[name]()
-    except OSError as error:
+    except (OSError, ImportError) as error:  # no file, no package that reads it
         print(f"{name}: skipped. {error}")
         return None
 

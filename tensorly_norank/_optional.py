@@ -6,7 +6,9 @@ import importlib
 from types import ModuleType
 
 
-def import_optional(module: str, extra: str, needed_by: str) -> ModuleType:
+def import_optional(
+    module: str, extra: str, needed_by: str, *, package: str | None = None
+) -> ModuleType:
     """Import `module`; without it, say which extra of this package brings it.
 
     Parameters
@@ -17,11 +19,13 @@ def import_optional(module: str, extra: str, needed_by: str) -> ModuleType:
         The extra in pyproject.toml that requires it.
     needed_by : str
         The function that the user called.
+    package : str, optional
+        What installers call it, where that is not the name that is imported ("Pillow" for "PIL").
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = module.partition(".")[0]
+        package = package or module.partition(".")[0]
         raise ImportError(
             f"{needed_by} needs {package}, which cannot be imported ({error}). Install it with "
             f'pip install "tensorly-norank[{extra}]".'

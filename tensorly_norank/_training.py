@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from tensorly_norank._batches import class_balanced_pass, some_samples
 from tensorly_norank._embedder import Embedder
-from tensorly_norank._progress import progress_bar
+from tensorly_norank._progress import is_tenth, progress_bar
 from tensorly_norank.encoders import Encoder
 from tensorly_norank.losses import (
     diversity_loss,
@@ -333,7 +333,7 @@ def _reporter(plan: Plan, verbose: int, title: str) -> Iterator[Callable[[Fit], 
             bar.total = plan.n_iter
             bar.set_postfix(error=f"{error:.4g}", triplets=f"{accuracy:.3f}", refresh=False)
             bar.update()
-        elif verbose > 1 or (verbose and _is_tenth(fit.n_iter, plan.n_iter)):
+        elif verbose > 1 or (verbose and is_tenth(fit.n_iter, plan.n_iter)):
             print(
                 f"{title}: pass {fit.n_iter}/{plan.n_iter}, error {error:.5g}, "
                 f"triplet accuracy {accuracy:.4f}"
@@ -344,7 +344,3 @@ def _reporter(plan: Plan, verbose: int, title: str) -> Iterator[Callable[[Fit], 
     finally:
         if bar is not None:
             bar.close()
-
-
-def _is_tenth(n_done: int, n_all: int) -> bool:
-    return n_done == n_all or n_done % max(1, n_all // 10) == 0

@@ -6,11 +6,13 @@ import tensorly as tl
 from scipy import stats
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from tensorly_norank.datasets._connectivity import simulate_connectivity
 
@@ -288,6 +290,22 @@ def test_default_needs_more_than_raw_distances_but_can_be_solved():
     assert cross_val_score(knowing, planted, labels, cv=5).mean() > 0.85
 
 
+def test_the_truth_solves_the_default_and_lda_on_raw_entries_does_not():
+    bunch = simulate_connectivity(400, random_state=0)
+    fit, test = slice(0, 200), slice(200, 400)
+
+    def held_out(model, features):
+        return model.fit(features[fit], bunch.labels[fit]).score(features[test], bunch.labels[test])
+
+    knowing = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    assert held_out(knowing, _fisher(bunch)[:, _planted(bunch)]) >= 0.99
+    raw = _matrices(bunch).reshape(400, -1)
+    pca = PCA(100, random_state=0)
+    neighbours = KNeighborsClassifier(3)
+    assert held_out(make_pipeline(pca, LinearDiscriminantAnalysis(), neighbours), raw) < 0.75
+    assert held_out(make_pipeline(PCA(20, random_state=0), neighbours), raw) < 0.75
+
+
 @pytest.mark.parametrize("backend", ["numpy", "pytorch", "jax"])
 def test_same_seed_gives_the_same_tensor_on_every_backend(backend):
     tl.set_backend("numpy")
@@ -323,7 +341,7 @@ def test_seeds_differ_and_the_global_generator_is_left_alone():
         ({"site_strength": 0.2, "n_sites": 1}, "site_strength must be 0 or None where n_sites"),
         ({"n_timepoints": (60, 40)}, "n_timepoints must be a pair"),
         ({"n_timepoints": (4, 40)}, "n_timepoints must be at least 5"),
-        ({"n_sites": 13}, "n_sites must be at least 1 and at most 12"),
+        ({"n_sites": 13}, "n_samples must be at least n_sites, .*n_samples=12 and n_sites=13"),
         ({"n_sites": 0}, "n_sites must be at least 1"),
         ({"n_samples": 1}, "n_samples must be at least 2"),
         ({"n_regions": 1}, "n_regions must be at least 2"),
@@ -333,6 +351,12 @@ def test_seeds_differ_and_the_global_generator_is_left_alone():
 def test_values_out_of_range_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         simulate_connectivity(**{**SMALL, **arguments}, random_state=0)
+
+
+def test_fewer_subjects_than_the_default_number_of_sites_hear_of_both():
+    with pytest.raises(ValueError, match=r"got n_samples=2 and n_sites=4: .* n_sites=1"):
+        simulate_connectivity(2)
+    assert len(simulate_connectivity(2, n_sites=1, random_state=0).labels) == 2
 
 
 @pytest.mark.parametrize(

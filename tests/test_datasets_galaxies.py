@@ -1,6 +1,7 @@
 """Simulated galaxies have the light that their parameters say, and the noise of their sky."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,8 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 
+from tensorly_norank.datasets import Galaxy, _galaxies, simulate_galaxies
 from tensorly_norank.datasets import _galaxy_light as light
-from tensorly_norank.datasets import simulate_galaxies
 
 FACE_ON = {
     "inclination": (0, 0),
@@ -266,6 +267,120 @@ def test_bars_and_arms_and_clumps_are_in_the_images():
     assert unevenness[smooth].max() < unevenness[~smooth].min()
 
 
+# Where the structure is, by a galaxy of which only one component is left.
+
+
+def galaxy(**parameters):
+    """A disc alone, face-on in the middle, unless the parameters say otherwise."""
+    disc = dict.fromkeys(("inclination", "position_angle", "x", "y", "bulge_fraction"), 0.0)
+    seen = {"magnitude": 15.0, "psf_fwhm": 0.1, "sky_brightness": 21.0}
+    shape = {"effective_radius": 4.0, "thickness": 0.2, "sersic_index": 1.0, "bulge_radius": 1.0}
+    return Galaxy(**(disc | seen | shape | parameters))
+
+
+GRID = light.Grid(180, 0.2, 1)
+X, Y = np.meshgrid(GRID.axis, GRID.axis)
+RADII, AZIMUTHS = np.hypot(X, Y), np.arctan2(Y, X)
+SCALE_LENGTH = 4.0 / 1.6783
+two_windings = pytest.mark.parametrize("winding", [-1, 1])
+
+
+def electrons(one):
+    return _galaxies._expected_electrons(one, np.random.default_rng(0), GRID)
+
+
+def brightest(image, radius, fold=1):
+    """At which azimuth a ring is brightest, in degrees; `fold` times around it."""
+    ring = np.abs(RADII - radius) < 0.1
+    return np.rad2deg(np.angle(np.sum(image[ring] * np.exp(1j * fold * AZIMUTHS[ring])))) / fold
+
+
+def turned(angle, period=360):
+    """An angle, from −period / 2 to period / 2."""
+    return (angle + period / 2) % period - period / 2
+
+
+ARMS = {"n_arms": 2, "arm_contrast": 0.8, "pitch_angle": 20.0, "position_angle": 35.0}
+
+
+@two_windings
+@pytest.mark.parametrize("bar_length", [0.0, 4.0])
+def test_arms_start_at_their_phase_or_at_the_ends_of_the_bar_and_wind_as_stated(
+    winding, bar_length
+):
+    start = bar_length or SCALE_LENGTH / 2
+    phase = 0.0 if bar_length else 50.0
+    bar = {"bar_length": bar_length, "bar_axis_ratio": 0.2, "bar_fraction": 1e-12}
+    spiral = galaxy(**ARMS, winding=winding, arm_phase=phase, **(bar if bar_length else {}))
+    excess = electrons(spiral) / electrons(galaxy(position_angle=35.0)) - 1
+    assert np.abs(excess[RADII < 0.8 * start]).max() < 0.01
+    assert excess[RADII > 1.2 * start].max() > 0.8
+    for radius in (1.2 * start, 2 * start):
+        # The azimuth grows with log R / tan(pitch) from there on, times the winding.
+        gone = np.rad2deg(np.log(radius / start) / np.tan(np.deg2rad(20)))
+        expected = 35 + phase + winding * gone
+        assert turned(brightest(excess, radius, 2) - expected, 180) == pytest.approx(0, abs=3)
+
+
+def test_barred_spirals_are_drawn_with_arms_at_the_ends_of_the_bar():
+    truth = simulate_galaxies(50, 8, random_state=0, field_of_view=4).parameters
+    barred = truth["bar_fraction"] > 0
+    assert not truth["arm_phase"][barred].any()
+    assert truth["arm_phase"][(truth["n_arms"] > 0) & ~barred].all()
+
+
+def test_bars_lie_along_the_position_angle_and_end_at_their_length():
+    for angle in (0.0, 35.0, 120.0):
+        bar = {"bar_fraction": 1.0, "bar_length": 5.0, "bar_axis_ratio": 0.2}
+        image = electrons(galaxy(position_angle=angle, **bar))
+        assert turned(brightest(image, 3.0, 2) - angle, 180) == pytest.approx(0, abs=3)
+        assert RADII[image > 1e-3 * image.max()].max() == pytest.approx(5, abs=0.5)
+
+
+@two_windings
+@pytest.mark.parametrize("bar_length", [0.0, 3.0])
+def test_clumps_lie_along_the_arms(winding, bar_length):
+    phase, start = (0.0, bar_length) if bar_length else (70.0, SCALE_LENGTH / 2)
+    clumps = {"clump_fraction": 1.0 - 1e-9, "n_clumps": 600, "bar_length": bar_length}
+    spiral = galaxy(**ARMS, winding=winding, arm_phase=phase, **clumps)
+    bar = {"bar_fraction": 1e-9, "bar_axis_ratio": 0.2}
+    image = electrons(replace(spiral, **bar) if bar_length else spiral)
+    ridge = np.deg2rad(35 + phase) + winding * np.log(RADII / start) / np.tan(np.deg2rad(20))
+    outside = RADII > SCALE_LENGTH  # where clumps are smaller than the arms are apart
+    away = np.average(np.cos(2 * (AZIMUTHS - ridge))[outside], weights=image[outside])
+    assert away > 0.8  # 0 if they lay anywhere, −1 if between the arms
+    assert image[RADII < 0.5 * start].sum() < 0.05 * image.sum()
+
+
+def test_the_side_at_the_phase_of_a_lopsided_disc_is_brighter_by_its_amplitude():
+    lopsided = galaxy(lopsidedness=0.5, arm_phase=80.0, position_angle=35.0)
+    excess = electrons(lopsided) / electrons(galaxy(position_angle=35.0)) - 1
+    assert brightest(excess, 8.0) == pytest.approx(35 + 80, abs=1)
+    grown = 1 - np.exp(-8 / SCALE_LENGTH)
+    assert excess[np.abs(RADII - 8) < 0.1].max() == pytest.approx(0.5 * grown, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "spheroid",
+    [
+        {"thickness": 0.4, "effective_radius": 3.0, "bulge_fraction": 1.0},  # an elliptical
+        {"bulge_fraction": 1 - 1e-9},  # the bulge of a disc, whose thickness is 0.65
+    ],
+)
+def test_half_of_a_spheroids_light_is_in_the_ellipse_of_its_radius_circles_area(spheroid):
+    flat = {"inclination": 80.0, "position_angle": 30.0, "bulge_radius": 3.0}
+    image = electrons(galaxy(**flat, **spheroid))
+    brightest_first = np.sort(image, axis=None)[::-1]
+    n_inside = round(np.pi * 3.0**2 / GRID.spacing**2)  # isophotes of a spheroid are ellipses
+    assert brightest_first[:n_inside].sum() == pytest.approx(0.5 * ELECTRONS_AT_15, rel=0.01)
+    share = image.max() * 0.1
+    moments = np.cov(X[image > share], Y[image > share])
+    thickness = 0.4 if "thickness" in spheroid else 0.65
+    ratio = math.sqrt(math.cos(np.deg2rad(80)) ** 2 * (1 - thickness**2) + thickness**2)
+    low, high = np.linalg.eigvalsh(moments)
+    assert math.sqrt(low / high) == pytest.approx(ratio, rel=0.02)
+
+
 def test_the_default_is_hard_for_raw_pixels_and_easy_for_the_true_parameters():
     galaxies = simulate_galaxies(500, random_state=0)
     flat, labels = tl.to_numpy(galaxies.tensor).reshape(500, -1), galaxies.labels
@@ -350,7 +465,6 @@ def test_paper_templates_are_the_published_ones():
         ({"sky_brightness": (5, 6)}, "sky_brightness must be"),
         ({"centre_offset": (-1, 1)}, "centre_offset must be"),
         ({"field_of_view": 0}, "field_of_view must be at least 0.64"),
-        ({"difficulty": "paper", "radius": (2, 3)}, "radius: the templates"),
         ({"random_state": "x"}, "random_state must be"),
     ],
 )

@@ -17,6 +17,7 @@ import tensorly.datasets
 
 from tensorly_norank.datasets import (
     _abide,
+    _cache,
     _images,
     _tensorly,
     load_abide,
@@ -268,7 +269,7 @@ def test_bad_arguments_of_lfw_are_named(lfw_cache, arguments, message):
 
 def test_lfw_names_the_extra_that_brings_pillow(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ImportError, match=r"load_lfw needs PIL.*tensorly-norank\[images\]"):
+    with pytest.raises(ImportError, match=r"load_lfw needs Pillow, .*tensorly-norank\[images\]"):
         load_lfw(min_faces_per_person=0)
 
 
@@ -412,6 +413,70 @@ def test_without_scikit_learns_files(tmp_path, no_network, load, place, files, d
     for part in (f"{load.__name__} cannot get", str(tmp_path / place), files, "SCIKIT_LEARN_DATA"):
         assert part in message
     assert isinstance(caught.value.__cause__, OSError)
+
+
+CACHED = {
+    "olivetti": load_olivetti,
+    "olivetti, not downloaded": lambda **home: load_olivetti(download_if_missing=False, **home),
+    "lfw": load_lfw,
+    "lfw, not downloaded": lambda **home: load_lfw(download_if_missing=False, **home),
+    "abide": load_abide,
+}
+
+
+def _folders(folder):
+    return sorted(str(one.relative_to(folder)) for one in folder.rglob("*") if one.is_dir())
+
+
+@pytest.mark.filterwarnings("ignore:Retry downloading")
+@pytest.mark.parametrize("name", CACHED)
+def test_a_failed_load_leaves_no_empty_folder_of_its_own(tmp_path, no_network, monkeypatch, name):
+    pytest.importorskip("nilearn")
+    for variable in ("SCIKIT_LEARN_DATA", "NILEARN_DATA", "NILEARN_SHARED_DATA"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    (tmp_path / "old" / "lfw_home").mkdir(parents=True)
+    (tmp_path / "old" / "ABIDE_pcp" / "mine").mkdir(parents=True)
+    before = set(_folders(tmp_path))
+    for home in ({"data_home": tmp_path / "old"}, {"data_home": tmp_path / "new" / "one"}, {}):
+        with pytest.raises(OSError, match="cannot get"):
+            CACHED[name](**home)
+    after = set(_folders(tmp_path))
+    assert before <= after
+    for folder in after - before:  # nilearn puts a text into its folder, which is not empty then
+        assert list((tmp_path / folder).rglob("README.md"))
+
+
+def test_only_new_empty_folders_go_and_only_after_an_error(tmp_path):
+    def work():
+        for folder in ("new/a/b", "new/c", "old/d", "kept"):
+            (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / "new" / "c" / "file").touch()
+
+    (tmp_path / "old" / "empty").mkdir(parents=True)
+    places = [tmp_path / "new" / "a", tmp_path / "new" / "c", tmp_path / "old"]
+    with pytest.raises(KeyboardInterrupt), _cache._without_new_empty_folders(places):
+        work()
+        raise KeyboardInterrupt
+    assert _folders(tmp_path) == ["kept", "new", "new/c", "old", "old/empty"]
+    with _cache._without_new_empty_folders(places):
+        (tmp_path / "old" / "d").mkdir()
+    assert (tmp_path / "old" / "d").is_dir()
+
+
+@pytest.mark.parametrize("load", [load_olivetti, load_lfw, load_abide])
+@pytest.mark.parametrize("data_home", [3, b"folder", ["folder"], True])
+def test_a_data_home_that_is_no_path_is_named(load, data_home):
+    with pytest.raises(TypeError, match=r"data_home must be a folder .*or None, got .* of type"):
+        load(data_home=data_home)
+
+
+@pytest.mark.parametrize("value", [None, 3, ["ccs"]])
+@pytest.mark.parametrize("choice", ["derivative", "pipeline"])
+def test_choices_of_abide_of_another_type_are_refused_with_the_choices(choice, value):
+    with pytest.raises(ValueError, match=f"{choice} must be one of '"):
+        load_abide(**{choice: value})
 
 
 def test_without_nilearns_files(tmp_path, no_network, monkeypatch):

@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 from tensorly_norank._optional import import_optional
 from tensorly_norank._validation import check_choice, check_number
 from tensorly_norank.datasets._bunch import make_bunch
-from tensorly_norank.datasets._cache import say_how_to_get
+from tensorly_norank.datasets._cache import check_folder, say_how_to_get
 
 _PIPELINES = ("ccs", "cpac", "dparsf", "niak")
 _REGIONS = (
@@ -72,7 +72,7 @@ def load_abide(
             region without signal, one that never changes or is not finite throughout, has
             correlation 0 with every other.
         labels : ndarray of shape (n_subjects,)
-            0 for autism, 1 for a control.
+            0 for autism, 1 for a control. In :func:`simulate_connectivity` 0 is a control.
         class_names : ndarray of shape (2,)
             "ASD" and "TD": autism spectrum disorder, typical development.
         dims : list of str
@@ -81,6 +81,8 @@ def load_abide(
             The samples' class names, the numbers of the regions in the atlas's order, twice.
         sites : ndarray of shape (n_subjects,)
             Where each subject was scanned: sites differ in scanners and in their share of autism.
+            Names, ready to be the `groups` of :func:`~tensorly_norank.evaluation.compare`; of
+            numbers it would take a -1 for a missing site.
         subjects : ndarray of shape (n_subjects,)
             ABIDE's number of each subject.
         n_timepoints : ndarray of shape (n_subjects,)
@@ -92,6 +94,8 @@ def load_abide(
     ------
     ImportError
         Without nilearn.
+    TypeError, ValueError
+        If an argument is not as above.
     OSError
         When the time series are neither in the cache nor to be had from the network.
 
@@ -108,6 +112,7 @@ def load_abide(
     >>> tuple(load_abide(n_subjects=100).tensor.shape)  # doctest: +SKIP
     (100, 116, 116)
     """
+    check_folder(data_home)
     check_choice(derivative, "derivative", _REGIONS)
     check_choice(pipeline, "pipeline", _PIPELINES)
     if n_subjects is not None:
@@ -137,6 +142,7 @@ def _fetch_abide(data_home: str | os.PathLike[str] | None, **options: Any) -> An
     with say_how_to_get(
         "load_abide",
         "ABIDE",
+        folders=folders,
         looked_for=f"{folder / 'Phenotypic_V1_0b_preprocessed1.csv'} and {folder / series}",
         put="these files of the Preprocessed Connectomes Project there",
         environment="NILEARN_DATA",

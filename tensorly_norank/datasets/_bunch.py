@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,29 @@ import numpy as np
 import tensorly as tl
 from sklearn.utils import Bunch
 
+from tensorly_norank._validation import check_number
+
 SIMULATED = "Simulated: no rights reserved (CC0)."  # the licence of what we make up ourselves
+
+
+def check_drawing(n_samples: Any, verbose: Any, least: int = 1) -> None:
+    """Check what every simulator takes."""
+    check_number(n_samples, "n_samples", integer=True, low=least)
+    if not isinstance(verbose, bool | np.bool_):
+        check_number(verbose, "verbose", integer=True)
+
+
+def allocate(n_tensors: int, n_samples: int, *sample_shape: int) -> np.ndarray:
+    """Room for all samples, before any of them is drawn: too many are found out at once."""
+    shape = n_tensors, n_samples, *sample_shape
+    try:
+        return np.empty(shape, np.float32)
+    except (MemoryError, OverflowError, ValueError) as error:  # the last two: more than addresses
+        gigabytes = 4 * math.prod(map(int, shape)) / 1e9
+        raise MemoryError(
+            f"n_samples must let the data fit into memory, got n_samples={n_samples}: samples of "
+            f"shape {sample_shape} would take {gigabytes:.3g} GB. Take fewer or smaller ones."
+        ) from error
 
 
 def make_bunch(
@@ -55,8 +78,3 @@ def make_bunch(
         licence=licence,
         **more,
     )
-
-
-def as_published(template: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A template of the method's published simulations with its noise: σ = 0.05, cut to [0, 1]."""
-    return np.clip(template + rng.normal(0, 0.05, template.shape), 0, 1)

@@ -1,10 +1,21 @@
-"""What loaders say when the data are neither in a cache nor to be had from the network."""
+"""What loaders do when the data are neither in a cache nor to be had from the network."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+
+def check_folder(value: Any, name: str = "data_home") -> None:
+    """Raise an error unless it is None or names a folder, there or not."""
+    if value is not None and not isinstance(value, str | os.PathLike):
+        raise TypeError(
+            f"{name} must be a folder (a string or a path) or None, got {value!r} of type "
+            f"{type(value).__name__}."
+        )
 
 
 @contextmanager
@@ -12,6 +23,7 @@ def say_how_to_get(
     function: str,
     data: str,
     *,
+    folders: Sequence[Path],
     looked_for: str | Path,
     put: str,
     environment: str,
@@ -23,6 +35,8 @@ def say_how_to_get(
     ----------
     function, data : str
         What the user called and what it was to load.
+    folders : sequence of Path
+        Where the library may make folders: those that it leaves empty when it fails go again.
     looked_for : str or Path
         The place in the library's cache.
     put : str
@@ -33,10 +47,32 @@ def say_how_to_get(
         What the library raises when it cannot get at the data.
     """
     try:
-        yield
+        with _without_new_empty_folders(folders):
+            yield
     except errors as error:
         raise OSError(
             f"{function} cannot get {data}: {error}. Looked for {looked_for}. Run {function}() "
             f"once with a network connection, or put {put}; data_home or the environment "
             f"variable {environment} names another folder."
         ) from error
+
+
+@contextmanager
+def _without_new_empty_folders(places: Sequence[Path]) -> Iterator[None]:
+    """After an error, remove the folders at, above and below `places` that are new and empty."""
+    before = _folders(places)
+    try:
+        yield
+    except BaseException:
+        # A folder comes before the one that it lies in, whose path is shorter.
+        for folder in sorted(_folders(places) - before, key=lambda path: -len(path.parts)):
+            with suppress(OSError):
+                folder.rmdir()  # which refuses a folder with something in it
+        raise
+
+
+def _folders(places: Sequence[Path]) -> set[Path]:
+    """Those that exist at, above and below the places."""
+    above = {folder for place in places for folder in place.parents if folder.is_dir()}
+    below = {Path(folder) for place in places for folder, _, _ in os.walk(place)}
+    return above | below

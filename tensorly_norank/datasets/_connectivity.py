@@ -9,8 +9,9 @@ import numpy as np
 from scipy.optimize import brentq
 from sklearn.utils import Bunch
 
+from tensorly_norank._progress import follow
 from tensorly_norank._validation import check_choice, check_number, check_random_state, check_range
-from tensorly_norank.datasets._bunch import SIMULATED, make_bunch
+from tensorly_norank.datasets._bunch import SIMULATED, allocate, check_drawing, make_bunch
 
 _LEVELS = {"easy": (0.7, 0.2), "medium": (0.5, 0.3), "hard": (0.3, 0.4)}  # effect, site
 
@@ -65,22 +66,23 @@ class _Edges(NamedTuple):
 def simulate_connectivity(
     n_samples: int = 200,
     n_regions: int = 116,
-    *,
     difficulty: str = "medium",
+    *,
     effect_size: float | None = None,
     site_strength: float | None = None,
     n_planted: int | None = None,
     n_sites: int = 4,
     confounding: float = 0.3,
     n_timepoints: tuple[int, int] = (40, 60),
-    random_state: Any = None,
+    random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    verbose: bool = False,
 ) -> Bunch:
     r"""Functional connectivity of cases and controls who differ in known regions.
 
     Parameters
     ----------
     n_samples : int, default 200
-        Number of subjects, at least 2. Half of them are cases, rounded down.
+        Number of subjects, at least 2 and at least `n_sites`. Half of them are cases, rounded down.
     n_regions : int, default 116
         Number of brain regions, at least 2; the AAL atlas has 116. They form up to 7 networks of
         equal size.
@@ -110,10 +112,12 @@ def simulate_connectivity(
         drawn for each site. Successive volumes of fMRI are alike: band-pass filtering left 36 to 60
         dimensions of ABIDE's 78 to 206 volumes. Matrices are positive definite where it exceeds
         `n_regions`, and elsewhere positive semi-definite, up to rounding.
-    random_state : None, int, RandomState or Generator, default None
-        Seed. Networks, planted regions and sites do not depend on `n_samples`, `effect_size` and
-        `site_strength`. For a held-out sample of the same population, split a larger one: a second
-        call with the same seed repeats the same random numbers.
+    random_state : int, RandomState or Generator, optional
+        Fixes every random choice. Networks, planted regions and sites do not depend on `n_samples`,
+        `effect_size` and `site_strength`. For a held-out sample of the same population, split a
+        larger one: a second call with the same seed repeats the same random numbers.
+    verbose : bool, default False
+        Show how many subjects are done: a progress bar on a terminal (with tqdm), else lines.
 
     Returns
     -------
@@ -121,9 +125,11 @@ def simulate_connectivity(
         tensor : tensor of shape (n_samples, n_regions, n_regions)
             Correlation matrices in float32, in TensorLy's active backend.
         labels, class_names : ndarray of shape (n_samples,) and (2,)
-            0 for "control", 1 for "case".
+            0 for "control", 1 for "case". In :func:`load_abide` 0 is autism, 1 a control.
         sites, n_timepoints : ndarray of shape (n_samples,)
-            Site of each subject, from 0, and number of independent time points.
+            Site of each subject, from 0, and number of independent time points. The sites can be
+            the `groups` of :func:`~tensorly_norank.evaluation.compare`, which takes a -1 among
+            integers for a missing one: here is none.
         regions : ndarray of shape (n_planted,)
             Indices of the planted regions, sorted.
         difference : ndarray of shape (n_regions, n_regions)
@@ -141,6 +147,8 @@ def simulate_connectivity(
     TypeError, ValueError
         If an argument is of the wrong type or out of range, `effect_size` or `site_strength` is
         larger than the model can reach, or `site_strength` is positive with one site.
+    MemoryError
+        If the matrices do not fit into memory.
 
     Notes
     -----
@@ -184,13 +192,16 @@ def simulate_connectivity(
     >>> bunch.class_names[bunch.labels].tolist().count("case")
     10
     """
+    check_drawing(n_samples, verbose, least=2)
     n_planted = _check_sizes(n_samples, n_regions, n_planted, n_sites)
     check_range(n_timepoints, "n_timepoints", low=5)
     for number in n_timepoints:
         check_number(number, "n_timepoints", integer=True)
     check_number(confounding, "confounding", high=1, include_high=True)
     effect_size, site_strength = _strengths(difficulty, effect_size, site_strength, n_sites)
-    streams = check_random_state(random_state).spawn(3 + n_samples)
+    rng = check_random_state(random_state)
+    (matrices,) = allocate(1, n_samples, n_regions, n_regions)
+    streams = rng.spawn(3 + n_samples)
     population = _draw_population(n_regions, n_planted, n_sites, n_timepoints, streams[0])
     labels, sites = _assign(n_samples, population.site_shares, confounding, streams[1])
     gains, own = _draw_subjects(population, _N_DRAWS, streams[2])
@@ -200,12 +211,10 @@ def simulate_connectivity(
     pairs = pairs[population.signs[pairs].all(axis=1)]
     edges = _edges(population, gains, own, streams[2].permutation(pairs)[:_N_PAIRS])
     shared = _solve_shared(population, edges, effect_size)
-    matrices = [
-        _observe(population, int(site), shared * label, stream)
-        for site, label, stream in zip(sites, labels, streams[3:], strict=True)
-    ]
+    for k, stream in enumerate(follow(streams[3:], "simulate", "subject", verbose)):
+        matrices[k] = _observe(population, int(sites[k]), shared * labels[k], stream)
     return make_bunch(
-        np.stack(matrices),
+        matrices,
         labels,
         ["control", "case"],
         dims=["subject", "region", "other region"],
@@ -225,12 +234,17 @@ def simulate_connectivity(
 
 def _check_sizes(n_samples: int, n_regions: int, n_planted: int | None, n_sites: int) -> int:
     """Check them; how many regions are planted."""
-    check_number(n_samples, "n_samples", integer=True, low=2)
     check_number(n_regions, "n_regions", integer=True, low=2)
     if n_planted is None:
         n_planted = max(2, min(16, n_regions // 4))
     check_number(n_planted, "n_planted", integer=True, low=2, high=n_regions, include_high=True)
-    check_number(n_sites, "n_sites", integer=True, low=1, high=n_samples, include_high=True)
+    check_number(n_sites, "n_sites", integer=True, low=1)
+    if n_sites > n_samples:
+        raise ValueError(
+            "n_samples must be at least n_sites, every site having a subject, got "
+            f"n_samples={n_samples} and n_sites={n_sites}: take more samples, or fewer sites, e.g. "
+            "n_sites=1."
+        )
     return n_planted
 
 

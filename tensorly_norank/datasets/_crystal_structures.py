@@ -159,10 +159,22 @@ class CrystalStructure:
         """F(hkl) in electrons per conventional cell, complex, (n_hkl,), for hkl (n_hkl, 3)."""
         hkl = np.atleast_2d(hkl)
         s_squared = np.sum((hkl @ np.linalg.inv(self.cell).T) ** 2, axis=1) / 4  # (n_hkl,)
-        exponent = _form_exponent(self.atomic_numbers) + self.b_iso  # (n_atoms,)
-        scattering = self.atomic_numbers * np.exp(-np.outer(s_squared, exponent))
-        phases = np.exp(2j * np.pi * (hkl @ self.positions.T))  # (n_hkl, n_atoms)
-        return self.occupancy * np.sum(scattering * phases, axis=1)
+        elements, which = np.unique(self.atomic_numbers, return_inverse=True)
+        members = np.eye(len(elements))[which]  # (n_atoms, n_elements)
+        exponent = _form_exponent(elements) + self.b_iso
+        total = np.empty(len(hkl), complex)
+        for some in np.array_split(np.arange(len(hkl)), len(hkl) // 1024 + 1):
+            scattering = elements * np.exp(-np.outer(s_squared[some], exponent))
+            total[some] = np.sum(scattering * (self._phases(hkl[some]) @ members), axis=1)
+        return self.occupancy * total
+
+    def _phases(self, hkl: np.ndarray) -> np.ndarray:
+        """exp(2πi hkl · r) of each atom, (n_hkl, n_atoms), from a factor for each index."""
+        phases = np.ones((1, 1))
+        for indices, coordinates in zip(hkl.T, self.positions.T, strict=True):
+            values, places = np.unique(indices, return_inverse=True)  # a few of them, many times
+            phases = phases * np.exp(2j * np.pi * np.outer(values, coordinates))[places]
+        return phases
 
     def density(self, points: np.ndarray) -> np.ndarray:
         """Electrons per Å³ at Cartesian points (n_points, 3) of the endless crystal."""

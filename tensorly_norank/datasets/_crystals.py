@@ -10,6 +10,7 @@ import tensorly as tl
 from scipy.spatial.transform import Rotation
 from sklearn.utils import Bunch
 
+from tensorly_norank._progress import follow
 from tensorly_norank._validation import (
     check_choice,
     check_number,
@@ -17,11 +18,11 @@ from tensorly_norank._validation import (
     check_range,
 )
 from tensorly_norank.datasets import _crystal_structures as crystal
-from tensorly_norank.datasets._bunch import SIMULATED, as_published, make_bunch
+from tensorly_norank.datasets._bunch import SIMULATED, allocate, check_drawing, make_bunch
 from tensorly_norank.datasets._crystal_images import Pose, density_image, diffraction_image
+from tensorly_norank.datasets._published import check_left_alone, published_crystals
 
 CLASS_NAMES = tuple(crystal.SYSTEMS)
-_PUBLISHED_NAMES = ("Cubic", "Hexagonal", "Tetragonal", "Orthorhombic")
 
 _Range = tuple[float, float]
 
@@ -68,7 +69,7 @@ _BY_DIFFICULTY: dict[str, tuple[Any, Any, Any]] = {
 
 
 def simulate_crystals(
-    n_samples: int,
+    n_samples: int = 200,
     image_size: int = 32,
     difficulty: str = "medium",
     *,
@@ -89,6 +90,7 @@ def simulate_crystals(
     dose: float | None = None,
     background: float | None = None,
     random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    verbose: bool = False,
 ) -> Bunch:
     r"""Simulate crystals of the seven systems: their electron density, or how they diffract.
 
@@ -100,7 +102,7 @@ def simulate_crystals(
 
     Parameters
     ----------
-    n_samples : int
+    n_samples : int, default 200
         Number of crystals. The systems take turns, so classes differ by one crystal at most.
     image_size : int, default 32
         Voxels along each edge, 8 or more.
@@ -108,7 +110,7 @@ def simulate_crystals(
         Sets what is None below, see Notes. "paper": the four templates of the simulation that was
         published with the method [3]_, of size 64 there, two-dimensional, in [0, 1], plus Gaussian
         noise of 0.05. Raw pixels are enough to tell these apart: a check, not a benchmark. With it
-        all keywords below but `random_state` must be left alone.
+        all keywords below but `random_state` and `verbose` must be left alone.
     kind : {"density", "diffraction"}, default "density"
         Electron density in a cube of space, or intensity ``|F|²`` in a cube of reciprocal space.
     projection : bool, default False
@@ -145,6 +147,8 @@ def simulate_crystals(
     random_state : int, RandomState or Generator, optional
         Fixes every random choice. The first crystals do not depend on `n_samples`; they are the
         same ones in both kinds.
+    verbose : bool, default False
+        Show how many crystals are done: a progress bar on a terminal (with tqdm), else lines.
 
     Returns
     -------
@@ -169,12 +173,15 @@ def simulate_crystals(
         dims, ticks, DESCR, reference, licence
             As in TensorLy's data sets; the ticks of the voxels are in Å or 1/Å.
 
-        With "paper" there are no parameters, structures, rotations and origins.
+        With "paper", `noiseless` are the templates, before noise is added and the sum is cut to
+        [0, 1]; there are four classes, and no parameters, structures, rotations and origins.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is not as above, or no cell is found within the ranges and gaps.
+    MemoryError
+        If the images do not fit into memory.
 
     Notes
     -----
@@ -218,20 +225,36 @@ def simulate_crystals(
     >>> cubic.point_group, bool(np.ptp(cubic.lengths) < 1e-9)
     ('m-3m', True)
     """
-    given = {name: value for name, value in locals().items() if name in _Conditions.__annotations__}
-    check_number(n_samples, "n_samples", integer=True, low=1)
+    given = {
+        "kind": kind,
+        "projection": projection,
+        "orientation": orientation,
+        "origin": origin,
+        "box": box,
+        "q_max": q_max,
+        "cell_length": cell_length,
+        "cell_angle": cell_angle,
+        "crystal_size": crystal_size,
+        "length_gap": length_gap,
+        "angle_gap": angle_gap,
+        "misorientation": misorientation,
+        "b_iso": b_iso,
+        "vacancies": vacancies,
+        "dose": dose,
+        "background": background,
+    }
+    check_drawing(n_samples, verbose)
     check_number(image_size, "image_size", integer=True, low=8)
     check_choice(difficulty, "difficulty", [*_DIFFICULTIES, "paper"])
+    rng = check_random_state(random_state)
     if difficulty == "paper":
-        _check_nothing_given(given)
-        return _published(n_samples, image_size, check_random_state(random_state))
+        check_left_alone(simulate_crystals, given)
+        return published_crystals(n_samples, image_size, rng, verbose)
     c = _conditions(difficulty, given)
+    expected, counts = allocate(2, n_samples, *[image_size] * (2 if projection else 3))
     labels = np.arange(n_samples) % len(CLASS_NAMES)
-    expected, counts = np.empty(
-        (2, n_samples, *[image_size] * (2 if projection else 3)), np.float32
-    )
     structures, poses = [], []
-    for k, stream in enumerate(check_random_state(random_state).spawn(n_samples)):
+    for k, stream in enumerate(follow(rng.spawn(n_samples), "simulate", "crystal", verbose)):
         # Of its own each: what is drawn for one does not depend on how the others are drawn.
         of_structure, of_pose, of_vacancies, of_noise = stream.spawn(4)
         structures.append(
@@ -247,20 +270,16 @@ def simulate_crystals(
 
 def _conditions(difficulty: str, given: dict[str, Any]) -> _Conditions:
     """Those of a difficulty, with the caller's own in their places, checked."""
-    if given["orientation"] == "random" and given["misorientation"] is not None:
+    level = _DIFFICULTIES.index(difficulty)
+    chosen = {name: values[level] for name, values in _BY_DIFFICULTY.items() if given[name] is None}
+    c = _Conditions(**(given | chosen))
+    check_choice(c.kind, "kind", ["density", "diffraction"])
+    check_choice(c.orientation, "orientation", ["conventional", "random"])
+    if c.orientation == "random" and given["misorientation"] is not None:
         raise ValueError(
             "misorientation must be None if orientation='random', got "
             f"{given['misorientation']!r}: it is measured from the conventional orientation."
         )
-    level = _DIFFICULTIES.index(difficulty)
-    c = _Conditions(
-        **{
-            name: _BY_DIFFICULTY[name][level] if value is None else value
-            for name, value in given.items()
-        }
-    )
-    check_choice(c.kind, "kind", ["density", "diffraction"])
-    check_choice(c.orientation, "orientation", ["conventional", "random"])
     check_choice(c.origin, "origin", ["centre", "random"])
     if not isinstance(c.projection, bool | np.bool_):
         raise TypeError(f"projection must be True or False, got {c.projection!r}.")
@@ -394,49 +413,3 @@ def _parameters(
         "b_iso": np.array([structure.b_iso for structure in structures]),
         "crystal_size": np.array([pose.crystal_size for pose in poses]),
     }
-
-
-# The published templates.
-
-
-def _check_nothing_given(given: dict[str, Any]) -> None:
-    defaults = simulate_crystals.__kwdefaults__ or {}
-    names = [name for name, value in given.items() if np.any(value != defaults[name])]
-    if names:
-        raise ValueError(
-            f"{', '.join(names)} must be left at the default with difficulty='paper', whose "
-            "templates have no physics in them."
-        )
-
-
-def _published(n_samples: int, image_size: int, rng: np.random.Generator) -> Bunch:
-    """Samples of the templates that were published with the method."""
-    place = np.arange(image_size)
-    columns = np.broadcast_to(place, (image_size, image_size))
-    rows = columns.T
-    templates = np.array(
-        [
-            (rows % 8 < 2) | (columns % 8 < 2),
-            (rows % 10 < 2) & (columns % 10 < 2),
-            rows % 6 < 1,
-            columns % 12 < 2,
-        ],
-        np.float32,
-    )
-    labels = np.arange(n_samples) % len(templates)
-    streams = rng.spawn(n_samples)
-    images = [as_published(templates[k], own) for k, own in zip(labels, streams, strict=True)]
-    return make_bunch(
-        np.array(images, np.float32),
-        labels,
-        _PUBLISHED_NAMES,
-        dims=["crystal", "row", "column"],
-        ticks=[place, place],
-        descr=f"{n_samples} noisy images of four lattice templates, as published with the method.",
-        reference=[
-            "M. Bagherian (2026). No-rank tensor decomposition via metric learning. Scientific "
-            "Reports 16, 8326."
-        ],
-        licence=SIMULATED,
-        noiseless=tl.tensor(templates[labels]),
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -11,6 +10,7 @@ import tensorly as tl
 from scipy import special
 from sklearn.utils import Bunch
 
+from tensorly_norank._progress import follow
 from tensorly_norank._validation import (
     check_choice,
     check_number,
@@ -18,7 +18,7 @@ from tensorly_norank._validation import (
     check_range,
 )
 from tensorly_norank.datasets import _galaxy_light as light
-from tensorly_norank.datasets._bunch import SIMULATED, as_published, make_bunch
+from tensorly_norank.datasets._bunch import SIMULATED, allocate, check_drawing, make_bunch
 from tensorly_norank.datasets._galaxy_types import (
     BULGE_THICKNESS,
     CLASS_NAMES,
@@ -28,6 +28,7 @@ from tensorly_norank.datasets._galaxy_types import (
     Galaxy,
     Range,
 )
+from tensorly_norank.datasets._published import check_left_alone, published_galaxies
 
 # The imaging survey: r band of the Sloan Digital Sky Survey, roughly.
 _ZERO_POINT = 29.76  # magnitude that gives one electron in the exposure of 54 s
@@ -48,7 +49,7 @@ _LIMITS: dict[str, dict[str, Any]] = {
 
 
 def simulate_galaxies(
-    n_samples: int,
+    n_samples: int = 200,
     image_size: int = 64,
     difficulty: str = "medium",
     *,
@@ -60,6 +61,7 @@ def simulate_galaxies(
     sky_brightness: Range | None = None,
     field_of_view: float = 25.6,
     random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    verbose: bool = False,
 ) -> Bunch:
     r"""Simulate images of galaxies: elliptical, lenticular, spiral, barred spiral, irregular.
 
@@ -70,14 +72,15 @@ def simulate_galaxies(
 
     Parameters
     ----------
-    n_samples : int
+    n_samples : int, default 200
         Number of images. The types take turns, so classes differ by one image at most.
     image_size : int, default 64
         Pixels along each side, 8 or more.
     difficulty : {"easy", "medium", "hard", "paper"}, default "medium"
         How much the nuisances vary, see Notes. "paper": the four templates of the simulation that
-        was published with the method [3]_, plus Gaussian noise of 0.05. Raw pixels are enough to
-        tell these apart: a check, not a benchmark.
+        was published with the method [3]_, plus Gaussian noise of 0.05. Neighbours in raw pixels
+        tell these apart: a check, not a benchmark. With it all keywords below but `random_state`
+        and `verbose` must be left alone.
     magnitude : (float, float), optional
         Smallest and largest apparent magnitude, in the r band. This range and the next ones replace
         those that the difficulty stands for; two equal numbers fix a quantity.
@@ -97,6 +100,8 @@ def simulate_galaxies(
         Side of the image in seconds of arc (0.4 a pixel at the default size).
     random_state : int, RandomState or Generator, optional
         Fixes every random choice. The first images do not depend on `n_samples`.
+    verbose : bool, default False
+        Show how many images are done: a progress bar on a terminal (with tqdm), else lines.
 
     Returns
     -------
@@ -106,7 +111,7 @@ def simulate_galaxies(
             backend. The centre of a galaxy is a hundred times as bright as its rim: to look at it,
             astronomers draw ``arcsinh(tensor / s)`` with s about the noise of the sky.
         noiseless : tensor of the same shape
-            What is expected in each pixel.
+            The electrons expected in each pixel, less those of the sky.
         labels : ndarray of shape (n_samples,)
             Integers that index `class_names`.
         class_names : ndarray of 5 str
@@ -116,15 +121,24 @@ def simulate_galaxies(
         dims, ticks, DESCR, reference, licence
             As in TensorLy's data sets; the ticks of the pixels are in seconds of arc.
 
-        With "paper" there are neither `noiseless` nor `parameters`, and ticks run from −1 to 1.
+        With "paper", `noiseless` are the templates, before noise is added and the sum is cut to
+        [0, 1]; there are four classes and no `parameters`; ticks run from −1 to 1.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as above; if a range is given together with "paper".
+        If an argument is not as above; if another keyword is given together with "paper".
+    MemoryError
+        If the images do not fit into memory.
 
     Notes
     -----
+    The camera is that of the Sloan Digital Sky Survey in the r band, roughly: an exposure of 54 s,
+    in which magnitude 29.76 gives one electron, so that magnitude m gives
+    :math:`10^{0.4 (29.76 - m)}`, some 800 000 at magnitude 15; a point-spread function of Moffat's
+    form with exponent 4.765; Poisson noise of galaxy and sky; read noise of 5 electrons (standard
+    deviation) in each pixel.
+
     Ranges that are drawn from:
 
     ========================== ============ ============ ============
@@ -167,61 +181,58 @@ def simulate_galaxies(
     >>> [bool(fraction > 0) for fraction in galaxies.parameters["bar_fraction"]]
     [False, False, False, True, False]
     """
-    check_number(n_samples, "n_samples", integer=True, low=1)
+    check_drawing(n_samples, verbose)
     check_number(image_size, "image_size", integer=True, low=8)
+    check_choice(difficulty, "difficulty", [*DIFFICULTIES, "paper"])
+    rng = check_random_state(random_state)
+    values = (magnitude, radius, inclination, centre_offset, psf_fwhm, sky_brightness)
+    ranges = dict(zip(_LIMITS, values, strict=True))
+    if difficulty == "paper":
+        check_left_alone(simulate_galaxies, {**ranges, "field_of_view": field_of_view})
+        return published_galaxies(n_samples, image_size, rng, verbose)
     # A pixel of 0.01 to 4 seconds of arc: the grid that the light is computed on stays small.
     check_number(field_of_view, "field_of_view", low=0.01 * image_size, high=4 * image_size)
-    check_choice(difficulty, "difficulty", [*DIFFICULTIES, "paper"])
-    values = (magnitude, radius, inclination, centre_offset, psf_fwhm, sky_brightness)
-    given = {k: v for k, v in zip(_LIMITS, values, strict=True) if v is not None}
-    streams = check_random_state(random_state).spawn(n_samples)
-    if difficulty == "paper":
-        return _paper_bunch(streams, image_size, given)
-    conditions = _conditions(difficulty, given)
+    conditions = _conditions(difficulty, ranges)
+    expected, observed = allocate(2, n_samples, image_size, image_size)
     labels = np.arange(n_samples) % len(CLASS_NAMES)
-    galaxies = [
-        DRAWN_AS[CLASS_NAMES[label]](conditions, stream)
-        for label, stream in zip(labels, streams, strict=True)
-    ]
     scale = field_of_view / image_size
     grid = light.Grid(image_size, scale, int(np.ceil(scale / _FINEST_SPACING)))
-    expected, observed = np.empty((2, n_samples, image_size, image_size), np.float32)
-    for k, (galaxy, stream) in enumerate(zip(galaxies, streams, strict=True)):
-        electrons = _expected_electrons(galaxy, stream, grid)
+    galaxies = []
+    for k, stream in enumerate(follow(rng.spawn(n_samples), "simulate", "galaxy", verbose)):
+        galaxies.append(DRAWN_AS[CLASS_NAMES[labels[k]]](conditions, stream))
+        electrons = _expected_electrons(galaxies[k], stream, grid)
         expected[k] = electrons
-        observed[k] = _observe(electrons, galaxy, stream, scale)
+        observed[k] = _observe(electrons, galaxies[k], stream, scale)
     axis = (np.arange(image_size) - (image_size - 1) / 2) * scale
-    return _bunch(
-        observed,
-        labels,
-        CLASS_NAMES,
-        axis,
-        noiseless=tl.tensor(expected),
-        parameters={
-            field.name: np.array([getattr(galaxy, field.name) for galaxy in galaxies])
-            for field in fields(Galaxy)
-        },
-    )
+    return _bunch(observed, expected, labels, galaxies, axis)
 
 
-def _conditions(difficulty: str, given: dict[str, Any]) -> Conditions:
+def _conditions(difficulty: str, ranges: dict[str, Any]) -> Conditions:
     """Those of a difficulty, with the caller's own ranges in their places."""
-    checked = {name: check_range(value, name, **_LIMITS[name]) for name, value in given.items()}
+    checked = {
+        name: check_range(value, name, **_LIMITS[name])
+        for name, value in ranges.items()
+        if value is not None
+    }
     return replace(DIFFICULTIES[difficulty], **checked)
 
 
 def _bunch(
-    images: np.ndarray, labels: np.ndarray, names: Sequence[str], axis: np.ndarray, **more: Any
+    observed: np.ndarray,
+    expected: np.ndarray,
+    labels: np.ndarray,
+    galaxies: list[Galaxy],
+    axis: np.ndarray,
 ) -> Bunch:
     return make_bunch(
-        images,
+        observed,
         labels,
-        names,
+        CLASS_NAMES,
         dims=["galaxy", "row", "column"],
         ticks=[axis, axis],
         descr=(
-            f"{len(images)} simulated images of galaxies of {len(names)} morphological types "
-            "(tensorly_norank.datasets.simulate_galaxies)."
+            f"{len(observed)} simulated images of galaxies of {len(CLASS_NAMES)} morphological "
+            "types (tensorly_norank.datasets.simulate_galaxies)."
         ),
         reference=[
             "A. W. Graham and S. P. Driver (2005). A concise reference to (projected) Sérsic "
@@ -229,7 +240,11 @@ def _bunch(
             "K. C. Freeman (1970). On the disks of spiral and S0 galaxies. ApJ 160, 811.",
         ],
         licence=SIMULATED,
-        **more,
+        noiseless=tl.tensor(expected),
+        parameters={
+            field.name: np.array([getattr(galaxy, field.name) for galaxy in galaxies])
+            for field in fields(Galaxy)
+        },
     )
 
 
@@ -289,7 +304,7 @@ def _arms(galaxy: Galaxy) -> light.Arms:
         np.deg2rad(galaxy.pitch_angle),
         galaxy.arm_contrast,
         galaxy.winding,
-        0.0 if galaxy.bar_fraction else np.deg2rad(galaxy.arm_phase),
+        np.deg2rad(galaxy.arm_phase),
         galaxy.bar_length or 0.5 * _scale_length(galaxy),
     )
 
@@ -333,38 +348,3 @@ def _observe(
     """Photons of galaxy and sky, the detector's noise, and the mean sky taken off again."""
     sky = _electrons(galaxy.sky_brightness) * pixel_scale**2
     return rng.poisson(electrons + sky) + rng.normal(0, _READ_NOISE, electrons.shape) - sky
-
-
-# The simulation that was published with the method.
-
-
-def _paper_bunch(
-    streams: Sequence[np.random.Generator], image_size: int, given: dict[str, Any]
-) -> Bunch:
-    if given:
-        raise ValueError(
-            f"{', '.join(given)}: the templates of difficulty='paper' have no such parameters, got "
-            f"{given}."
-        )
-    names = ("elliptical", "spiral", "lenticular", "irregular")
-    labels = np.arange(len(streams)) % len(names)
-    axis = np.linspace(-1, 1, image_size)
-    images = np.stack(
-        [
-            as_published(_paper_template(names[label], axis, stream), stream)
-            for label, stream in zip(labels, streams, strict=True)
-        ]
-    )
-    return _bunch(images.astype(np.float32), labels, names, axis)
-
-
-def _paper_template(name: str, axis: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    radii = np.hypot(axis[None, :], axis[:, None])
-    if name == "elliptical":
-        return np.exp(-4 * radii**2)
-    if name == "spiral":
-        azimuths = np.arctan2(axis[:, None], axis[None, :])
-        return np.exp(-3 * radii**2) * (1 + 0.5 * np.sin(6 * azimuths + 10 * radii))
-    if name == "lenticular":
-        return np.exp(-6 * radii**2) * np.where(radii > 0.6, 0.2, 1)
-    return rng.random(radii.shape)

@@ -67,8 +67,62 @@ DIFFICULTIES = {
 class Galaxy:
     """The true parameters of one galaxy; what a type does not have is 0.
 
-    Fractions are shares of the total light. Lengths are in seconds of arc, angles in degrees,
-    magnitudes as usual.
+    Lengths are in seconds of arc, angles in degrees, fractions are shares of the total light.
+
+    Attributes
+    ----------
+    magnitude : float
+        Apparent, in the r band, of the whole galaxy.
+    effective_radius : float
+        `bulge_radius` of an elliptical. Of another galaxy, the radius in the plane of its disc that
+        holds half of an exponential disc's light, 1.678 scale lengths.
+    inclination : float
+        Between the line of sight and the axis of the galaxy; 0 is face-on.
+    thickness : float
+        Shortest over longest axis of an elliptical, or of a disc (0.2). The bulge of a disc is a
+        spheroid of 0.65.
+    position_angle : float
+        Of the major axis, from the direction of growing columns (x) towards that of growing rows
+        (y), 0 to 180: clockwise where row 0 is drawn at the top. Seen face-on, a disc has its first
+        axis there.
+    x, y : float
+        Of the centre, along columns and rows, from the middle of the image.
+    psf_fwhm : float
+        Full width at half maximum of the point-spread function.
+    sky_brightness : float
+        In magnitudes per square second of arc.
+    sersic_index : float
+        Of the spheroid; without meaning where `bulge_fraction` is 0.
+    bulge_fraction : float
+        Share of the spheroid: 1 in ellipticals, 0 in irregulars.
+    bulge_radius : float
+        Half of the spheroid's light lies within an ellipse on the sky that has the area of the
+        circle of this radius; without meaning where `bulge_fraction` is 0.
+    n_arms : int
+        Number of spiral arms.
+    arm_contrast : float
+        Share of the disc's light that the arms move, 0 to 1.
+    pitch_angle : float
+        Between an arm and a circle, in the plane of the disc.
+    winding : int
+        1 if the azimuth of an arm grows with the radius, −1 if it falls; azimuths are taken in the
+        plane of the disc, from the major axis, in the sense of `position_angle`.
+    arm_phase : float
+        Azimuth at which an arm starts: half a scale length from the centre; at 0, the end of the
+        bar, in barred spirals. In irregulars, the azimuth of the brighter side.
+    bar_fraction : float
+        Share of the bar.
+    bar_length : float
+        From the centre to an end of the bar, which lies along the major axis.
+    bar_axis_ratio : float
+        Width of the bar over its length, in the plane of the disc.
+    clump_fraction : float
+        Share of the clumps.
+    n_clumps : int
+        Number of clumps.
+    lopsidedness : float
+        Amplitude, far from the centre, of a variation of the disc's light with the cosine of the
+        azimuth from `arm_phase`.
     """
 
     magnitude: float
@@ -169,6 +223,7 @@ def _barred_spiral(conditions: Conditions, rng: np.random.Generator) -> Galaxy:
         bar_fraction=rng.uniform(*conditions.bar_fraction),
         bar_length=rng.uniform(0.8, 1.2) * spiral.effective_radius,
         bar_axis_ratio=rng.uniform(0.15, 0.3),
+        arm_phase=0.0,  # the arms start at the ends of the bar
     )
 
 

@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 from tensorly_norank._optional import import_optional
 from tensorly_norank._validation import check_number
 from tensorly_norank.datasets._bunch import make_bunch
-from tensorly_norank.datasets._cache import say_how_to_get
+from tensorly_norank.datasets._cache import check_folder, say_how_to_get
 
 
 def load_digits() -> Bunch:
@@ -102,6 +102,8 @@ def load_olivetti(
 
     Raises
     ------
+    TypeError
+        If `data_home` is not as above.
     OSError
         When the faces are neither in the cache nor to be had from the network.
 
@@ -116,13 +118,15 @@ def load_olivetti(
     >>> tuple(load_olivetti().tensor.shape)  # doctest: +SKIP
     (400, 64, 64)
     """
+    check_folder(data_home)
     import sklearn.datasets
 
-    place = _scikit_learn_home(data_home) / "olivetti_py3.pkz"
+    home = _scikit_learn_home(data_home)
     with say_how_to_get(
         "load_olivetti",
         "the Olivetti faces",
-        looked_for=place,
+        folders=[home],
+        looked_for=home / "olivetti_py3.pkz",
         put="that file there",
         environment="SCIKIT_LEARN_DATA",
     ):
@@ -190,6 +194,8 @@ def load_lfw(
     ------
     ImportError
         Without Pillow.
+    TypeError, ValueError
+        If an argument is not as above.
     OSError
         When the photographs are neither in the cache nor to be had from the network.
 
@@ -205,16 +211,19 @@ def load_lfw(
     >>> tuple(load_lfw().tensor.shape)  # doctest: +SKIP
     (1288, 62, 47)
     """
-    import_optional("PIL", "images", "load_lfw")
+    check_folder(data_home)
+    import_optional("PIL", "images", "load_lfw", package="Pillow")
     check_number(min_faces_per_person, "min_faces_per_person", integer=True, low=1)
     if resize is not None:
         check_number(resize, "resize", include_low=False)
     import sklearn.datasets
 
+    home = _scikit_learn_home(data_home) / "lfw_home"
     with say_how_to_get(
         "load_lfw",
         "Labeled Faces in the Wild",
-        looked_for=_scikit_learn_home(data_home) / "lfw_home",
+        folders=[home],
+        looked_for=home,
         put="pairs.txt, pairsDevTrain.txt, pairsDevTest.txt and lfw-funneled.tgz there",
         environment="SCIKIT_LEARN_DATA",
     ):

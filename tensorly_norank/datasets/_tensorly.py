@@ -89,7 +89,10 @@ def load_covid19_serology() -> Bunch:
 
 
 def load_indian_pines_patches(
-    *, patch_size: int = 5, n_most: int | None = 60, random_state: Any = 0
+    *,
+    patch_size: int = 5,
+    n_most: int | None = 60,
+    random_state: int | np.random.RandomState | np.random.Generator | None = 0,
 ) -> Bunch:
     """Indian Pines: hyperspectral patches of fields, by what grows in their middle.
 
