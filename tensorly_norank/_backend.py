@@ -88,7 +88,7 @@ def check_dense(array: Any, name: str) -> None:
         raise TypeError(f"{name} must be a dense tensor, got one {kind}.")
     if not isinstance(array, Tensor) and hasattr(array, "toarray"):  # scipy's
         raise TypeError(
-            f"{name} must be a dense array, got {_describe(array)}: pass {name}.toarray()."
+            f"{name} must be dense, got {_describe(array)}: its toarray() gives an array."
         )
 
 

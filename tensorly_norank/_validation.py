@@ -61,6 +61,12 @@ def check_choice(value: Any, name: str, choices: Iterable[str]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}.")
 
 
+def check_flag(value: Any, name: str) -> None:
+    """Raise an error unless it is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r}.")
+
+
 _BOUNDS: dict[str, dict[str, Any]] = {
     "margin": {"include_low": False},
     "learning_rate": {"include_low": False},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tensorly_norank._backend import to_numpy
+from tensorly_norank._backend import check_dense, to_numpy
 from tensorly_norank._optional import import_optional
 from tensorly_norank._validation import check_choice, check_number, number_labels
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_comparison", "plot_samples"]
 
 _LARGEST = 40.0  # inches: beyond that a figure takes long to draw and nobody sees more
+_COLUMNS = ("mean", "std", "in_sample", "p_value")
 _AXIS_LABELS = {
     "davies_bouldin": "davies bouldin, held out (smaller is better)",
     "n_components": "components",
@@ -44,7 +45,9 @@ def plot_comparison(table: Any, figure: str = "silhouette", ax: Axes | None = No
     Axes
         A row for each method: light dots for splits, a bar of one standard deviation around the
         mean, a cross where the samples that were fitted stand; at the right the p-value of the
-        difference to the best other method. A method that failed throughout says so.
+        difference to the best other method. A method that failed on every split says so, and one
+        whose figure is not defined. Of a table that was stored and read again the splits are lost
+        (``table.attrs``), and with them the dots.
 
     Raises
     ------
@@ -65,19 +68,24 @@ def plot_comparison(table: Any, figure: str = "silhouette", ax: Axes | None = No
     >>> plot_comparison(table, "knn_accuracy").get_xlabel()
     'knn accuracy, held out'
     """
-    if list(getattr(getattr(table, "index", None), "names", [])) != ["figure", "method"]:
-        raise TypeError(f"table must be what compare returns, got a {type(table).__name__}.")
+    names = list(getattr(getattr(table, "index", None), "names", []))
+    if names != ["figure", "method"] or not set(_COLUMNS) <= set(getattr(table, "columns", [])):
+        raise TypeError(
+            f"table must be what compare returns, with all its columns, got a "
+            f"{type(table).__name__}."
+        )
     check_choice(figure, "figure", table.index.get_level_values("figure").unique())
     rows = table.loc[figure]
-    ax = ax or _new_axes(4.0, 0.45 * len(rows) + 1)
+    ax = ax or _new_axes(5.0, 0.45 * len(rows) + 1)
     splits = table.attrs.get("splits", [])
     for place, (name, row) in enumerate(rows.iterrows()):
-        values = [split[figure] for split in splits if split["method"] == name and figure in split]
+        own = [split for split in splits if split["method"] == name]
+        values = [split[figure] for split in own if figure in split]
         ax.plot(values, np.full(len(values), place), "o", color=_LIGHT, markersize=4, zorder=1)
         ax.errorbar(row["mean"], place, xerr=row["std"], fmt="D", color=_DARK, capsize=3)
         ax.plot(row["in_sample"], place, "x", color=_DARK, markersize=7)
         ax.annotate(
-            _beside(row),
+            _beside(row, figure, own),
             (1.02, place),
             xycoords=ax.get_yaxis_transform(),
             verticalalignment="center",
@@ -86,16 +94,19 @@ def plot_comparison(table: Any, figure: str = "silhouette", ax: Axes | None = No
     ax.set_yticks(np.arange(len(rows)), rows.index)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xlabel(_AXIS_LABELS.get(figure, f"{figure.replace('_', ' ')}, held out"))
-    ax.set_title(
-        "\N{BLACK DIAMOND} mean ± sd   • splits   × in sample", fontsize="small", loc="left"
-    )
+    marks = ["\N{BLACK DIAMOND} mean ± sd", *(["• splits"] if splits else []), "× in sample"]
+    ax.set_title("   ".join(marks), fontsize="small", loc="left")
     return ax
 
 
-def _beside(row: Any) -> str:
-    if np.isnan(row["mean"]):
-        return "in sample only" if not np.isnan(row["in_sample"]) else "failed"
-    return "" if np.isnan(row["p_value"]) else f"p = {row['p_value']:.2g}"
+def _beside(row: Any, figure: str, splits: list[dict[str, Any]]) -> str:
+    """What stands at the right of a method: the p-value, or why there is no figure."""
+    if not np.isnan(row["mean"]):
+        return "" if np.isnan(row["p_value"]) else f"p = {row['p_value']:.2g}"
+    if splits and all(split["error"] for split in splits):
+        return "failed"
+    is_described = any(figure in split for split in splits)
+    return "not defined" if is_described else "in sample only"
 
 
 def plot_samples(
@@ -116,6 +127,7 @@ def plot_samples(
         The class of each sample.
     class_names : sequence of str, optional
         What to write beside the rows, in the order of the sorted labels; by default the labels.
+        There may be more names than classes if labels are integers that index them.
     n_each : int, default 8
         Samples of each class.
     stretch : float, optional
@@ -146,13 +158,14 @@ def plot_samples(
     >>> [tick.get_text() for tick in ax.get_yticklabels()][:3]
     ['0', '1', '2']
     """
+    check_dense(tensor, "tensor")
     values = to_numpy(tensor)
     if values.ndim not in (3, 4):
         raise ValueError(
             f"tensor must hold images or volumes, samples on mode 0, got shape {values.shape}."
         )
     classes, codes = number_labels(labels, len(values))
-    names = _class_names(class_names, [str(label) for label in classes])
+    names = _class_names(class_names, classes.tolist())
     check_number(n_each, "n_each", integer=True, low=1)
     n_each = min(n_each, int(np.bincount(codes).max()))
     images = values.sum(axis=3) if values.ndim == 4 else values
@@ -165,7 +178,8 @@ def plot_samples(
         for place, index in enumerate(np.flatnonzero(codes == code)[:n_each]):
             row, column = code * (n_rows + 1), place * (n_columns + 1)
             sheet[row : row + n_rows, column : column + n_columns] = _to_unit(images[index])
-    ax = ax or _new_axes(1.0 * n_each, 1.0 * len(classes) * n_rows / n_columns)
+    beside = 0.1 * max(map(len, names))  # inches for the longest name
+    ax = ax or _new_axes(1.0 * n_each + beside, 1.0 * len(classes) * n_rows / n_columns)
     ax.imshow(sheet, cmap="gray", interpolation="nearest")
     ax.set_xticks([])
     ax.set_yticks(np.arange(len(names)) * (n_rows + 1) + n_rows / 2, names)
@@ -175,13 +189,21 @@ def plot_samples(
     return ax
 
 
-def _class_names(class_names: Any, labels: list[str]) -> list[str]:
-    names = labels if class_names is None else [str(name) for name in class_names]
+def _class_names(class_names: Any, labels: list[Any]) -> list[str]:
+    """One for each of the labels, which are sorted."""
+    default = [str(label) for label in labels]
+    if class_names is None:
+        return default
+    names = [str(name) for name in class_names]
+    if len(names) > len(labels) and all(
+        isinstance(label, int) and 0 <= label < len(names) for label in labels
+    ):
+        return [names[label] for label in labels]
     if len(names) != len(labels):
         raise ValueError(
             f"class_names must name the {len(labels)} classes of labels, got {len(names)}."
         )
-    if sorted(names) == sorted(labels) and names != labels:
+    if sorted(names) == sorted(default) and names != default:
         raise ValueError(
             "class_names must be in the order of the sorted labels, which are these names, got "
             f"{names}: leave class_names out."
@@ -197,6 +219,6 @@ def _to_unit(image: np.ndarray) -> np.ndarray:
 
 def _new_axes(width: float, height: float) -> Axes:
     pyplot = import_optional("matplotlib.pyplot", "plot", "tensorly_norank.plotting")
-    size = min(width + 2, _LARGEST), min(height, _LARGEST)
+    size = min(width + 1, _LARGEST), min(height, _LARGEST)
     _, ax = pyplot.subplots(figsize=size, layout="constrained")
     return ax

@@ -40,6 +40,11 @@ def pixel_radii(galaxies):
 # The profiles.
 
 
+def test_the_centre_must_be_in_the_image():
+    with pytest.raises(ValueError, match=r"centre_offset must be at least 0 and at most 5\.0"):
+        simulate_galaxies(1, 16, field_of_view=10.0, centre_offset=(0, 6))
+
+
 @pytest.mark.parametrize("index", [0.5, 1, 4])
 def test_sersic_profiles_hold_unit_flux_and_half_of_it_within_the_effective_radius(index):
     def flux(radius):

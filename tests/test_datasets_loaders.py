@@ -465,6 +465,13 @@ def test_only_new_empty_folders_go_and_only_after_an_error(tmp_path):
     assert (tmp_path / "old" / "d").is_dir()
 
 
+@pytest.mark.parametrize("content", [b"", b"no pickle", b"\x80\x04\x95"])
+def test_a_damaged_file_of_the_olivetti_faces_is_told(tmp_path, content):
+    (tmp_path / "olivetti_py3.pkz").write_bytes(content)
+    with pytest.raises(OSError, match=r"load_olivetti cannot get .*Delete what is damaged"):
+        load_olivetti(data_home=tmp_path, download_if_missing=False)
+
+
 @pytest.mark.parametrize("load", [load_olivetti, load_lfw, load_abide])
 @pytest.mark.parametrize("data_home", [3, b"folder", ["folder"], True])
 def test_a_data_home_that_is_no_path_is_named(load, data_home):

@@ -193,6 +193,44 @@ def test_figures_do_not_change_with_rotation_shift_scale_order_or_names(seed, sc
         assert other[name] == pytest.approx(one[name], abs=1e-6), name
 
 
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 1e9), (1e200, 0.0), (1e-200, 0.0)])
+def test_figures_are_those_of_the_points_near_the_origin_and_of_size_1(scale, shift):
+    points, labels = sample()
+    coarse = np.round(points, 3)  # which a float holds far from the origin too
+    near = evaluate_embedding(coarse, labels, coarse[::2], labels[::2], coarse, random_state=0)
+    far = scale * (coarse + shift)
+    there = evaluate_embedding(far, labels, far[::2], labels[::2], far, random_state=0)
+    for name, value in near.items():
+        assert there[name] == pytest.approx(value, rel=1e-3), name
+
+
+def test_neighbourhoods_of_points_that_coincide_do_not_depend_on_the_order_of_the_samples():
+    labels = np.repeat(np.arange(4), 15)
+    data = np.arange(60.0)[:, None]
+    points = np.eye(4)[labels]
+    shuffled = np.random.default_rng(0).permutation(60)
+    by_seed = [
+        [
+            evaluate_embedding(points[order], labels[order], data=data[order], random_state=seed)
+            for seed in range(20)
+        ]
+        for order in (np.arange(60), shuffled)
+    ]
+    for name in ("trustworthiness", "continuity"):
+        sorted_, mixed = (np.mean([figures[name] for figures in one]) for one in by_seed)
+        assert sorted_ == pytest.approx(mixed, abs=0.01)
+
+
+def test_reasons_tell_samples_that_were_drawn_from_all(monkeypatch):
+    monkeypatch.setattr("tensorly_norank.evaluation._figures._MOST_IN_PAIRS", 20)
+    points = np.random.default_rng(0).normal(size=(500, 2))
+    with pytest.warns(UndefinedMetricWarning):
+        figures = evaluate_embedding(points, np.arange(500) == 0, random_state=1)
+    for name in ("silhouette", "verification_auc"):
+        expected = "there is 1 class only among the 20 samples whose pairs are looked at"
+        assert figures.reasons[name] == expected
+
+
 def test_one_class_leaves_what_needs_no_other_class():
     points, _ = sample()
     with pytest.warns(UndefinedMetricWarning, match="silhouette.*1 class only"):
@@ -310,11 +348,16 @@ def test_neither_arguments_nor_global_random_states_change():
         ({"random_state": "seed"}, "random_state must be"),
         (
             {"embedding": CPTensor((None, [np.eye(5, 2), np.eye(3, 2)]))},
-            "embedding must be a matrix, got a CPTensor: pass its embedding",
+            "embedding must be an array, got a CPTensor: pass its embedding",
         ),
+        (
+            {"embedding": [np.eye(5), np.eye(3)]},
+            "embedding must be an array of numbers, got a list",
+        ),
+        ({"data": CPTensor((None, [np.eye(5, 2), np.eye(3, 2)]))}, "data must be an array"),
         ({"embedding": np.ma.masked_less(np.eye(5, 2), 1)}, "must not be a masked array"),
-        ({"embedding": sparse.eye(5, 2)}, r"embedding must be a dense array, .*toarray"),
-        ({"data": sparse.eye(5, 2)}, "data must be a dense array"),
+        ({"embedding": sparse.eye(5, 2)}, r"embedding must be dense, .*toarray"),
+        ({"data": sparse.eye(5, 2)}, "data must be dense"),
     ],
 )
 def test_bad_arguments_are_named(change, message):

@@ -104,6 +104,7 @@ def test_volumes_are_shown_as_sums_that_are_stretched():
         ({"labels": [0, 1]}, "labels must hold one label for each of the 4 samples"),
         ({"class_names": ["a"]}, "class_names must name the 2 classes of labels, got 1"),
         ({"labels": list("abab"), "class_names": ["b", "a"]}, "in the order of the sorted labels"),
+        ({"tensor": np.ma.masked_equal(np.zeros((4, 3, 3)), 0)}, "must not be a masked array"),
         ({"n_each": 0}, "n_each must be at least 1"),
         ({"stretch": 0.0}, "stretch must be greater than 0"),
     ],
@@ -132,8 +133,41 @@ def test_axes_say_what_is_measured_and_which_end_is_better(table):
     assert plot_comparison(table, "seconds").get_xlabel() == "seconds to fit and embed"
 
 
-@pytest.mark.parametrize("wrong", [None, {"a": 1}, pandas.DataFrame({"mean": [1.0]})])
-def test_a_table_of_another_kind_is_refused(wrong):
+def test_methods_without_a_figure_say_why(table):
+    table = table.copy()
+    assert [text.get_text() for text in plot_comparison(table, "knn_accuracy").texts][2:] == [
+        "in sample only",
+        "failed",
+    ]
+    rng = np.random.default_rng(0)
+    methods = {
+        "constant": lambda fit, y, new: (np.ones((len(fit), 2)), np.ones((len(new), 2))),
+        "held out": lambda fit, y, new: (tl.unfold(fit, 0), np.full((len(new), 12), np.nan)),
+    }
+    with pytest.warns(UserWarning, match="failed on every split"):
+        other = compare(
+            tl.tensor(rng.normal(size=(24, 4, 3))), np.arange(24) % 2, methods, random_state=0
+        )
+    ax = plot_comparison(other, "davies_bouldin")
+    assert [text.get_text() for text in ax.texts] == ["not defined", "failed"]
+
+
+def test_a_table_without_its_splits_is_drawn_without_dots(table):
+    stored = table.copy()
+    stored.attrs = {}
+    ax = plot_comparison(stored, "ari")
+    assert "splits" not in ax.get_title(loc="left")
+    assert "splits" in plot_comparison(table, "ari").get_title(loc="left")
+
+
+def test_integer_labels_may_index_more_names_than_there_are_classes():
+    ax = plot_samples(np.zeros((4, 3, 3)), [0, 2, 0, 2], ["a", "b", "c"])
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "c"]
+
+
+@pytest.mark.parametrize("wrong", [None, {"a": 1}, pandas.DataFrame({"mean": [1.0]}), "one column"])
+def test_a_table_of_another_kind_is_refused(table, wrong):
+    wrong = table["mean"] if isinstance(wrong, str) else wrong
     with pytest.raises(TypeError, match="table must be what compare returns"):
         plot_comparison(wrong)
 

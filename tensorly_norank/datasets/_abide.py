@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from tensorly_norank._optional import import_optional
-from tensorly_norank._validation import check_choice, check_number
+from tensorly_norank._validation import check_choice, check_flag, check_number
 from tensorly_norank.datasets._bunch import make_bunch
 from tensorly_norank.datasets._cache import check_folder, say_how_to_get
 
@@ -46,7 +46,7 @@ def load_abide(
     Parameters
     ----------
     n_subjects : int, optional
-        The first so many; by default all.
+        The first so many; by default all. The table goes by sites: the first hundred are of three.
     derivative : str, default "rois_aal"
         Which atlas the regions are from: "rois_aal", "rois_cc200", "rois_cc400",
         "rois_dosenbach160", "rois_ez", "rois_ho" or "rois_tt".
@@ -115,6 +115,12 @@ def load_abide(
     check_folder(data_home)
     check_choice(derivative, "derivative", _REGIONS)
     check_choice(pipeline, "pipeline", _PIPELINES)
+    for name, value in [
+        ("band_pass_filtering", band_pass_filtering),
+        ("global_signal_regression", global_signal_regression),
+        ("quality_checked", quality_checked),
+    ]:
+        check_flag(value, name)
     if n_subjects is not None:
         check_number(n_subjects, "n_subjects", integer=True, low=1)
     abide = _fetch_abide(
@@ -146,7 +152,7 @@ def _fetch_abide(data_home: str | os.PathLike[str] | None, **options: Any) -> An
         looked_for=f"{folder / 'Phenotypic_V1_0b_preprocessed1.csv'} and {folder / series}",
         put="these files of the Preprocessed Connectomes Project there",
         environment="NILEARN_DATA",
-        errors=(OSError, ValueError),  # ValueError: what is missing has no place to be written to
+        errors=(ValueError,),  # what is missing has no place to be written to
     ):
         return nilearn.fetch_abide_pcp(data_dir=data_home, verbose=0, **options)
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+import pickle
+import struct
+import tarfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+# What reading a damaged file ends in; a ValueError often is something else.
+_DAMAGED = (EOFError, KeyError, pickle.UnpicklingError, struct.error, tarfile.TarError, zlib.error)
 
 
 def check_folder(value: Any, name: str = "data_home") -> None:
@@ -27,7 +34,7 @@ def say_how_to_get(
     looked_for: str | Path,
     put: str,
     environment: str,
-    errors: tuple[type[Exception], ...] = (OSError,),
+    errors: tuple[type[Exception], ...] = (),
 ) -> Iterator[None]:
     """Turn what a library raises without cache and network into what the caller can do.
 
@@ -44,16 +51,21 @@ def say_how_to_get(
     environment : str
         The environment variable that names another cache.
     errors : tuple of exception classes
-        What the library raises when it cannot get at the data.
+        What else the library raises when it cannot get at the data, beside an OSError and what a
+        damaged file causes.
     """
+    all_errors: tuple[type[Exception], ...] = (OSError, *_DAMAGED, *errors)
     try:
         with _without_new_empty_folders(folders):
             yield
-    except errors as error:
+    except all_errors as error:
+        is_damaged = not isinstance(error, OSError)
+        what = f"{type(error).__name__} {error}" if is_damaged else str(error)
         raise OSError(
-            f"{function} cannot get {data}: {error}. Looked for {looked_for}. Run {function}() "
-            f"once with a network connection, or put {put}; data_home or the environment "
-            f"variable {environment} names another folder."
+            f"{function} cannot get {data}: {what.rstrip('. ')}. Looked for {looked_for}."
+            f"{' Delete what is damaged.' if is_damaged else ''} Run {function}() once with a "
+            f"network connection, or put {put}; data_home or the environment variable "
+            f"{environment} names another folder."
         ) from error
 
 

@@ -392,7 +392,8 @@ def _solve(achieved: Callable[[float], float], wanted: float, upper: float, name
     if wanted > highest:
         raise ValueError(
             f"{name} must be at most {highest:.2f} for the regions and sites that were drawn, got "
-            f"{wanted!r}: the model reaches no more. Another random_state draws others."
+            f"{wanted!r}: the model reaches no more. It does with a weaker site_strength or more "
+            "n_timepoints, and another random_state draws others."
         )
     return float(brentq(lambda value: achieved(value) - wanted, 0, upper, rtol=1e-3))
 

@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 from tensorly_norank._progress import follow
 from tensorly_norank._validation import (
     check_choice,
+    check_flag,
     check_number,
     check_random_state,
     check_range,
@@ -161,7 +162,8 @@ def simulate_crystals(
         labels : ndarray of shape (n_samples,)
             Integers that index `class_names`.
         class_names : ndarray of 7 str
-            The systems.
+            The systems, from triclinic to cubic. With "paper" four in another order: a label means
+            another class there.
         parameters : dict of str to ndarray of shape (n_samples,)
             a, b, c in Å, alpha, beta, gamma in degrees, b_over_a, c_over_a, volume in Å³,
             n_lattice_points, n_atoms (both in the conventional cell), b_iso, crystal_size.
@@ -281,8 +283,7 @@ def _conditions(difficulty: str, given: dict[str, Any]) -> _Conditions:
             f"{given['misorientation']!r}: it is measured from the conventional orientation."
         )
     check_choice(c.origin, "origin", ["centre", "random"])
-    if not isinstance(c.projection, bool | np.bool_):
-        raise TypeError(f"projection must be True or False, got {c.projection!r}.")
+    check_flag(c.projection, "projection")
     check_number(c.box, "box", include_low=False, high=200, include_high=True)
     check_number(c.q_max, "q_max", include_low=False, high=10, include_high=True)
     check_number(c.dose, "dose", include_low=False, high=1e6)

@@ -115,7 +115,8 @@ def simulate_galaxies(
         labels : ndarray of shape (n_samples,)
             Integers that index `class_names`.
         class_names : ndarray of 5 str
-            The types.
+            Elliptical, lenticular, spiral, barred spiral, irregular. With "paper" four in another
+            order: a label means another class there.
         parameters : dict of str to ndarray of shape (n_samples,)
             The true parameters, see :class:`Galaxy`.
         dims, ticks, DESCR, reference, licence
@@ -193,6 +194,8 @@ def simulate_galaxies(
     # A pixel of 0.01 to 4 seconds of arc: the grid that the light is computed on stays small.
     check_number(field_of_view, "field_of_view", low=0.01 * image_size, high=4 * image_size)
     conditions = _conditions(difficulty, ranges)
+    # Farther out, the centre would not be in the image.
+    check_range(conditions.centre_offset, "centre_offset", high=field_of_view / 2)
     expected, observed = allocate(2, n_samples, image_size, image_size)
     labels = np.arange(n_samples) % len(CLASS_NAMES)
     scale = field_of_view / image_size

@@ -129,6 +129,7 @@ def load_olivetti(
         looked_for=home / "olivetti_py3.pkz",
         put="that file there",
         environment="SCIKIT_LEARN_DATA",
+        errors=(ValueError,),  # of a file that is no pickle
     ):
         faces = sklearn.datasets.fetch_olivetti_faces(
             data_home=data_home, download_if_missing=download_if_missing

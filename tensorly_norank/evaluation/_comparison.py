@@ -24,9 +24,9 @@ from tensorly_norank._validation import (
 from tensorly_norank.evaluation._figures import (
     FIGURE_NAMES,
     FIGURES_WITH_FIT,
-    check_points,
     embedding_figures,
 )
+from tensorly_norank.evaluation._inputs import check_points
 from tensorly_norank.evaluation._methods import Embed, as_embedders, default_methods
 from tensorly_norank.evaluation._splits import Split, make_splits
 from tensorly_norank.evaluation._t_test import corrected_resampled_t_test
@@ -62,7 +62,8 @@ def compare(
     tensor : tensor of shape (I_0, ..., I_{N-1})
         In TensorLy's active backend.
     labels : array-like of length I_mode
-        The class of each sample.
+        The class of each sample; none missing, as −1 is among integers where there are two other
+        classes or more.
     methods : dict of str to method, optional
         By the name that the table shows. A method is one of
 
@@ -83,7 +84,7 @@ def compare(
         By default five random halves, stratified unless samples are grouped; fewer where few groups
         leave no five that differ, for a repeated split is no further evidence. An integer is a
         number of (stratified) folds. A splitter without a seed of its own draws from numpy's global
-        state.
+        state. Splits that repeat an earlier one are left out.
     unseen_classes : bool, default False
         Hold out whole classes: what is scored is how well classes are told apart that the method
         has never seen. By default, then, five random halves of the classes. The k-NN accuracies,
@@ -112,12 +113,14 @@ def compare(
         n_splits
             On how many splits the figure could be had.
         best_other
-            The best of the other methods by `mean`; missing where nothing is tested.
+            The best of the other methods by `mean`, of those that have the figure on most splits:
+            means over different splits do not compare. Missing where nothing is tested.
         difference, p_value
             Mean difference to it over the splits that both have, and the two-sided p-value of the
             corrected resampled t-test [1]_; see :func:`corrected_resampled_t_test`.
         note
-            What failed, and why, in short.
+            What failed, and why, in short; and how many held-out samples are of classes that were
+            not fitted, which the k-NN accuracies count as wrong.
 
         ``pandas.DataFrame(table.attrs["splits"])`` has a row for each method and split, with the
         whole error where there was one. :func:`tensorly_norank.plotting.plot_comparison` draws the
@@ -175,7 +178,7 @@ def compare(
         for number, split in enumerate(splits):
             seed = int(rng.integers(2**31 - 1))
             for name, embed in embedders.items():
-                figures = _run(embed, samples, classes[codes], split, seed)
+                figures = _run(embed, samples, classes, codes, split, seed)
                 rows.append({"method": name, "split": number} | figures)
                 report(rows[-1])
     _warn_of_failures(rows, list(embedders))
@@ -195,8 +198,11 @@ def _warn_of_failures(rows: list[dict[str, Any]], names: list[str]) -> None:
 # One method on one split.
 
 
-def _run(embed: Embed, samples: Any, labels: np.ndarray, split: Split, seed: int) -> dict[str, Any]:
+def _run(
+    embed: Embed, samples: Any, classes: np.ndarray, codes: np.ndarray, split: Split, seed: int
+) -> dict[str, Any]:
     """Figures of one fit; with an error's text and no figures if it fails."""
+    labels = classes[codes]
     row: dict[str, Any] = {"n_fit": len(split.fit), "n_test": len(split.test)}
     row |= {"note": "", "error": ""}
     fit, new = samples[split.fit], samples[split.test]
@@ -213,6 +219,11 @@ def _run(embed: Embed, samples: Any, labels: np.ndarray, split: Split, seed: int
         if embedded is None:
             return row | {"note": "cannot embed new samples"}
         embedded = _check_rows(embedded, len(new), "the embedding of the new samples")
+        if embedded.shape[1] != fitted.shape[1]:
+            raise ValueError(
+                f"the embedding of the new samples must have {fitted.shape[1]} columns as that of "
+                f"the fitting samples has, got {embedded.shape[1]}."
+            )
         known = {} if split.unseen else {"fit_embedding": fitted, "fit_labels": labels[split.fit]}
         held_out = embedding_figures(
             embedded, labels[split.test], data=new, random_state=seed, **known
@@ -220,8 +231,11 @@ def _run(embed: Embed, samples: Any, labels: np.ndarray, split: Split, seed: int
     except Exception as error:  # whatever a method raises is its result
         row["error"] = f"{type(error).__name__}: {error}"
         return row | {"note": row["error"]}
-    reasons = [f"{name} is NaN because {why}" for name, why in held_out.reasons.items()]
-    return row | held_out | {"note": "; ".join(reasons)}
+    remarks = [f"{name} is NaN because {why}" for name, why in held_out.reasons.items()]
+    n_strange = 0 if split.unseen else np.sum(~np.isin(codes[split.test], codes[split.fit]))
+    if n_strange:
+        remarks.append(f"{n_strange} of {len(new)} held-out samples are of classes not fitted")
+    return row | held_out | {"note": "; ".join(remarks)}
 
 
 def _check_rows(embedding: Any, n_samples: int, name: str) -> np.ndarray:

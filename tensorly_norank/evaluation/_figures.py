@@ -27,11 +27,10 @@ from sklearn.metrics import (
     silhouette_score,
 )
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
-from tensorly.cp_tensor import CPTensor
 
-from tensorly_norank._backend import check_dense, to_numpy
 from tensorly_norank._neighbourhoods import neighbourhood_agreement
 from tensorly_norank._validation import check_random_state, number_labels
+from tensorly_norank.evaluation._inputs import Place, check_data, check_fitted, check_points
 from tensorly_norank.losses import count_triplets, triplet_order_by_anchor
 
 _N_VOTES = 3  # neighbours that vote in the k-NN accuracies
@@ -72,14 +71,15 @@ def evaluate_embedding(
         Of any backend. Of a decomposition pass ``result.embedding`` or ``result.transform(new)``,
         which have one scale; the columns of ``result.factors[0]`` have norm 1.
     labels : array-like of length n_samples
-        Integers, strings, anything hashable; none missing.
+        Integers, strings, anything hashable; none missing, as −1 is among integers where there are
+        two other classes or more: number such classes anew.
     fit_embedding, fit_labels : array-likes of shape (n_fitted, n_components) and length n_fitted
         The samples that a nearest-neighbour classifier looks things up in. Both or neither.
     data : array-like of shape (n_samples, ...), optional
         What was embedded, to compare neighbourhoods with.
     random_state : int, RandomState or Generator, optional
-        For k-means; and, with more than 3,000 samples, to draw those 3,000 of which all pairs and
-        triplets are looked at.
+        For k-means; for which of samples that coincide is the nearest; and, with more than 3,000
+        samples, to draw those 3,000 of which all pairs and triplets are looked at.
 
     Returns
     -------
@@ -97,7 +97,8 @@ def evaluate_embedding(
             Mean distance of pairs of different classes over that of pairs of a class.
         ari, nmi
             Agreement of k-means clusters (as many as there are classes, the best of 10 starts) with
-            the classes: adjusted Rand index, normalised mutual information.
+            the classes: adjusted Rand index, normalised mutual information. Of all samples: with
+            thousands of classes this takes a minute.
         recall_at_1
             Share of samples whose nearest other sample is of the same class. Samples that are alone
             in their class are not asked.
@@ -111,7 +112,8 @@ def evaluate_embedding(
             their sum [2]_: 1 if all points lie on a line, n_components if they spread evenly.
         knn_accuracy, knn_balanced_accuracy
             If there is a fitting set: of the vote of the 3 nearest fitted samples; the latter is
-            the mean over classes.
+            the mean over classes. Three different votes go to the class that comes first, as in
+            scikit-learn; samples of classes that were not fitted count as wrong.
         trustworthiness, continuity
             If there are data: whether the 10 nearest neighbours in the embedding are near in the
             data [3]_, and the other way round. (Fewer neighbours below 21 samples.)
@@ -168,13 +170,16 @@ def embedding_figures(
     if (fit_embedding is None) != (fit_labels is None):
         raise ValueError("fit_embedding and fit_labels go together, got only one of them.")
     _, codes = number_labels(labels, len(points))
+    place = Place.of(points)
+    points = place.move(points)
     wanted = dict(_FIGURES)
     fitted = None
     if fit_embedding is not None:
-        fitted = _check_fitted(fit_embedding, fit_labels, labels, points.shape[1])
+        looked_up, known, asked = check_fitted(fit_embedding, fit_labels, labels, points.shape[1])
+        fitted = place.move(looked_up), known, asked
         wanted |= FIGURES_WITH_FIT
     if data is not None:
-        data = _check_data(data, len(points))
+        data = check_data(data, len(points))
         wanted |= _FIGURES_WITH_DATA
     case = _Case(points, codes, seed, rng.permutation(len(points)), fitted, data)
     values, reasons = {}, {}
@@ -185,62 +190,6 @@ def embedding_figures(
             values[name] = math.nan
             reasons[name] = str(reason)
     return Figures(values, reasons)
-
-
-def check_points(points: Any, name: str) -> np.ndarray:
-    """A finite matrix of floats, one row a sample."""
-    if isinstance(points, CPTensor):
-        raise TypeError(
-            f"{name} must be a matrix, got a {type(points).__name__}: pass its embedding, or what "
-            "its transform gives for new samples."
-        )
-    check_dense(points, name)
-    array = to_numpy(points)
-    if array.ndim != 2 or 0 in array.shape:
-        raise ValueError(
-            f"{name} must be a matrix of shape (n_samples, n_components), got shape {array.shape}."
-        )
-    _check_real(array, name)
-    return array.astype(np.float64)
-
-
-def _check_real(array: np.ndarray, name: str) -> None:
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}.")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, got NaN or infinite entries.")
-
-
-def _check_fitted(
-    embedding: Any, fit_labels: Any, labels: Any, n_components: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Fitted points, and codes that mean the same for them and for the samples asked about."""
-    points = check_points(embedding, "fit_embedding")
-    if points.shape[1] != n_components:
-        raise ValueError(
-            f"fit_embedding must have the {n_components} columns of embedding, got "
-            f"{points.shape[1]}."
-        )
-    number_labels(fit_labels, len(points), "fit_labels")
-    both = [*_as_list(fit_labels), *_as_list(labels)]
-    _, codes = number_labels(both, len(both))
-    return points, codes[: len(points)], codes[len(points) :]
-
-
-def _as_list(labels: Any) -> list[Any]:
-    return list(labels) if isinstance(labels, list | tuple) else to_numpy(labels).tolist()
-
-
-def _check_data(data: Any, n_samples: int) -> np.ndarray:
-    check_dense(data, "data")
-    array = to_numpy(data)
-    if array.ndim < 1 or len(array) != n_samples:
-        raise ValueError(
-            f"data must hold the {n_samples} samples of embedding on axis 0, got shape "
-            f"{array.shape}."
-        )
-    _check_real(array, "data")
-    return array.reshape(n_samples, -1)
 
 
 class _UndefinedError(Exception):
@@ -264,8 +213,18 @@ class _Case:
 
     @cached_property
     def few(self) -> np.ndarray:
-        """The samples whose pairs are looked at."""
-        return np.sort(self.order[:_MOST_IN_PAIRS])
+        """The samples whose pairs are looked at, in random order.
+
+        As the samples came, those that coincide would be each other's neighbours in that order.
+        """
+        return self.order[:_MOST_IN_PAIRS]
+
+    @property
+    def drawn(self) -> str:
+        """What to say of the samples whose pairs are looked at, if these are not all."""
+        if len(self.few) == len(self.codes):
+            return ""
+        return f" among the {len(self.few)} samples whose pairs are looked at"
 
     @cached_property
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
@@ -274,9 +233,9 @@ class _Case:
         first, second = np.triu_indices(len(codes), 1)
         same = codes[first] == codes[second]
         if same.all():
-            raise _UndefinedError("there is 1 class only")
+            raise _UndefinedError(f"there is 1 class only{self.drawn}")
         if not same.any():
-            raise _UndefinedError("no class has 2 samples")
+            raise _UndefinedError(f"no class has 2 samples{self.drawn}")
         return pdist(self.points[self.few]), same
 
     @property
@@ -285,7 +244,7 @@ class _Case:
         assert self.data is not None
         if len(self.few) < 3:
             raise _UndefinedError("there are fewer than 3 samples")
-        return self.data[self.few].astype(np.float64), self.points[self.few]
+        return self.data[self.few], self.points[self.few]
 
     @cached_property
     def clusters(self) -> np.ndarray:
@@ -321,8 +280,10 @@ class _Case:
 def _silhouette(case: _Case) -> float:
     case.require_pairs()
     codes = case.codes[case.few]
-    if not 1 < len(np.unique(codes)) < len(codes):
-        raise _UndefinedError("no class has 2 samples among those whose pairs are looked at")
+    n_classes = len(np.unique(codes))
+    if not 1 < n_classes < len(codes):
+        what = "there is 1 class only" if n_classes == 1 else "no class has 2 samples"
+        raise _UndefinedError(f"{what}{case.drawn}")
     return silhouette_score(case.points[case.few], codes)
 
 
@@ -383,7 +344,7 @@ def _triplet_accuracy(case: _Case) -> float:
 
 def _effective_rank(case: _Case) -> float:
     singular = np.linalg.svd(case.points - case.points.mean(axis=0), compute_uv=False)
-    if singular.max() <= np.finfo(float).eps * np.abs(case.points).max() * len(case.points):
+    if singular.max() <= np.finfo(float).eps * len(case.points):  # all were within 1
         raise _UndefinedError("all samples coincide")
     shares = singular / singular.sum()
     return np.exp(special.entr(shares).sum())

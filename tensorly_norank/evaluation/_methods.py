@@ -13,7 +13,12 @@ import torch
 from sklearn.base import BaseEstimator, clone
 
 from tensorly_norank._backend import to_numpy
-from tensorly_norank._validation import SCALARS, check_scalars
+from tensorly_norank._validation import (
+    SCALARS,
+    check_random_state,
+    check_scalars,
+    number_labels,
+)
 
 # (fitting samples, their labels, new samples, seed) -> embeddings of the former and of the latter,
 # or None where new samples cannot be embedded
@@ -84,6 +89,8 @@ def _check_keywords(name: str, keywords: Mapping[str, Any], shape: tuple[int, ..
     settings = defaults | dict(keywords)
     try:
         check_scalars(**{key: settings[key] for key in SCALARS})
+        if not isinstance(settings["random_state"], np.random.Generator | np.random.RandomState):
+            check_random_state(settings["random_state"])  # a generator would be drawn from
         check_encoder(settings["encoder"], torch.zeros(2, *shape[1:]), 1)
     except (TypeError, ValueError) as error:
         raise type(error)(f"methods[{name!r}]: {error}") from error
@@ -134,6 +141,8 @@ class _Transformer:
     def __call__(self, fit: Any, labels: np.ndarray, new: Any, seed: int) -> tuple[Any, Any]:
         estimator = self._seeded_copy(seed)
         flat = to_numpy(fit).reshape(len(labels), -1)
+        if labels.dtype == object:  # which scikit-learn takes for several labels a sample
+            _, labels = number_labels(labels, len(labels))
         if hasattr(estimator, "fit_transform"):
             fitted = estimator.fit_transform(flat, labels)
         else:

@@ -16,7 +16,7 @@ from sklearn.model_selection import (
     StratifiedShuffleSplit,
 )
 
-from tensorly_norank._validation import check_number, number_labels
+from tensorly_norank._validation import check_flag, check_number, number_labels
 
 _N_SPLITS = 5
 _N_DRAWS = 100  # among which to look for as many halves that differ
@@ -38,8 +38,7 @@ def make_splits(
 
     Whole classes are held out by taking the class as the group that stays together.
     """
-    if not isinstance(unseen_classes, bool | np.bool_):
-        raise TypeError(f"unseen_classes must be True or False, got {unseen_classes!r}.")
+    check_flag(unseen_classes, "unseen_classes")
     kept_together = _kept_together(codes, bool(unseen_classes), groups)
     seed = int(rng.integers(2**31 - 1))
     if cv is None:
@@ -51,7 +50,10 @@ def make_splits(
             if hasattr(splitter, "split")
             else splitter
         )
-    splits = [Split(*_check_pair(pair, len(codes)), bool(unseen_classes)) for pair in pairs]
+    checked = (_check_pair(pair, len(codes)) for pair in pairs)
+    # Of splits that are alike only one is evidence.
+    distinct = {tuple(np.sort(part).tobytes() for part in pair): pair for pair in checked}
+    splits = [Split(*pair, bool(unseen_classes)) for pair in distinct.values()]
     if not splits:
         raise ValueError(f"cv must give at least one split, got none from {cv!r}.")
     if kept_together is not None and any(
@@ -73,7 +75,7 @@ def _kept_together(codes: np.ndarray, unseen_classes: bool, groups: Any) -> np.n
         names, group_numbers = number_labels(groups, len(codes), "groups")
         if len(names) < 2:
             raise ValueError(
-                f"groups must hold at least 2 groups, got 1: every sample is of {names[0]!r}."
+                f"groups must hold at least 2 groups, got 1: every sample is of {names[0]}."
             )
         return group_numbers
     if groups is not None:

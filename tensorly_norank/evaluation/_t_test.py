@@ -9,6 +9,8 @@ from scipy import stats
 
 from tensorly_norank._validation import check_number
 
+_ROUNDING = 1e-12
+
 
 def corrected_resampled_t_test(differences: Any, test_to_fit: float) -> float:
     """Two-sided p-value of a mean difference over splits of the same samples.
@@ -20,14 +22,16 @@ def corrected_resampled_t_test(differences: Any, test_to_fit: float) -> float:
     Parameters
     ----------
     differences : array-like of length J
-        Of two methods' figures, split by split.
+        Of two methods' figures, split by split. Those below 1e-12, which is rounding where figures
+        are of the order of 1, count as 0.
     test_to_fit : float
         Size of the held-out part over that of the fitted one; 0 gives the plain t-test.
 
     Returns
     -------
     float
-        NaN with fewer than two differences.
+        NaN with fewer than two differences, or where all are the same and not 0: of how much
+        differences vary, they say nothing. 1 where all are 0.
 
     Raises
     ------
@@ -53,10 +57,10 @@ def corrected_resampled_t_test(differences: Any, test_to_fit: float) -> float:
         )
     check_number(test_to_fit, "test_to_fit")
     n_splits = len(values)
-    if n_splits < 2:
+    values = np.where(np.abs(values) < _ROUNDING, 0.0, values)
+    if n_splits < 2 or (np.ptp(values) < _ROUNDING and values.any()):
         return float("nan")
+    if not values.any():
+        return 1.0
     spread = np.sqrt((1 / n_splits + test_to_fit) * values.var(ddof=1))
-    rounding = 1e-12  # figures are of the order of 1
-    if spread <= rounding:
-        return 1.0 if abs(values.mean()) <= rounding else 0.0
     return float(2 * stats.t.sf(abs(values.mean()) / spread, n_splits - 1))

@@ -1,0 +1,98 @@
+"""What figures are computed from: checked, as numpy arrays, and in a place that rounds little."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tensorly.cp_tensor import CPTensor
+
+from tensorly_norank._backend import check_dense, to_numpy
+from tensorly_norank._validation import number_labels
+
+
+def check_points(points: Any, name: str) -> np.ndarray:
+    """A finite matrix of floats, one row a sample."""
+    array = _as_array(points, name)
+    if array.ndim != 2 or 0 in array.shape:
+        raise ValueError(
+            f"{name} must be a matrix of shape (n_samples, n_components), got shape {array.shape}."
+        )
+    _check_real(array, name)
+    return array.astype(np.float64)
+
+
+def _as_array(values: Any, name: str) -> np.ndarray:
+    if isinstance(values, CPTensor):
+        raise TypeError(
+            f"{name} must be an array, got a {type(values).__name__}: pass its embedding, or what "
+            "its transform gives for new samples."
+        )
+    check_dense(values, name)
+    try:
+        return to_numpy(values)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{name} must be an array of numbers, got a {type(values).__name__} that is none."
+        ) from None
+
+
+def _check_real(array: np.ndarray, name: str) -> None:
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinite entries.")
+
+
+def check_fitted(
+    embedding: Any, fit_labels: Any, labels: Any, n_components: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fitted points, and codes that mean the same for them and for the samples asked about."""
+    points = check_points(embedding, "fit_embedding")
+    if points.shape[1] != n_components:
+        raise ValueError(
+            f"fit_embedding must have the {n_components} columns of embedding, got "
+            f"{points.shape[1]}."
+        )
+    number_labels(fit_labels, len(points), "fit_labels")
+    both = [*_as_list(fit_labels), *_as_list(labels)]
+    _, codes = number_labels(both, len(both))
+    return points, codes[: len(points)], codes[len(points) :]
+
+
+def _as_list(labels: Any) -> list[Any]:
+    return list(labels) if isinstance(labels, list | tuple) else to_numpy(labels).tolist()
+
+
+def check_data(data: Any, n_samples: int) -> np.ndarray:
+    array = _as_array(data, "data")
+    if array.ndim < 1 or len(array) != n_samples:
+        raise ValueError(
+            f"data must hold the {n_samples} samples of embedding on axis 0, got shape "
+            f"{array.shape}."
+        )
+    _check_real(array, "data")
+    flat = array.reshape(n_samples, -1).astype(np.float64)
+    return Place.of(flat).move(flat)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where points lie and how far they reach: figures depend on neither, but rounding does.
+
+    The origin is a point and the unit a power of two, so that ties stay ties.
+    """
+
+    origin: np.ndarray  # (D,)
+    unit: float
+
+    @classmethod
+    def of(cls, points: np.ndarray) -> Place:
+        """That of points (n, D)."""
+        _, exponent = np.frexp(np.abs(points - points[0]).max())
+        return cls(points[0], float(np.ldexp(1.0, int(exponent))))
+
+    def move(self, points: np.ndarray) -> np.ndarray:
+        """Points (n, D) as seen from there."""
+        return (points - self.origin) / self.unit
