@@ -72,14 +72,16 @@ def describe(name, difficulty, n_samples, n_splits, ours):
 def main():
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", nargs="*", default=list(SIMULATORS), choices=list(SIMULATORS))
-    parser.add_argument("--difficulty", nargs="+", default=["medium"])
+    parser.add_argument("data", nargs="*", metavar="DATA", help=", ".join(SIMULATORS))
+    parser.add_argument(
+        "--difficulty", nargs="+", default=["medium"], choices=["easy", "medium", "hard"]
+    )
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--ours", action="store_true")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    for name in options.data:
+    for name in options.data or SIMULATORS:
         for difficulty in options.difficulty:
             describe(name, difficulty, options.samples, options.splits, options.ours)
 

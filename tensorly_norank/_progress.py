@@ -22,7 +22,7 @@ def progress_bar(total: int, title: str, unit: str) -> Any:
 
 def is_tenth(n_done: int, n_all: int) -> bool:
     """Whether a line is due: after each tenth of the work and at its end."""
-    return n_done == n_all or n_done % max(1, n_all // 10) == 0
+    return n_done * 10 // n_all > (n_done - 1) * 10 // n_all
 
 
 def follow(items: Sequence[_Item], title: str, unit: str, verbose: bool) -> Iterator[_Item]:

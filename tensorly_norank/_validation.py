@@ -27,7 +27,7 @@ def check_number(
     if isinstance(value, bool | np.bool_) or not isinstance(value, kind):
         wanted = "an integer" if integer else "a number"
         raise TypeError(f"{name} must be {wanted}, got {value!r} of type {type(value).__name__}.")
-    number = float(value)
+    number = _as_float(value)
     above = number >= low if include_low else number > low
     below = number <= high if include_high else number < high
     if not (above and below):
@@ -39,11 +39,24 @@ def check_number(
         raise ValueError(f"{name} must be {bounds}, got {value!r}.")
 
 
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond all floats
+        return math.copysign(math.inf, value)
+
+
+def check_verbose(value: Any) -> None:
+    """Raise an error unless it is True, False or an integer from 0 up."""
+    if not isinstance(value, bool | np.bool_):
+        check_number(value, "verbose", integer=True)
+
+
 def check_range(
     value: Any, name: str, *, low: float = 0, high: float = math.inf, include_low: bool = True
 ) -> tuple[float, float]:
     """Two numbers, smallest and largest, within bounds; equal ones fix the quantity."""
-    if not isinstance(value, list | tuple | np.ndarray) or len(value) != 2:
+    if not isinstance(value, list | tuple | np.ndarray) or np.shape(value)[:1] != (2,):
         raise TypeError(f"{name} must be a pair (smallest, largest), got {value!r}.")
     for number in value:
         check_number(
@@ -71,22 +84,21 @@ _BOUNDS: dict[str, dict[str, Any]] = {
     "margin": {"include_low": False},
     "learning_rate": {"include_low": False},
     "validation_fraction": {"high": 1},
-    "verbose": {"integer": True},
     "rank": {"integer": True, "low": 1},
     "max_rank": {"integer": True, "low": 1, "high": 4096, "include_high": True},
     "n_iter_max": {"integer": True, "low": 1},
     "batch_size": {"integer": True, "low": 4},
+    "n_init": {"integer": True, "low": 1},
 }
-SCALARS = (*_BOUNDS, "diversity", "uniformity", "locality", "tol")
+SCALARS = (*_BOUNDS, "verbose", "diversity", "uniformity", "locality", "tol")
 _MAY_BE_NONE = ("rank", "max_rank", "n_iter_max", "batch_size")
 
 
 def check_scalars(**values: Any) -> None:
     """Check the keywords of `no_rank_decomposition` that are numbers, all of them at once."""
+    check_verbose(values["verbose"])
     for name, value in values.items():
-        if name == "verbose" and isinstance(value, bool | np.bool_):
-            continue
-        if value is not None or name not in _MAY_BE_NONE:
+        if name != "verbose" and (value is not None or name not in _MAY_BE_NONE):
             check_number(value, name, **_BOUNDS.get(name, {}))
     if values["validation_fraction"] == 0 and values["rank"] is None:
         raise ValueError(
@@ -178,6 +190,15 @@ def number_labels(
         )
     _check_complete(values, name)
     return _number(values, name)
+
+
+def number_jointly(*several: Any) -> np.ndarray:
+    """Codes that mean the same in all of several label vectors, which are checked already."""
+    lists = (
+        list(labels) if isinstance(labels, list | tuple) else to_numpy(labels).tolist()
+        for labels in several
+    )
+    return _number(_from_list([label for labels in lists for label in labels]), "labels")[1]
 
 
 def _as_vector(labels: Any, name: str) -> np.ndarray:

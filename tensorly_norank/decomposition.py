@@ -16,15 +16,17 @@ from torch import nn
 
 from tensorly_norank import _backend, _factors
 from tensorly_norank._batches import Split, class_balanced_pass, default_batch_size, split_samples
-from tensorly_norank._components import (
-    HeldOut,
-    RankEvidence,
-    canonical_axes,
-    count_components,
-    warn_if_nothing_found,
-)
+from tensorly_norank._components import CanonicalAxes, canonical_axes
 from tensorly_norank._diagnostics import diagnose, triplet_figures
 from tensorly_norank._embedder import Embedder
+from tensorly_norank._linear_part import LinearPart
+from tensorly_norank._rank_evidence import (
+    HeldOut,
+    RankEvidence,
+    count_components,
+    warn_of_count,
+)
+from tensorly_norank._replicates import best_of
 from tensorly_norank._training import Fit, Objective, Part, Plan, Settings, train
 from tensorly_norank._validation import (
     check_mode,
@@ -57,6 +59,7 @@ def no_rank_decomposition(
     batch_size: int | None = None,
     learning_rate: float = 2e-3,
     validation_fraction: float = 0.3,
+    n_init: int = 1,
     random_state: int | np.random.RandomState | np.random.Generator | None = None,
     verbose: int = 0,
     callback: Callable[[TrainingState, float], bool | None] | None = None,
@@ -89,8 +92,9 @@ def no_rank_decomposition(
     rank : int, optional
         Keep that many components. By default they are counted, see `rank_evidence`.
     max_rank : int, optional
-        Dimension of the embedding in training, an upper bound for the components. By default 64,
-        or the number of entries of a sample if that is less.
+        Keep at most so many components, with a warning if more were found. The embedding has that
+        dimension in training, but 64 (or the number of entries of a sample, if that is less) where
+        it is smaller or not given.
     margin : float, default 0.8
         By how much farther samples of another class shall be, as a Euclidean distance between
         points on the unit sphere (where the largest is 2).
@@ -113,6 +117,11 @@ def no_rank_decomposition(
         (where there are enough), the rest counts the components. Where that leaves fewer than about
         110 to count on, a second and a third fit hold out others. The last fit, of as many passes,
         takes all samples. With 0 there is one fit, no evidence, and `rank` must be given.
+    n_init : int, default 1
+        Do all of it so many times, from other starts and with other samples held out, and return
+        the result that orders most held-out triplets rightly. How far the others agree with it
+        is in ``rank_evidence.refits`` (their counts) and ``diagnostics["factor_match_score"]`` (the
+        mean over all pairs): components that come out every time can be interpreted.
     random_state : int, RandomState or Generator, optional
         Fixes every random choice: the same bits on the same machine and versions.
     verbose : int or bool, default 0
@@ -181,6 +190,7 @@ def no_rank_decomposition(
         max_rank=max_rank,
         n_iter_max=n_iter_max,
         batch_size=batch_size,
+        n_init=n_init,
     )
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}.")
@@ -191,7 +201,10 @@ def no_rank_decomposition(
     recipe = _Recipe(data, encoder, n_dimensions, objective, rank, max_rank, verbose, rng)
     size = batch_size or default_batch_size(len(data.part))
     settings = Settings(n_iter_max or _default_passes(data.part, size), tol, size, learning_rate)
-    result = recipe.run(settings, validation_fraction, callback)
+    results = []
+    for _ in range(n_init):
+        results.append(recipe.run(settings, validation_fraction, callback))
+    result = best_of(results)
     return (result, list(result.history["error"])) if return_errors else result
 
 
@@ -234,7 +247,8 @@ def _n_dimensions(
     """Dimension of the embedding; raises if the encoder is of no use or the rank too large."""
     n_entries = int(np.prod(data.sample_shape))
     default = max(min(64, n_entries), rank or 1)
-    n_dimensions = check_encoder(encoder, data.part.samples[:2], max_rank or default)
+    # The count looks beyond a small `max_rank`, to say what is cut off.
+    n_dimensions = check_encoder(encoder, data.part.samples[:2], max(max_rank or 0, default))
     most = min(n_dimensions, max_rank or n_dimensions)
     if rank is not None and rank > most:
         raise ValueError(
@@ -344,7 +358,7 @@ class _Recipe:
             final = self._fit_again(fit, np.arange(len(self.data.part)), "fit on all")
             result = self._assemble(final, fit, counted, held_out, self.rng)
         if self.rank is None and result.rank_evidence is not None:
-            warn_if_nothing_found(result.rank_evidence)
+            warn_of_count(result.rank_evidence)
         return result
 
     def _count(self, embedder: Embedder, fit: Fit, splits: list[Split]) -> RankEvidence:
@@ -354,7 +368,7 @@ class _Recipe:
         for k, split in enumerate(more):
             title = f"fit on another part, {k + 1} of {len(more)}"
             parts.append(self._held_out(self._fit_again(fit, split.fit, title), split))
-        return count_components(parts, self.rng)
+        return count_components(parts, self.rng, self.max_rank)
 
     def _fit_again(self, fit: Fit, indices: np.ndarray, title: str) -> Embedder:
         """The same passes as `fit` took, from a new start, on other samples."""
@@ -376,18 +390,38 @@ class _Recipe:
         """The samples for counting, on the canonical axes of the fitted ones."""
         assert split.count is not None
         fitted, counted = self.data.part.take(split.fit), self.data.part.take(split.count)
-        axes = canonical_axes(embedder.embed(fitted.samples), fitted.labels)
-        coordinates = axes.project(embedder.embed(counted.samples), self.max_rank)
-        n_spanned = min(len(np.unique(fitted.codes)) - 1, coordinates.shape[1])
-        return HeldOut(coordinates.double().cpu().numpy(), counted.codes, n_spanned)
+        points = embedder.embed(fitted.samples)
+        axes = canonical_axes(points, fitted.labels)
+        embedding = axes.project(embedder.embed(counted.samples))
+        part = self._linear_part(embedder, fitted, points)
+        linear = part(embedder.standardise(fitted.samples))
+        axes = canonical_axes(linear, fitted.labels.cpu())
+        linear = axes.project(part(embedder.standardise(counted.samples)))
+        n_spanned = min(len(np.unique(fitted.codes)) - 1, linear.shape[1])
+        return HeldOut(embedding.double().cpu().numpy(), linear.numpy(), counted.codes, n_spanned)
+
+    def _linear_part(self, embedder: Embedder, part: Part, points: torch.Tensor) -> LinearPart:
+        return LinearPart(embedder.standardise(part.samples), points, part.codes, self.rng)
 
     def _held_out_figures(
         self, embedder: Embedder, split: Split, evidence: RankEvidence
     ) -> dict[str, float]:
-        held_out = self._held_out(embedder, split)
-        points = torch.from_numpy(held_out.coordinates[:, : self.rank or evidence.chosen])
-        labels = torch.from_numpy(held_out.codes)
-        return triplet_figures(points, labels, self.objective.margin, "held_out_")
+        assert split.count is not None
+        fitted, counted = self.data.part.take(split.fit), self.data.part.take(split.count)
+        axes = self._axes(embedder, fitted, embedder.embed(fitted.samples), evidence)
+        points = axes.project(embedder.embed(counted.samples), self.rank or evidence.chosen)
+        return triplet_figures(points, counted.labels, self.objective.margin, "held_out_")
+
+    def _axes(
+        self, embedder: Embedder, part: Part, points: torch.Tensor, evidence: RankEvidence | None
+    ) -> CanonicalAxes:
+        """Canonical axes of fitted samples; those of the linear part first if it is enough."""
+        if evidence is None or not evidence.linear:
+            return canonical_axes(points, part.labels)
+        linear = self._linear_part(embedder, part, points)
+        followed = linear(embedder.standardise(part.samples))
+        first = canonical_axes(followed, part.labels.cpu()).axes[:, : evidence.chosen]
+        return canonical_axes(points, part.labels, first)
 
     def _finish(
         self, embedder: Embedder, fit: Fit, split: Split, rng: np.random.Generator
@@ -395,7 +429,7 @@ class _Recipe:
         """The decomposition of the first fit alone."""
         if split.count is None:
             return self._assemble(embedder, fit, None, {}, rng)
-        evidence = count_components([self._held_out(embedder, split)], rng)
+        evidence = count_components([self._held_out(embedder, split)], rng, self.max_rank)
         figures = self._held_out_figures(embedder, split, evidence)
         return self._assemble(embedder, fit, evidence, figures, rng)
 
@@ -424,7 +458,7 @@ class _Recipe:
         data = self.data
         whole = data.part
         points = embedder.embed(whole.samples)
-        axes = canonical_axes(points, whole.labels)
+        axes = self._axes(embedder, whole, points, evidence)
         rank = self.rank or (evidence.chosen if evidence else self._n_spanned())
         embedding = axes.project(points, rank)
         offset = whole.samples.mean(dim=0, keepdim=True).movedim(0, data.mode)

@@ -11,8 +11,9 @@ from tensorly.cp_tensor import CPTensor
 from torch import nn
 
 from tensorly_norank import _backend
-from tensorly_norank._components import CanonicalAxes, RankEvidence
+from tensorly_norank._components import CanonicalAxes
 from tensorly_norank._embedder import Embedder
+from tensorly_norank._rank_evidence import RankEvidence
 from tensorly_norank._validation import check_number
 
 

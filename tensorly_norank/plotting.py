@@ -11,15 +11,18 @@ import numpy as np
 
 from tensorly_norank._backend import check_dense, to_numpy
 from tensorly_norank._optional import import_optional
+from tensorly_norank._rank_evidence import ALPHA, RankEvidence
 from tensorly_norank._validation import check_choice, check_number, number_labels
+from tensorly_norank.norank_tensor import NoRankTensor
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_comparison", "plot_samples"]
+__all__ = ["plot_comparison", "plot_rank_evidence", "plot_samples"]
 
 _LARGEST = 40.0  # inches: beyond that a figure takes long to draw and nobody sees more
 _COLUMNS = ("mean", "std", "in_sample", "p_value")
+_CANDIDATES_BEHIND = 6  # shown behind the last one that either reading keeps
 _AXIS_LABELS = {
     "davies_bouldin": "davies bouldin, held out (smaller is better)",
     "n_components": "components",
@@ -109,6 +112,91 @@ def _beside(row: Any, figure: str, splits: list[dict[str, Any]]) -> str:
     return "not defined" if is_described else "in sample only"
 
 
+def plot_rank_evidence(evidence: Any, ax: Axes | None = None) -> Axes:
+    """Why so many components: the two readings of what held-out samples say.
+
+    Parameters
+    ----------
+    evidence : NoRankTensor or RankEvidence
+        A decomposition whose components were counted, or its `rank_evidence`.
+    ax : matplotlib Axes, optional
+        Where to draw; by default a new figure.
+
+    Returns
+    -------
+    Axes
+        Over the number of components: the share of held-out triplets in the right order, with its
+        standard error (line and band, left), and the p-value of there being fewer (squares, right,
+        filled where 0.01 or less). A solid line stands at the number that is significant, a dotted
+        one at the number that is needed. Candidates far behind both are left out.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed (extra ``plot``).
+    TypeError, ValueError
+        If `evidence` is of another kind, or the components of the decomposition were not counted.
+
+    Examples
+    --------
+    >>> from tensorly_norank import no_rank_decomposition
+    >>> from tensorly_norank.datasets import simulate_planted
+    >>> from tensorly_norank.plotting import plot_rank_evidence
+    >>> planted = simulate_planted(200, rank=2, n_classes=4, random_state=0)
+    >>> result = no_rank_decomposition(
+    ...     planted.tensor, planted.labels, encoder="linear", random_state=0
+    ... )
+    >>> plot_rank_evidence(result).get_title(loc="left")
+    '2 significant, 2 needed'
+    """
+    evidence = _as_evidence(evidence)
+    last = max(evidence.significant, evidence.needed) + _CANDIDATES_BEHIND
+    shown = slice(min(last, len(evidence.candidates)))
+    candidates = evidence.candidates[shown]
+    accuracy, error = evidence.triplet_accuracy[shown], evidence.triplet_accuracy_se[shown]
+    ax = ax or _new_axes(4.0, 3.0)
+    ax.fill_between(candidates, accuracy - error, accuracy + error, color=_LIGHT, alpha=0.4)
+    ax.plot(candidates, accuracy, "o-", color=_DARK, markersize=4)
+    ax.axvline(max(evidence.significant, 1), color=_DARK, linewidth=1)
+    ax.axvline(evidence.needed, color=_DARK, linewidth=1, linestyle=":")
+    ax.set_xlabel("components")
+    ax.set_ylabel("held-out triplets in order")
+    ticker = import_optional("matplotlib.ticker", "plot", "tensorly_norank.plotting")
+    ax.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+    beside = ax.twinx()
+    p_value = evidence.p_value[shown]
+    is_small = p_value <= ALPHA
+    for chosen, face in [(is_small, _LIGHT), (~is_small, "white")]:
+        beside.plot(
+            candidates[chosen], p_value[chosen], "s", color=_DARK, markerfacecolor=face, zorder=3
+        )
+    beside.axhline(ALPHA, color=_LIGHT, linewidth=1, linestyle="--")
+    beside.set_yscale("log")
+    beside.set_ylabel("p-value (squares)")
+    ax.set_title(
+        f"{evidence.significant} significant, {evidence.needed} needed",
+        fontsize="medium",
+        loc="left",
+    )
+    return ax
+
+
+def _as_evidence(evidence: Any) -> RankEvidence:
+    if isinstance(evidence, NoRankTensor):
+        if evidence.rank_evidence is None:
+            raise ValueError(
+                "evidence must be of a decomposition whose components were counted, got one "
+                "without rank_evidence: no samples were held out."
+            )
+        return evidence.rank_evidence
+    if not isinstance(evidence, RankEvidence):
+        raise TypeError(
+            "evidence must be a NoRankTensor or its rank_evidence, got a "
+            f"{type(evidence).__name__}."
+        )
+    return evidence
+
+
 def plot_samples(
     tensor: Any,
     labels: Any,
@@ -164,6 +252,7 @@ def plot_samples(
         raise ValueError(
             f"tensor must hold images or volumes, samples on mode 0, got shape {values.shape}."
         )
+    values = values.astype(float)
     classes, codes = number_labels(labels, len(values))
     names = _class_names(class_names, classes.tolist())
     check_number(n_each, "n_each", integer=True, low=1)

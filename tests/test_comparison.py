@@ -270,6 +270,69 @@ def test_random_halves_of_groups_fit_the_classes_that_they_score_where_they_can(
     assert seen == [4] * 5
 
 
+def test_means_differences_and_sizes_are_those_of_unequal_splits(data):
+    values, labels = data
+    cv = [
+        (np.arange(20), np.arange(20, 60)),
+        (np.arange(10, 50), np.arange(50, 60)),
+        (np.r_[0:30, 50:60], np.arange(30, 50)),
+    ]
+    calls = []
+
+    def fails_first(fit_samples, fit_labels, new_samples):
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError
+        return fit_samples[:, 0], new_samples[:, 0]
+
+    table = compare(tl.tensor(values), labels, {"raw": RAW, "late": fails_first}, cv=cv)
+    rows = rows_of(table).pivot(index="split", columns="method", values="silhouette")
+    paired = (rows["late"] - rows["raw"]).dropna()
+    row = table.loc[("silhouette", "late")]
+    assert len(paired) == row["n_splits"] == 2
+    assert row["difference"] == pytest.approx(paired.mean())
+    assert row["difference"] != pytest.approx(rows["late"].mean() - rows["raw"].mean())
+    ratio = np.mean([40 / 20, 10 / 40, 20 / 40])
+    assert row["p_value"] == pytest.approx(corrected_resampled_t_test(paired, ratio))
+    in_sample = rows_of(table, "raw")["in_sample_silhouette"]
+    assert table.loc[("silhouette", "raw"), "in_sample"] == pytest.approx(in_sample.mean())
+    assert in_sample.mean() != pytest.approx(in_sample.median())
+
+
+def test_an_error_leaves_nothing_of_its_split(data):
+    values, labels = data
+    methods = {"short": lambda fit, y, new: (fit[:, 0], new[:3, 0]), "raw": RAW}
+    with pytest.warns(UserWarning, match="'short'.*failed on every split"):
+        table = compare(tl.tensor(values), labels, methods, cv=2)
+    short = table.xs("short", level="method")
+    assert (short["n_splits"] == 0).all()
+    assert short["in_sample"].isna().all()
+
+
+def test_a_bar_on_a_terminal_counts_every_fit(data, monkeypatch):
+    values, labels = data
+    bars = []
+
+    class Bar:
+        def __init__(self, total, desc, unit):
+            self.total, self.n = total, 0
+            bars.append(self)
+
+        def set_postfix_str(self, text, refresh):
+            pass
+
+        def update(self):
+            self.n += 1
+
+        def close(self):
+            self.closed = True
+
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("tqdm.tqdm", Bar)
+    compare(tl.tensor(values), labels, {"a": RAW, "b": RAW}, cv=3, verbose=1)
+    assert [(bar.total, bar.n, bar.closed) for bar in bars] == [(6, 6, True)]
+
+
 def test_splits_that_repeat_count_once(data):
     values, labels = data
     fit, test = np.arange(0, 40), np.arange(40, 60)

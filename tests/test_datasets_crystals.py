@@ -137,6 +137,15 @@ def test_lattice_symmetry_is_that_of_known_lattices(lengths, angles, centring, n
     assert crystal.n_near_symmetries(cell, centring, 1e-6) == n_rotations
 
 
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_no_rotation_beside_those_of_the_system_nearly_fits_a_cell(system):
+    n_rotations = len(crystal.point_group_operators(system)) // 2
+    for centring in crystal.SYSTEMS[system].centrings:
+        for seed in range(20):
+            cell = crystal.draw_cell(system, centring, LIMITS, np.random.default_rng(seed))
+            assert crystal.n_near_symmetries(cell, centring, LIMITS.length_gap) == n_rotations
+
+
 @pytest.mark.parametrize(("system", "centring"), BRAVAIS)
 def test_centring_extinguishes_its_reflections_and_no_others(system, centring):
     structure = structure_of(system, centring)

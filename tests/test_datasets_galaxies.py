@@ -209,11 +209,11 @@ def test_inclined_galaxies_hold_as_much_light_around_their_place(label):
 
 
 def test_a_galaxy_that_is_a_point_shows_the_point_spread_function():
-    point = {"radius": (0.5, 0.5), "psf_fwhm": (5, 5), "magnitude": (15, 15)}
+    point = {"radius": (1, 1), "psf_fwhm": (10, 10), "magnitude": (15, 15)}
     galaxies = simulate_galaxies(1, 65, random_state=0, **(FACE_ON | point))
     profile, axis = noiseless(galaxies, 0)[32], galaxies.ticks[1]
     half = np.interp(-profile.max() / 2, -profile[32:], axis[32:])
-    assert 2 * half == pytest.approx(5, rel=0.1)
+    assert 2 * half == pytest.approx(10, rel=0.1)
 
 
 def test_discs_lie_in_every_direction_in_space():
@@ -461,7 +461,7 @@ def test_paper_templates_are_the_published_ones():
             "difficulty must be one of 'easy', 'medium', 'hard', 'paper'",
         ),
         ({"radius": (3, 2)}, r"radius must be a pair \(smallest, largest\), got \(3, 2\)"),
-        ({"radius": (0, 2)}, "radius must be at least 0.5"),
+        ({"radius": (0, 2)}, "radius must be at least 1"),
         ({"radius": 3}, "radius must be a pair"),
         ({"inclination": (0, 100)}, "inclination must be at least 0 and at most 90"),
         ({"psf_fwhm": (0, 1)}, "psf_fwhm must be"),

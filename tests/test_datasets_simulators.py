@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorly as tl
 
+from tensorly_norank._progress import is_tenth
 from tensorly_norank.datasets import (
     _connectivity,
     _crystals,
@@ -145,3 +146,10 @@ def test_neighbours_in_raw_pixels_tell_the_papers_templates(simulate):
     distances = np.linalg.norm(pixels[test, None] - pixels[fit], axis=2)
     nearest = bunch.labels[fit][distances.argmin(axis=1)]
     np.testing.assert_array_equal(nearest, bunch.labels[test])
+
+
+@pytest.mark.parametrize("n_all", [1, 7, 10, 11, 19, 25, 100, 101])
+def test_lines_come_after_each_tenth_of_the_work(n_all):
+    due = [n for n in range(1, n_all + 1) if is_tenth(n, n_all)]
+    assert len(due) == min(n_all, 10)
+    assert due[-1] == n_all

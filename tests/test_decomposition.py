@@ -172,7 +172,8 @@ def test_dtypes_come_back(dtype):
 def test_rank_and_max_rank_are_kept():
     values, labels = _data()
     assert no_rank_decomposition(tl.tensor(values), labels, rank=5, **QUICK).rank == 5
-    result = no_rank_decomposition(tl.tensor(values), labels, max_rank=1, **QUICK)
+    with pytest.warns(UserWarning, match=r"max_rank=1 is smaller than the 2 components"):
+        result = no_rank_decomposition(tl.tensor(values), labels, max_rank=1, **QUICK)
     assert result.rank == 1
     assert len(result.rank_evidence.candidates) == 1
 

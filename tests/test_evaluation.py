@@ -221,6 +221,42 @@ def test_neighbourhoods_of_points_that_coincide_do_not_depend_on_the_order_of_th
         assert sorted_ == pytest.approx(mixed, abs=0.01)
 
 
+def test_classes_about_one_centre_have_no_davies_bouldin_figure():
+    with pytest.warns(UndefinedMetricWarning, match="two classes have the same mean"):
+        figures = evaluate_embedding([[-1.0], [1], [-2], [2]], list("aabb"))
+    assert math.isnan(figures["davies_bouldin"])
+    assert math.isfinite(figures["silhouette"])
+
+
+def test_an_infinite_figure_is_nan_with_a_reason():
+    points = np.zeros((12, 2))
+    points[6:, 0] = 1
+    points[0, 1] = 1e-160
+    with pytest.warns(UndefinedMetricWarning):
+        figures = evaluate_embedding(points, np.repeat([0, 1], 6))
+    assert all(math.isfinite(figures[name]) != (name in figures.reasons) for name in figures)
+
+
+def test_minus_one_and_one_are_two_classes_whatever_was_fitted():
+    points = np.arange(8.0)[:, None]
+    figures = evaluate_embedding(points[:4], [-1, -1, 1, 1], points[4:], [-1, -1, 0, 0])
+    assert figures["knn_accuracy"] == 0.5
+
+
+def test_pairs_are_those_of_samples_that_the_seed_draws(monkeypatch):
+    monkeypatch.setattr("tensorly_norank.evaluation._figures._MOST_IN_PAIRS", 40)
+    rng = np.random.default_rng(0)
+    labels = np.sort(rng.integers(0, 3, 200))
+    points = rng.normal(size=(200, 4)) + labels[:, None]
+    one, same, other = (evaluate_embedding(points, labels, random_state=seed) for seed in (0, 0, 1))
+    for name in ("silhouette", "verification_auc", "triplet_accuracy"):
+        assert one[name] == same[name] != other[name]
+    drawn = np.random.default_rng(0).permutation(200)[:40]
+    few = evaluate_embedding(points[drawn], labels[drawn], random_state=0)
+    for name in ("silhouette", "separation_ratio", "verification_auc"):
+        assert one[name] == pytest.approx(few[name])
+
+
 def test_reasons_tell_samples_that_were_drawn_from_all(monkeypatch):
     monkeypatch.setattr("tensorly_norank.evaluation._figures._MOST_IN_PAIRS", 20)
     points = np.random.default_rng(0).normal(size=(500, 2))

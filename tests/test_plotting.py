@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import tensorly as tl
 
+from tensorly_norank import no_rank_decomposition
+from tensorly_norank._rank_evidence import RankEvidence
 from tensorly_norank.evaluation import compare
-from tensorly_norank.plotting import plot_comparison, plot_samples
+from tensorly_norank.plotting import plot_comparison, plot_rank_evidence, plot_samples
 
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("matplotlib").use("Agg")
@@ -18,6 +20,25 @@ pyplot = pytest.importorskip("matplotlib.pyplot")
 def _close_figures():
     yield
     pyplot.close("all")
+
+
+@pytest.fixture(scope="module")
+def evidence():
+    accuracy = np.array([0.6, 0.9, 0.92, *[0.91] * 17])
+    p_value = np.array([0.003, 0.01, 0.4, 0.2, *[np.nan] * 16])
+    return RankEvidence(
+        candidates=np.arange(1, 21),
+        statistic=-np.log(p_value),
+        p_value=p_value,
+        triplet_accuracy=accuracy,
+        triplet_accuracy_se=np.full(20, 0.01),
+        significant=2,
+        needed=3,
+        chosen=2,
+        n_held_out=100,
+        stability={2: 1.0},
+        linear=True,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +142,45 @@ def test_pixels_that_are_missing_stay_white_and_the_others_keep_their_contrast()
     sheet = ax.images[0].get_array().filled(np.nan)
     np.testing.assert_array_equal(sheet[:2, :2], [[0, 0.5], [np.nan, 1]])
     np.testing.assert_array_equal(sheet[3:5, :2], [[0, np.nan], [0, 0]])
+
+
+def test_evidence_shows_both_readings(evidence):
+    ax = plot_rank_evidence(evidence)
+    assert ax.get_title(loc="left") == "2 significant, 3 needed"
+    accuracy, significant, needed = ax.lines
+    np.testing.assert_array_equal(accuracy.get_xdata(), np.arange(1, 10))
+    np.testing.assert_array_equal(accuracy.get_ydata(), evidence.triplet_accuracy[:9])
+    assert set(significant.get_xdata()) == {2} and significant.get_linestyle() == "-"
+    assert set(needed.get_xdata()) == {3} and needed.get_linestyle() == ":"
+    (beside,) = (axes for axes in ax.figure.axes if axes is not ax)
+    small, large, level = beside.lines
+    np.testing.assert_array_equal(small.get_ydata(), [0.003, 0.01])
+    np.testing.assert_array_equal(large.get_xdata()[:2], [3, 4])
+    assert set(level.get_ydata()) == {0.01}
+
+
+def test_evidence_that_is_missing_or_of_another_kind_is_named(evidence):
+    _, ax = pyplot.subplots()
+    assert plot_rank_evidence(evidence, ax) is ax
+    with pytest.raises(TypeError, match="evidence must be a NoRankTensor or its rank_evidence"):
+        plot_rank_evidence({"chosen": 3})
+    tensor, labels = tl.tensor(np.random.default_rng(0).normal(size=(6, 4, 3))), [0, 0, 0, 1, 1, 1]
+    with pytest.warns(UserWarning, match="No samples could be held out"):
+        result = no_rank_decomposition(
+            tensor, labels, encoder="linear", n_iter_max=2, tol=0, random_state=0
+        )
+    with pytest.raises(ValueError, match="no samples were held out"):
+        plot_rank_evidence(result)
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "bool"])
+def test_images_of_any_type_keep_their_order(kind):
+    image = np.array([[0, 1], [0, 1]]) if kind == "bool" else np.array([[-128, 127], [0, 64]])
+    image = (image + 128 * (kind == "uint8")).astype(kind)
+    ax = plot_samples(np.stack([image, image]), [0, 1], n_each=1)
+    shown = ax.images[0].get_array()[:2, :2].filled(np.nan)
+    expected = (image.astype(float) - image.min()) / (float(image.max()) - float(image.min()))
+    np.testing.assert_allclose(shown, expected)
 
 
 def test_many_classes_make_a_figure_that_can_still_be_drawn():

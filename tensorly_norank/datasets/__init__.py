@@ -11,6 +11,7 @@ from tensorly_norank.datasets._crystals import simulate_crystals
 from tensorly_norank.datasets._galaxies import simulate_galaxies
 from tensorly_norank.datasets._galaxy_types import Galaxy
 from tensorly_norank.datasets._images import load_digits, load_lfw, load_olivetti
+from tensorly_norank.datasets._planted import simulate_planted
 from tensorly_norank.datasets._tensorly import load_covid19_serology, load_indian_pines_patches
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "simulate_connectivity",
     "simulate_crystals",
     "simulate_galaxies",
+    "simulate_planted",
 ]

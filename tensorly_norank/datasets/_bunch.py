@@ -10,7 +10,7 @@ import numpy as np
 import tensorly as tl
 from sklearn.utils import Bunch
 
-from tensorly_norank._validation import check_number
+from tensorly_norank._validation import check_number, check_verbose
 
 SIMULATED = "Simulated: no rights reserved (CC0)."  # the licence of what we make up ourselves
 
@@ -18,8 +18,7 @@ SIMULATED = "Simulated: no rights reserved (CC0)."  # the licence of what we mak
 def check_drawing(n_samples: Any, verbose: Any, least: int = 1) -> None:
     """Check what every simulator takes."""
     check_number(n_samples, "n_samples", integer=True, low=least)
-    if not isinstance(verbose, bool | np.bool_):
-        check_number(verbose, "verbose", integer=True)
+    check_verbose(verbose)
 
 
 def allocate(n_tensors: int, n_samples: int, *sample_shape: int) -> np.ndarray:

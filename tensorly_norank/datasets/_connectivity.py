@@ -85,7 +85,7 @@ def simulate_connectivity(
         Number of subjects, at least 2 and at least `n_sites`. Half of them are cases, rounded down.
     n_regions : int, default 116
         Number of brain regions, at least 2; the AAL atlas has 116. They form up to 7 networks of
-        equal size.
+        nearly equal size.
     difficulty : {"easy", "medium", "hard"}, default "medium"
         Sets `effect_size` and `site_strength` where these are None: 0.7 and 0.2, 0.5 and 0.3, or
         0.3 and 0.4. In ABIDE, sites have a strength of about 0.2.
@@ -196,7 +196,7 @@ def simulate_connectivity(
     n_planted = _check_sizes(n_samples, n_regions, n_planted, n_sites)
     check_range(n_timepoints, "n_timepoints", low=5)
     for number in n_timepoints:
-        check_number(number, "n_timepoints", integer=True)
+        check_number(number, "n_timepoints", integer=True, high=100_000)
     check_number(confounding, "confounding", high=1, include_high=True)
     effect_size, site_strength = _strengths(difficulty, effect_size, site_strength, n_sites)
     rng = check_random_state(random_state)

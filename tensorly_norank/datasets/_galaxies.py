@@ -40,7 +40,7 @@ _EFFECTIVE_RADIUS = 1.6783  # of an exponential disc, in scale lengths
 
 _LIMITS: dict[str, dict[str, Any]] = {
     "magnitude": {"low": 5, "high": 30},
-    "radius": {"low": 0.5, "high": 1000},  # a smaller one slips through the grid
+    "radius": {"low": 1, "high": 1000},  # clumps and bars of smaller ones slip through the grid
     "inclination": {"low": 0, "high": 90},
     "centre_offset": {"low": 0, "high": 1000},
     "psf_fwhm": {"low": 0.1, "high": 20},
@@ -82,22 +82,26 @@ def simulate_galaxies(
         tell these apart: a check, not a benchmark. With it all keywords below but `random_state`
         and `verbose` must be left alone.
     magnitude : (float, float), optional
-        Smallest and largest apparent magnitude, in the r band. This range and the next ones replace
-        those that the difficulty stands for; two equal numbers fix a quantity.
+        Smallest and largest apparent magnitude, in the r band, from 5 to 30. This range and the
+        next ones replace those that the difficulty stands for; two equal numbers fix a quantity.
     radius : (float, float), optional
         Effective radius of the spheroid of an elliptical, or of the disc of another galaxy (1.68
-        scale lengths), in seconds of arc: half of that component's light lies within.
+        scale lengths), in seconds of arc, from 1 to 1,000: half of that component's light lies
+        within.
     inclination : (float, float), optional
         Between the line of sight and the axis of the disc, from 0 (face-on) to 90 (edge-on)
         degrees; its cosine is drawn uniformly.
     centre_offset : (float, float), optional
-        Distance of the galaxy from the centre of the image, in seconds of arc.
+        Distance of the galaxy from the centre of the image, in seconds of arc, at most half of
+        `field_of_view`.
     psf_fwhm : (float, float), optional
-        Full width at half maximum of the point-spread function, in seconds of arc.
+        Full width at half maximum of the point-spread function, in seconds of arc, from 0.1 to 20.
     sky_brightness : (float, float), optional
-        In magnitudes per square second of arc: a smaller number is a brighter, noisier sky.
+        In magnitudes per square second of arc, from 10 to 40: a smaller number is a brighter,
+        noisier sky.
     field_of_view : float, default 25.6
-        Side of the image in seconds of arc (0.4 a pixel at the default size).
+        Side of the image in seconds of arc (0.4 a pixel at the default size; 0.01 to 4 are
+        allowed).
     random_state : int, RandomState or Generator, optional
         Fixes every random choice. The first images do not depend on `n_samples`.
     verbose : bool, default False

@@ -43,7 +43,7 @@ class Arms:
 
     number: int
     pitch: float
-    contrast: float  # share of the disc's light that the arms move
+    contrast: float  # how much of the disc's light follows the profile of the arms
     winding: int  # 1 or −1
     phase: float
     inner_radius: float

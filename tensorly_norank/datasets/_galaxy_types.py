@@ -101,7 +101,7 @@ class Galaxy:
     n_arms : int
         Number of spiral arms.
     arm_contrast : float
-        Share of the disc's light that the arms move, 0 to 1.
+        How much of the disc's light follows the profile of the arms, 0 to 1.
     pitch_angle : float
         Between an arm and a circle, in the plane of the disc.
     winding : int

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from tensorly_norank._optional import import_optional
-from tensorly_norank._validation import check_number
+from tensorly_norank._validation import check_flag, check_number
 from tensorly_norank.datasets._bunch import make_bunch
 from tensorly_norank.datasets._cache import check_folder, say_how_to_get
 
@@ -119,6 +119,7 @@ def load_olivetti(
     (400, 64, 64)
     """
     check_folder(data_home)
+    check_flag(download_if_missing, "download_if_missing")
     import sklearn.datasets
 
     home = _scikit_learn_home(data_home)
@@ -213,6 +214,7 @@ def load_lfw(
     (1288, 62, 47)
     """
     check_folder(data_home)
+    check_flag(download_if_missing, "download_if_missing")
     import_optional("PIL", "images", "load_lfw", package="Pillow")
     check_number(min_faces_per_person, "min_faces_per_person", integer=True, low=1)
     if resize is not None:

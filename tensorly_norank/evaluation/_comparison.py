@@ -17,8 +17,8 @@ from tensorly_norank._optional import import_optional
 from tensorly_norank._progress import progress_bar
 from tensorly_norank._validation import (
     check_mode,
-    check_number,
     check_random_state,
+    check_verbose,
     encode_labels,
 )
 from tensorly_norank.evaluation._figures import (
@@ -165,8 +165,7 @@ def compare(
     check_finite(enter(tensor, origin))
     mode = check_mode(mode, len(shape))
     classes, codes = encode_labels(labels, shape, mode)
-    if not isinstance(verbose, bool):
-        check_number(verbose, "verbose", integer=True)
+    check_verbose(verbose)
     rng = check_random_state(random_state)
     splits = make_splits(codes, cv, unseen_classes, groups, rng)
     samples = tl.moveaxis(tensor, mode, 0)
@@ -203,8 +202,8 @@ def _run(
 ) -> dict[str, Any]:
     """Figures of one fit; with an error's text and no figures if it fails."""
     labels = classes[codes]
-    row: dict[str, Any] = {"n_fit": len(split.fit), "n_test": len(split.test)}
-    row |= {"note": "", "error": ""}
+    sizes = {"n_fit": len(split.fit), "n_test": len(split.test)}
+    row: dict[str, Any] = sizes | {"note": "", "error": ""}
     fit, new = samples[split.fit], samples[split.test]
     start = time.perf_counter()
     try:
@@ -229,8 +228,8 @@ def _run(
             embedded, labels[split.test], data=new, random_state=seed, **known
         )
     except Exception as error:  # whatever a method raises is its result
-        row["error"] = f"{type(error).__name__}: {error}"
-        return row | {"note": row["error"]}
+        message = f"{type(error).__name__}: {error}"
+        return sizes | {"note": message, "error": message}
     remarks = [f"{name} is NaN because {why}" for name, why in held_out.reasons.items()]
     n_strange = 0 if split.unseen else np.sum(~np.isin(codes[split.test], codes[split.fit]))
     if n_strange:

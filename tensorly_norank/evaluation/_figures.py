@@ -186,6 +186,8 @@ def embedding_figures(
     for name, figure in wanted.items():
         try:
             values[name] = float(figure(case))
+            if not math.isfinite(values[name]):
+                raise _UndefinedError("it is not finite: the samples of each class nearly coincide")
         except _UndefinedError as reason:
             values[name] = math.nan
             reasons[name] = str(reason)
@@ -210,6 +212,11 @@ class _Case:
     @property
     def n_classes(self) -> int:
         return int(self.codes.max()) + 1
+
+    @cached_property
+    def class_means(self) -> np.ndarray:
+        """Of shape (K, D)."""
+        return np.stack([self.points[self.codes == k].mean(axis=0) for k in range(self.n_classes)])
 
     @cached_property
     def few(self) -> np.ndarray:
@@ -291,13 +298,14 @@ def _davies_bouldin(case: _Case) -> float:
     case.require_pairs()
     if not np.ptp(case.points, axis=0).any():
         raise _UndefinedError("all samples coincide")
+    if pdist(case.class_means).min() <= 1e-12:  # scikit-learn would leave them out
+        raise _UndefinedError("two classes have the same mean")
     return davies_bouldin_score(case.points, case.codes)
 
 
 def _calinski_harabasz(case: _Case) -> float:
     case.require_pairs()
-    means = np.stack([case.points[case.codes == k].mean(axis=0) for k in range(case.n_classes)])
-    if np.allclose(case.points, means[case.codes], rtol=1e-12, atol=0):
+    if np.allclose(case.points, case.class_means[case.codes], rtol=1e-12, atol=0):
         raise _UndefinedError("the samples of each class coincide")
     return calinski_harabasz_score(case.points, case.codes)
 

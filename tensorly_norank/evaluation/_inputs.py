@@ -9,7 +9,7 @@ import numpy as np
 from tensorly.cp_tensor import CPTensor
 
 from tensorly_norank._backend import check_dense, to_numpy
-from tensorly_norank._validation import number_labels
+from tensorly_norank._validation import number_jointly, number_labels
 
 
 def check_points(points: Any, name: str) -> np.ndarray:
@@ -56,13 +56,8 @@ def check_fitted(
             f"{points.shape[1]}."
         )
     number_labels(fit_labels, len(points), "fit_labels")
-    both = [*_as_list(fit_labels), *_as_list(labels)]
-    _, codes = number_labels(both, len(both))
+    codes = number_jointly(fit_labels, labels)
     return points, codes[: len(points)], codes[len(points) :]
-
-
-def _as_list(labels: Any) -> list[Any]:
-    return list(labels) if isinstance(labels, list | tuple) else to_numpy(labels).tolist()
 
 
 def check_data(data: Any, n_samples: int) -> np.ndarray:

@@ -49,7 +49,10 @@ def corrected_resampled_t_test(differences: Any, test_to_fit: float) -> float:
     >>> corrected_resampled_t_test([0.01, 0.02, 0.03, 0.02, 0.02], test_to_fit=1)
     0.06...
     """
-    values = np.asarray(differences, float)
+    try:
+        values = np.asarray(differences, float)
+    except (TypeError, ValueError):
+        values = np.full(1, np.nan)
     if values.ndim != 1 or not np.isfinite(values).all():
         raise ValueError(
             "differences must be a vector of finite numbers, one for each split, got "

@@ -1,0 +1,122 @@
+"""A test that keeps its level where the usual ones do not, and finds what is there."""
+
+import numpy as np
+import pytest
+
+from tensorly_norank._rank_test import MeansRankTest
+
+
+def sample(sizes, n_dimensions=4, n_directions=0, strength=4.0, scales=None, tails=None, seed=0):
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    means = np.zeros((len(sizes), n_dimensions))
+    means[:, :n_directions] = strength * rng.normal(size=(len(sizes), n_directions))
+    shape = (len(codes), n_dimensions)
+    deviations = rng.standard_t(tails, shape) if tails else rng.normal(size=shape)
+    if scales is not None:
+        deviations *= np.asarray(scales)[codes, None]
+    mixing = rng.normal(size=(n_dimensions, n_dimensions))
+    return (means[codes] + deviations) @ mixing, codes
+
+
+def p_value(points, codes, r=0, seed=0):
+    test = MeansRankTest(points, codes, np.random.default_rng(seed))
+    return (1 + np.sum(test.draws(r) >= test.statistic(r))) / 300
+
+
+def test_first_statistic_is_the_trace_of_lawley_and_hotelling_up_to_the_shrinkage():
+    points, codes = sample([400] * 4, 3, 2, strength=0.3)
+    within = sum(np.cov(points[codes == k].T, bias=True) * 400 for k in range(4))
+    total = np.cov(points.T, bias=True) * 1600
+    expected = 1596 * np.trace(np.linalg.solve(within, total - within))
+    test = MeansRankTest(points, codes, np.random.default_rng(0))
+    assert test.statistic(0) == pytest.approx(expected, rel=0.02)
+
+
+def test_statistics_do_not_depend_on_shift_scale_of_an_axis_or_names_of_classes():
+    points, codes = sample([12] * 5, 4, 2)
+    moved = points * np.array([1, 100, 1e-3, 7]) + 5
+    ours, others = (
+        MeansRankTest(x, y, np.random.default_rng(0))
+        for x, y in [(points, codes), (moved, 50 - 3 * codes)]
+    )
+    for r in range(4):
+        assert others.statistic(r) == pytest.approx(ours.statistic(r), rel=1e-6)
+
+
+@pytest.mark.parametrize("n_directions", [0, 1, 2, 3])
+def test_planted_directions_are_found_and_no_more(n_directions):
+    points, codes = sample([15] * 6, 5, n_directions)
+    for r in range(n_directions):
+        assert p_value(points, codes, r) <= 0.01
+    assert p_value(points, codes, n_directions) > 0.01
+
+
+CASES = {
+    "equal": {"sizes": [10] * 5},
+    "heavy tails": {"sizes": [10] * 5, "tails": 3},
+    "unequal covariances": {"sizes": [10] * 5, "scales": [1, 1, 2, 3, 4]},
+    "small classes vary most": {"sizes": [24, 12, 8, 5, 4], "scales": [1, 1, 2, 3, 4]},
+    "large classes vary most": {"sizes": [24, 12, 8, 5, 4], "scales": [4, 3, 2, 1, 1]},
+    "pairs": {"sizes": [2] * 12},
+}
+
+
+@pytest.mark.parametrize("n_directions", [0, 1])
+@pytest.mark.parametrize("case", CASES)
+def test_the_level_is_kept_whatever_the_classes_look_like(case, n_directions):
+    """Of 100 data sets, 5 are expected below 0.05; F would reject most where small classes vary."""
+    p_values = [
+        p_value(*sample(**CASES[case], n_directions=n_directions, seed=seed), n_directions)
+        for seed in range(100)
+    ]
+    assert np.mean(np.array(p_values) <= 0.05) <= 0.12
+
+
+def test_the_means_that_are_drawn_have_the_spread_that_means_of_samples_have():
+    """Deviations from an estimated mean are too short, by half for pairs: they are enlarged."""
+    rng = np.random.default_rng(0)
+    points, codes = rng.normal(size=(4000, 1)), np.repeat(np.arange(2000), 2)
+    test = MeansRankTest(points, codes, np.random.default_rng(1))
+    signs = rng.choice([-1.0, 1.0], (4000, 1))
+    spread = test._class_means(signs * test._deviations).std()
+    unit = np.sqrt(np.mean((points - test._class_means(points)[codes]) ** 2) * 2)
+    assert spread * unit == pytest.approx(np.sqrt(1 / 2), rel=0.05)
+
+
+def test_pairs_of_classes_in_as_many_dimensions_as_their_means_span_suffice():
+    points, codes = sample([2] * 20, 19, 19, strength=8)
+    assert all(p_value(points, codes, r) <= 0.01 for r in range(8))
+
+
+def test_more_dimensions_than_samples_give_numbers():
+    points, codes = sample([2] * 5, 30)
+    assert 0 < p_value(points, codes, 0) <= 1
+
+
+def test_classes_that_are_points_are_told_apart():
+    codes = np.repeat(np.arange(6), 3)
+    points = np.eye(6)[codes]
+    assert all(p_value(points, codes, r) <= 0.01 for r in range(5))
+
+
+@pytest.mark.parametrize(
+    ("points", "codes"),
+    [
+        (np.arange(10.0)[:, None], np.zeros(10, int)),
+        (np.arange(4.0)[:, None], np.arange(4)),
+        (np.ones((20, 3)), np.arange(20) % 2),
+        (np.arange(4.0)[:, None], np.array([0, 0, 1, 2])),
+    ],
+)
+def test_nothing_is_tested_where_nothing_can_be(points, codes):
+    assert MeansRankTest(points, codes, np.random.default_rng(0)).n_tests == 0
+
+
+def test_draws_in_pieces_are_the_draws_at_once(monkeypatch):
+    points, codes = sample([10] * 4, 3, 1)
+    at_once = MeansRankTest(points, codes, np.random.default_rng(0)).draws(1)
+    monkeypatch.setattr("tensorly_norank._rank_test._LARGEST_CHUNK", 1000)
+    pieces = MeansRankTest(points, codes, np.random.default_rng(0)).draws(1)
+    np.testing.assert_allclose(pieces, at_once)
+    assert len(pieces) == 299
