@@ -383,14 +383,17 @@ def test_neither_arguments_nor_global_random_states_change():
         ({"data": np.full((5, 2), np.inf)}, "data must be finite"),
         ({"random_state": "seed"}, "random_state must be"),
         (
-            {"embedding": CPTensor((None, [np.eye(5, 2), np.eye(3, 2)]))},
+            {"embedding": CPTensor((None, [tl.tensor(np.eye(5, 2)), tl.tensor(np.eye(3, 2))]))},
             "embedding must be an array, got a CPTensor: pass its embedding",
         ),
         (
             {"embedding": [np.eye(5), np.eye(3)]},
             "embedding must be an array of numbers, got a list",
         ),
-        ({"data": CPTensor((None, [np.eye(5, 2), np.eye(3, 2)]))}, "data must be an array"),
+        (
+            {"data": CPTensor((None, [tl.tensor(np.eye(5, 2)), tl.tensor(np.eye(3, 2))]))},
+            "data must be an array",
+        ),
         ({"embedding": np.ma.masked_less(np.eye(5, 2), 1)}, "must not be a masked array"),
         ({"embedding": sparse.eye(5, 2)}, r"embedding must be dense, .*toarray"),
         ({"data": sparse.eye(5, 2)}, "data must be dense"),

@@ -149,7 +149,7 @@ def _check_smallest_class(codes: np.ndarray, fewest: int, cv: Any) -> None:
 
 def _check_pair(pair: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
     try:
-        fit, test = (np.asarray(part) for part in pair)
+        fit, test = (np.ascontiguousarray(part) for part in pair)  # torch refuses reversed views
     except (TypeError, ValueError):
         raise TypeError(f"cv must give pairs of (fit, test) indices, got {pair!r}.") from None
     for part in (fit, test):
