@@ -15,6 +15,7 @@ from tensorly_norank.losses import triplet_accuracy_by_anchor
 
 ALPHA = 0.01  # level of each test: one false component in a hundred data sets without structure
 _BEYOND_LINEAR = 2.0  # standard errors by which an embedding must beat its linear part
+_WORTH_BENDING = 0.01  # share of triplets: less is what taking noise out of a linear map buys
 _TESTED_IN_TURN = 16  # of more hypotheses than that, those behind are searched by bisection
 _TESTED_BEHIND = 2  # hypotheses behind the first one that holds, to be looked at
 _N_RESAMPLES = 50
@@ -53,9 +54,9 @@ class RankEvidence:
         but at least 2.
     linear : bool
         Whether all this is about the part of the embedding that is linear in the data, because the
-        embedding as a whole orders held-out triplets no better (by 2 standard errors). Components
-        are then directions of the data. If False, what separates the classes is not linear in the
-        data, and the directions are those of the embedding.
+        embedding as a whole orders held-out triplets no better (by 0.01, and 2 standard errors).
+        Components are then directions of the data. If False, what separates the classes is not
+        linear in the data, and the directions are those of the embedding.
     refits : tuple of int
         `chosen` of each of the `n_init` fits; empty with a single one.
     """
@@ -229,7 +230,8 @@ def _is_beyond_linear(linear: Sequence[Part], whole: Sequence[Part], count: int)
     of_linear, weights = _triplet_accuracy_by_rank(cut, [count])
     of_whole, _ = _triplet_accuracy_by_rank(whole, [whole[0].coordinates.shape[1]])
     gain = of_whole - of_linear
-    return bool(weights @ gain > _BEYOND_LINEAR * _standard_error(gain, weights) + 1e-12)
+    least = max(_WORTH_BENDING, float(_BEYOND_LINEAR * _standard_error(gain, weights)[0]))
+    return float((weights @ gain)[0]) > least
 
 
 def _triplet_accuracy_by_rank(

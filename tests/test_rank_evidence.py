@@ -83,6 +83,21 @@ def test_structure_that_is_not_linear_is_counted_where_it_is():
     assert evidence.chosen == 2
 
 
+def test_an_embedding_that_only_takes_noise_out_of_its_linear_part_counts_as_linear():
+    """It orders nearly all triplets rightly, its linear part 99 in 100: sure, and not worth it."""
+    held_out = _gaussian(5, n_samples=240, strength=5.5)
+    collapsed = np.eye(6, 8)[held_out.codes]
+    one = HeldOut(collapsed, held_out.linear, held_out.codes, held_out.n_spanned)
+    parts = [Part(one.linear, one.codes, 5)], [Part(one.embedding, one.codes, 5)]
+    (linear, weights), (whole, _) = (
+        _rank_evidence._triplet_accuracy_by_rank(part, [rank])
+        for part, rank in zip(parts, [5, 8], strict=True)
+    )
+    gain = weights @ (whole - linear)
+    assert 2 * _rank_evidence._standard_error(whole - linear, weights) < gain < 0.01
+    assert _count(one).linear
+
+
 def _pairs(n_separated, seed=0):
     return _gaussian(n_separated, 60, 30, 20, seed, strength=15)
 
