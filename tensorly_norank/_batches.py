@@ -139,13 +139,20 @@ def some_samples(codes: np.ndarray, n_most: int, rng: np.random.Generator) -> np
     return np.flatnonzero(np.isin(pairs, rng.permutation(pairs.max() + 1)[: n_most // 2]))
 
 
+def shuffle_within_classes(
+    codes: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The samples by class and at random within it, (n,), and the place of each in its class."""
+    shuffled = rng.permutation(len(codes))
+    order = shuffled[np.argsort(codes[shuffled], kind="stable")]
+    ordered = codes[order]
+    return order, np.arange(len(codes)) - np.searchsorted(ordered, ordered)
+
+
 def pairs_within_classes(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Number random pairs of a class, (n,): what is left over of a class is a pair by itself."""
-    shuffled = rng.permutation(len(codes))
-    by_class = shuffled[np.argsort(codes[shuffled], kind="stable")]
-    ordered = codes[by_class]
-    place = np.arange(len(codes)) - np.searchsorted(ordered, ordered)  # within the class
-    _, numbers = np.unique(np.stack([ordered, place // 2]), axis=1, return_inverse=True)
+    by_class, place = shuffle_within_classes(codes, rng)
+    _, numbers = np.unique(np.stack([codes[by_class], place // 2]), axis=1, return_inverse=True)
     pairs = np.empty(len(codes), dtype=int)
     pairs[by_class] = numbers.reshape(-1)
     return pairs

@@ -8,9 +8,7 @@ from torch import Tensor
 
 from tensorly_norank._batches import some_samples
 
-_N_AXES = (
-    128  # principal components of the samples that are looked at, at most half as many as those
-)
+_N_AXES = 128  # principal components that are looked at, at most half as many as samples
 _MOST_SAMPLES = 4096  # that the map is fitted to
 _ROWS_AT_ONCE = 256
 _PENALTIES = np.logspace(-4, 2, 13)  # in units of the mean sum of squares of a principal component

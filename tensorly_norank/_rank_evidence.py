@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from scipy import stats
 
+from tensorly_norank._batches import shuffle_within_classes
 from tensorly_norank._rank_test import MeansRankTest
 from tensorly_norank.losses import triplet_accuracy_by_anchor
 
@@ -102,12 +103,9 @@ class Part:
 
     def resample(self, rng: np.random.Generator) -> Part:
         """Four fifths of the samples of each class, but at least 2."""
-        shuffled = rng.permutation(len(self.codes))
-        ordered = shuffled[np.argsort(self.codes[shuffled], kind="stable")]
-        codes = self.codes[ordered]
-        place = np.arange(len(codes)) - np.searchsorted(codes, codes)  # within the class
-        sizes = np.searchsorted(codes, codes, side="right") - np.searchsorted(codes, codes)
-        kept = ordered[place < np.maximum(2, _RESAMPLED_SHARE * sizes)]
+        order, place = shuffle_within_classes(self.codes, rng)
+        sizes = np.bincount(self.codes)[self.codes[order]]
+        kept = order[place < np.maximum(2, _RESAMPLED_SHARE * sizes)]
         return Part(self.coordinates[kept], self.codes[kept], self.n_spanned)
 
 
@@ -226,8 +224,7 @@ def _statistics(tests: Sequence[MeansRankTest], r: int) -> np.ndarray:
 
 def _is_beyond_linear(linear: Sequence[Part], whole: Sequence[Part], count: int) -> bool:
     """Whether embeddings order held-out triplets better than `count` axes of their linear parts."""
-    cut = [Part(part.coordinates[:, :count], part.codes, count) for part in linear]
-    of_linear, weights = _triplet_accuracy_by_rank(cut, [count])
+    of_linear, weights = _triplet_accuracy_by_rank(linear, [count])
     of_whole, _ = _triplet_accuracy_by_rank(whole, [whole[0].coordinates.shape[1]])
     gain = of_whole - of_linear
     least = max(_WORTH_BENDING, float(_BEYOND_LINEAR * _standard_error(gain, weights)[0]))

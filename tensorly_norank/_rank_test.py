@@ -68,10 +68,12 @@ class MeansRankTest:
         spread = np.sqrt((deviations**2).sum(axis=0) / self._n_within)
         # Classes that are points have no spread: next to none, in units of the whole.
         spread = np.maximum(spread, 1e-6 * self._points.std(axis=0))
-        self._means, deviations = means / spread, deviations / spread
-        self._within = deviations.T @ deviations
+        deviations = deviations / spread
+        self._axes, self._singular, self._root = self._decompose(
+            means / spread, deviations.T @ deviations
+        )
         self._deviations = deviations * np.sqrt(self._sizes / (self._sizes - 1))[self._codes, None]
-        self._axes, self._singular, self._root = self._decompose(self._means, self._within)
+        self._scatter = self._deviations.T @ self._deviations
 
     def _class_means(self, points: np.ndarray) -> np.ndarray:
         """Of points (..., n, D), (..., K, D)."""
@@ -103,7 +105,6 @@ class MeansRankTest:
         left, right = self._axes
         kept = (left[:, :r] * self._singular[:r]) @ right[:r]  # (D, K) in the metric of W
         means = (self._root @ kept).T / np.sqrt(self._sizes)[:, None]
-        scatter = self._deviations.T @ self._deviations
         n_samples, n_dimensions = self._points.shape
         n_numbers = n_samples * n_dimensions + n_dimensions**2 + len(means) * n_dimensions
         n_at_once = max(1, _LARGEST_CHUNK // n_numbers)
@@ -113,6 +114,6 @@ class MeansRankTest:
             signs = 1.0 - 2.0 * self._rng.integers(2, size=(n_here, n_samples, 1))
             shifts = self._class_means(signs * self._deviations)  # (n_here, K, D)
             lost = (shifts * self._sizes[:, None]).swapaxes(-1, -2) @ shifts
-            _, singular, _ = self._decompose(means + shifts, scatter - lost)
+            _, singular, _ = self._decompose(means + shifts, self._scatter - lost)
             drawn.append((singular[:, r:] ** 2).sum(axis=-1))
         return self._n_within * np.concatenate(drawn)

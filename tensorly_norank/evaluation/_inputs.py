@@ -61,6 +61,7 @@ def check_fitted(
 
 
 def check_data(data: Any, n_samples: int) -> np.ndarray:
+    """Finite samples, flattened, (n_samples, n_entries), as seen from one of them."""
     array = _as_array(data, "data")
     if array.ndim < 1 or len(array) != n_samples:
         raise ValueError(

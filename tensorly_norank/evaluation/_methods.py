@@ -26,6 +26,7 @@ Embed = Callable[[Any, np.ndarray, Any, int], tuple[Any, Any]]
 
 
 def default_methods(n_fit: int, shape: tuple[int, ...], mode: int) -> dict[str, Any]:
+    """What `compare` compares unless told: ours, LDA, principal components, the raw entries."""
     from sklearn.decomposition import PCA
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.pipeline import make_pipeline
