@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ _TESTED_IN_TURN = 16  # of more hypotheses than that, those behind are searched 
 _TESTED_BEHIND = 2  # hypotheses behind the first one that holds, to be looked at
 _N_RESAMPLES = 50
 _RESAMPLED_SHARE = 0.8
+_AXES_OF_SAMPLES = (4, 8)  # label-blind looks: a quarter and an eighth as many axes as samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,24 +34,25 @@ class RankEvidence:
     candidates : ndarray of int, shape (n_candidates,)
         Numbers of components that were looked at: 1, 2, ...
     statistic, p_value : ndarray, shape (n_candidates,)
-        Of the hypothesis "the class means differ in fewer than this many directions"; means and
-        combined p-values where several fits held out samples. The hypotheses are tested in turn, to
-        the second behind the first one that holds; of more than 16, those behind are searched by
-        bisection. NaN where nothing was tested, and from `n_classes` on.
+        Of the hypothesis "the class means differ in fewer than this many directions"; the mean over
+        fits where several held out samples, and the p-value of all looks together. The hypotheses
+        are tested in turn, to the second behind the first one that holds; of more than 16, those
+        behind are searched by bisection. NaN where nothing was tested, and from `n_classes` on.
     triplet_accuracy, triplet_accuracy_se : ndarray, shape (n_candidates,)
         Share of held-out triplets in the right order when this many components are kept, and the
-        standard error of that share over anchors.
+        standard error of that share over anchors. NaN if no sample could be held out.
     significant : int
         How many directions separate the classes: candidates in order whose p-value is 0.01 or less.
         More than the last candidate if `max_rank` is too small.
     needed : int
         The smallest candidate whose triplet accuracy falls short of the best one's by no more than
-        the standard error of their difference.
+        the standard error of their difference. 0 if no sample could be held out.
     chosen : int
         The number of components that the decomposition keeps when `rank` is not given:
         `significant`, but at least 1 and at most `max_rank`.
     n_held_out : int
-        Number of samples that all this was measured on.
+        Number of samples that triplets were taken from. Where fewer than 800, the hypotheses are
+        also tested on all samples, see :doc:`the method's page </user_guide/method>`.
     stability : dict of int to float
         Share of 50 resamples that give each count: four fifths of each class's held-out samples,
         but at least 2.
@@ -77,52 +80,74 @@ class RankEvidence:
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """Samples that one fit has not seen, on the canonical axes of those that it has."""
+class LabelledPoints:
+    """Samples in coordinates that were chosen without their labels."""
 
-    embedding: np.ndarray  # (n, n_candidates)
-    linear: np.ndarray  # (n, n_candidates): of the linear part, on axes of its own
-    codes: np.ndarray  # (n,) at least two classes, one of them with two samples
-    n_spanned: int  # how many of the axes the class means of the fit span
+    coordinates: np.ndarray  # (n, D)
+    codes: np.ndarray  # (n,)
 
     def __len__(self) -> int:
         return len(self.codes)
 
-
-@dataclass(frozen=True)
-class Part:
-    """Held-out samples of one fit on the axes on which components are counted."""
-
-    coordinates: np.ndarray  # (n, n_candidates)
-    codes: np.ndarray  # (n,)
-    n_spanned: int
+    def leading(self, n_axes: int) -> LabelledPoints:
+        """The first coordinates alone."""
+        return LabelledPoints(self.coordinates[:, :n_axes], self.codes)
 
     def test(self, rng: np.random.Generator) -> MeansRankTest:
-        """Tests of the axes that class means span."""
-        return MeansRankTest(self.coordinates[:, : self.n_spanned], self.codes, rng)
+        """How many directions their class means differ in."""
+        return MeansRankTest(self.coordinates, self.codes, rng)
 
-    def resample(self, rng: np.random.Generator) -> Part:
+    def resample(self, rng: np.random.Generator) -> LabelledPoints:
         """Four fifths of the samples of each class, but at least 2."""
         order, place = shuffle_within_classes(self.codes, rng)
         sizes = np.bincount(self.codes)[self.codes[order]]
         kept = order[place < np.maximum(2, _RESAMPLED_SHARE * sizes)]
-        return Part(self.coordinates[kept], self.codes[kept], self.n_spanned)
+        return LabelledPoints(self.coordinates[kept], self.codes[kept])
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Samples that one fit has not seen, on the canonical axes of those that it has."""
+
+    embedding: LabelledPoints  # (n, n_dimensions)
+    linear: LabelledPoints  # (n, n_dimensions): of the linear part, on axes of its own
+    n_spanned: int  # how many of the axes the class means of the fit span
+
+    def __len__(self) -> int:
+        return len(self.linear)
+
+
+# What hypotheses are tested on: samples held out of one fit or of several.
+Look = Sequence[LabelledPoints]
 
 
 def count_components(
-    held_out: Sequence[HeldOut], rng: np.random.Generator, max_rank: int | None = None
+    held_out: Sequence[HeldOut],
+    blind: LabelledPoints | None,
+    n_dimensions: int,
+    rng: np.random.Generator,
+    max_rank: int | None = None,
 ) -> RankEvidence:
-    """Find how many leading canonical components carry structure on held-out samples.
+    """Find how many leading canonical components carry structure.
 
     Several sets of held-out samples, disjoint and each of a fit of its own, speak together:
     statistics are means over them, p-values are combined by Fisher's method, triplet accuracies are
     means over all anchors, classes weighing the same. (Each set was among the training samples of
     the other fits, so that the p-values are not quite independent.)
 
+    Whether class means of the data differ in more than r directions can also be seen on coordinates
+    that know no labels. So the linear part is looked at in up to three ways: on held-out samples,
+    and on as many leading principal components of all samples as a quarter and an eighth of the
+    samples. A hypothesis is rejected if it is in any of them, at a level divided by their number.
+
     Parameters
     ----------
     held_out : sequence of HeldOut
-        One for each fit.
+        One for each fit; may be empty if `blind` is given.
+    blind : LabelledPoints, optional
+        Principal components of all samples.
+    n_dimensions : int
+        Of the embedding: no more components are counted.
     rng : numpy Generator
         Draws the null distributions, and the resamples of `stability`.
     max_rank : int, optional
@@ -132,24 +157,22 @@ def count_components(
     -------
     RankEvidence
     """
-    parts = [Part(one.linear, one.codes, one.n_spanned) for one in held_out]
-    tests = _SequentialTest(parts, rng)
-    whole = [Part(one.embedding, one.codes, one.n_spanned) for one in held_out]
-    bends = _is_beyond_linear(parts, whole, max(tests.count, 1))
+    axes, linear = [one.linear for one in held_out], [_spanned(one, one.linear) for one in held_out]
+    looks = ([linear] if linear else []) + _blind_looks(blind)
+    tests = _SequentialTest(looks, n_dimensions, rng)
+    whole = [one.embedding for one in held_out]
+    bends = bool(held_out) and _is_beyond_linear(axes, whole, max(tests.count, 1))
     if bends:
-        parts, tests = whole, _SequentialTest(whole, rng)
-    n_candidates = parts[0].coordinates.shape[1]
-    n_candidates = min(n_candidates, max_rank or n_candidates)
-    accuracy, weights = _triplet_accuracy_by_rank(parts, range(1, n_candidates + 1))
-    counts = [tests.count_in([part.resample(rng) for part in parts]) for _ in range(_N_RESAMPLES)]
+        axes, looks = whole, [[_spanned(one, one.embedding) for one in held_out]]
+        tests = _SequentialTest(looks, n_dimensions, rng)
+    n_candidates = min(n_dimensions, max_rank or n_dimensions)
+    counts = [tests.count_in(_resample(looks, rng)) for _ in range(_N_RESAMPLES)]
     return RankEvidence(
         candidates=np.arange(1, n_candidates + 1),
         statistic=tests.by_candidate(tests.statistic, n_candidates),
         p_value=tests.by_candidate(tests.p_value, n_candidates),
-        triplet_accuracy=weights @ accuracy,
-        triplet_accuracy_se=_standard_error(accuracy, weights),
+        **_triplet_reading(axes, n_candidates),
         significant=tests.count,
-        needed=_needed(accuracy, weights),
         chosen=min(max(tests.count, 1), n_candidates),
         n_held_out=sum(len(one) for one in held_out),
         stability={count: counts.count(count) / len(counts) for count in sorted(set(counts))},
@@ -157,15 +180,32 @@ def count_components(
     )
 
 
-class _SequentialTest:
-    """The hypotheses "at most r directions" in turn, until one of them holds."""
+def _spanned(held_out: HeldOut, points: LabelledPoints) -> LabelledPoints:
+    return points.leading(held_out.n_spanned)
 
-    def __init__(self, parts: Sequence[Part], rng: np.random.Generator) -> None:
-        self._tests = [part.test(rng) for part in parts]
-        self._draws: dict[int, list[np.ndarray]] = {}
+
+def _blind_looks(blind: LabelledPoints | None) -> list[Look]:
+    if blind is None:
+        return []
+    n_most = blind.coordinates.shape[1]
+    n_axes = {min(max(len(blind) // share, 1), n_most) for share in _AXES_OF_SAMPLES}
+    return [[blind.leading(n)] for n in sorted(n_axes)]
+
+
+def _resample(looks: Sequence[Look], rng: np.random.Generator) -> list[Look]:
+    return [[points.resample(rng) for points in look] for look in looks]
+
+
+class _SequentialTest:
+    """The hypotheses "at most r directions" in turn, until one of them holds in all looks."""
+
+    def __init__(self, looks: Sequence[Look], n_most: int, rng: np.random.Generator) -> None:
+        self._looks = [[points.test(rng) for points in look] for look in looks]
+        self._draws: dict[int, list[list[np.ndarray]]] = {}
         self.statistic: dict[int, float] = {}
         self.p_value: dict[int, float] = {}
-        self.count = self._search(max(test.n_tests for test in self._tests))
+        n_tests = max(test.n_tests for tests in self._looks for test in tests)
+        self.count = self._search(min(n_tests, n_most))
 
     def _search(self, n_tests: int) -> int:
         """The number of leading rejections."""
@@ -181,31 +221,30 @@ class _SequentialTest:
         return high
 
     def _rejects(self, r: int) -> bool:
-        self._draws[r] = [test.draws(r) if r < test.n_tests else _NOTHING for test in self._tests]
-        statistics = _statistics(self._tests, r)
-        self.statistic[r] = float(np.nanmean(statistics))
-        self.p_value[r] = self._combine(statistics, r)
+        self._draws[r] = [[_draws(test, r) for test in tests] for tests in self._looks]
+        statistics = [[_statistic(test, r) for test in tests] for tests in self._looks]
+        tested = [np.nanmean(values) for values in statistics if not np.isnan(values).all()]
+        self.statistic[r] = float(tested[0])
+        self.p_value[r] = self._p_value(statistics, r)
         return self.p_value[r] <= ALPHA
 
-    def _combine(self, statistics: np.ndarray, r: int) -> float:
-        """Fisher's combined p-value, from those parts that have such a hypothesis."""
-        p_values = np.array(
-            [
-                (1 + np.sum(draws >= statistic)) / (1 + len(draws))
-                for draws, statistic in zip(self._draws[r], statistics, strict=True)
-                if not np.isnan(statistic) and len(draws)
-            ]
-        )
-        if len(p_values) < 2:
-            return float(p_values[0]) if len(p_values) else 1.0
-        return float(stats.chi2.sf(-2 * np.log(p_values).sum(), 2 * len(p_values)))
+    def _p_value(self, statistics: Sequence[Sequence[float]], r: int) -> float:
+        """Bonferroni's over the looks that have such a hypothesis."""
+        p_values = [
+            _fisher(values, draws)
+            for values, draws in zip(statistics, self._draws[r], strict=True)
+            if not np.isnan(values).all()
+        ]
+        return min(1.0, len(p_values) * min(p_values, default=1.0))
 
-    def count_in(self, parts: Sequence[Part]) -> int:
-        """The count, at least 1, that fewer samples of the parts give by the same null draws."""
-        tests = [part.test(np.random.default_rng(0)) for part in parts]
+    def count_in(self, looks: Sequence[Look]) -> int:
+        """The count, at least 1, that fewer samples of the looks give by the same null draws."""
+        rng = np.random.default_rng(0)  # nothing is drawn
+        resampled = [[points.test(rng) for points in look] for look in looks]
         tested = sorted(self._draws)
         for r in tested:
-            if self._combine(_statistics(tests, r), r) > ALPHA:
+            statistics = [[_statistic(test, r) for test in tests] for tests in resampled]
+            if self._p_value(statistics, r) > ALPHA:
                 return max(r, 1)
         return tested[-1] + 1 if tested else 1
 
@@ -214,15 +253,28 @@ class _SequentialTest:
         return np.array([values.get(r, np.nan) for r in range(n_candidates)])
 
 
-_NOTHING = np.empty(0)
+def _statistic(test: MeansRankTest, r: int) -> float:
+    """NaN where there is no such hypothesis."""
+    return test.statistic(r) if r < test.n_tests else np.nan
 
 
-def _statistics(tests: Sequence[MeansRankTest], r: int) -> np.ndarray:
-    """Of each part; NaN where it has no such hypothesis."""
-    return np.array([test.statistic(r) if r < test.n_tests else np.nan for test in tests])
+def _draws(test: MeansRankTest, r: int) -> np.ndarray:
+    return test.draws(r) if r < test.n_tests else np.empty(0)
 
 
-def _is_beyond_linear(linear: Sequence[Part], whole: Sequence[Part], count: int) -> bool:
+def _fisher(statistics: Sequence[float], draws: Sequence[np.ndarray]) -> float:
+    """Fisher's combined p-value, from those sets of samples that have such a hypothesis."""
+    p_values = [
+        (1 + np.sum(drawn >= statistic)) / (1 + len(drawn))
+        for drawn, statistic in zip(draws, statistics, strict=True)
+        if not np.isnan(statistic) and len(drawn)
+    ]
+    if len(p_values) < 2:
+        return float(p_values[0]) if p_values else 1.0
+    return float(stats.chi2.sf(-2 * np.log(p_values).sum(), 2 * len(p_values)))
+
+
+def _is_beyond_linear(linear: Look, whole: Look, count: int) -> bool:
     """Whether embeddings order held-out triplets better than `count` axes of their linear parts."""
     of_linear, weights = _triplet_accuracy_by_rank(linear, [count])
     of_whole, _ = _triplet_accuracy_by_rank(whole, [whole[0].coordinates.shape[1]])
@@ -231,9 +283,20 @@ def _is_beyond_linear(linear: Sequence[Part], whole: Sequence[Part], count: int)
     return float((weights @ gain)[0]) > least
 
 
-def _triplet_accuracy_by_rank(
-    parts: Sequence[Part], ranks: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray]:
+def _triplet_reading(parts: Look, n_candidates: int) -> dict[str, Any]:
+    """What the triplets of held-out samples say about each number of components."""
+    if not parts:
+        nothing = np.full(n_candidates, np.nan)
+        return {"triplet_accuracy": nothing, "triplet_accuracy_se": nothing.copy(), "needed": 0}
+    accuracy, weights = _triplet_accuracy_by_rank(parts, range(1, n_candidates + 1))
+    return {
+        "triplet_accuracy": weights @ accuracy,
+        "triplet_accuracy_se": _standard_error(accuracy, weights),
+        "needed": _needed(accuracy, weights),
+    }
+
+
+def _triplet_accuracy_by_rank(parts: Look, ranks: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Each anchor's share of triplets in the right order with so many components kept.
 
     (n_anchors, n_ranks), and the weight of each anchor: classes weigh the same, 1 in all. Samples
@@ -246,7 +309,7 @@ def _triplet_accuracy_by_rank(
     return accuracy[is_anchor], 1 / (len(sizes) * sizes[codes])
 
 
-def _by_rank(part: Part, ranks: Sequence[int]) -> np.ndarray:
+def _by_rank(part: LabelledPoints, ranks: Sequence[int]) -> np.ndarray:
     points, labels = torch.from_numpy(part.coordinates), torch.from_numpy(part.codes)
     by_rank = [triplet_accuracy_by_anchor(points[:, :rank], labels).numpy() for rank in ranks]
     return np.stack(by_rank, axis=1)
@@ -274,13 +337,16 @@ def warn_of_count(evidence: RankEvidence) -> None:
         )
     if evidence.significant > 0:
         return
+    where = f"on {evidence.n_held_out} held-out samples " if evidence.n_held_out else ""
     if np.isnan(evidence.p_value[0]):
-        reason = "(they do not differ at all): the data may be constant"
+        reason = (
+            "(nothing can be tested): the data may be constant, or fewer than two classes have two "
+            "samples"
+        )
     else:
         reason = f"(p = {evidence.p_value[0]:.2g}): the labels may not depend on the data"
     warnings.warn(
-        f"No component separates the classes on {evidence.n_held_out} held-out samples {reason}. "
-        "1 component is kept.",
+        f"No component separates the classes {where}{reason}. 1 component is kept.",
         UserWarning,
         stacklevel=4,
     )

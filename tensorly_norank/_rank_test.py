@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-_N_DRAWS = 299  # the smallest p-value is 1/300
+_N_DRAWS = 599  # the smallest p-value is 1/600: three tests together can still reject at 0.01
 _LARGEST_CHUNK = 2**22  # numbers held at once
+_PRIOR_SAMPLES = 5  # of the average variance, that a class's own is mixed with
 
 
 class MeansRankTest:
     """Tests the hypotheses "class means differ in at most r directions", r = 0, 1, ...
 
-    With λ₁ ≥ λ₂ ≥ ... the eigenvalues of W⁻¹B (scatter within classes and of their means) of n
-    samples in D dimensions and K classes, the statistic is what is left of Lawley and Hotelling's
-    trace [2]_,
+    With n samples in D dimensions, n_k of them in class k of K, and λ₁ ≥ λ₂ ≥ ... the eigenvalues
+    of W⁻¹B, the statistic is what is left of Lawley and Hotelling's trace [2]_,
 
         (n − K) Σ_{j>r} λ_j.
 
-    What it might be if the hypothesis were true is simulated (the wild bootstrap [1]_): the class
-    means are cut to their r leading directions (singular vectors in the metric of W), and every
-    sample is put at its class's mean plus or minus its own deviation, by lot. Deviations are
+    W and B are the scatter matrices within classes and of their means, in which a sample of class k
+    weighs 1 / v_k (as in Welch's test [1]_), v_k being the class's own variance in units of the
+    average. Without that, the mean of a small class that varies much lies farther from the others'
+    than means that differ, and takes the place of a direction.
+
+    What the statistic might be if the hypothesis were true is simulated (the wild bootstrap [3]_):
+    the class means are cut to their r leading directions (singular vectors in the metric of W), and
+    every sample is put at its class's mean plus or minus its own deviation, by lot. Deviations are
     enlarged by √(n_k / (n_k − 1)), for the mean was estimated from them. So classes may differ in
     covariance, size and tails, where χ² and F approximations reject far too often. What is taken
     for granted is that samples are independent, and deviations as likely to one side as to the
@@ -29,7 +34,7 @@ class MeansRankTest:
     Parameters
     ----------
     points : ndarray of shape (n, D)
-        Samples that served no decision about the coordinates they are given in.
+        Samples, in coordinates that were chosen without their labels.
     codes : ndarray of shape (n,)
         Their classes. Samples alone in their class are left out.
     rng : numpy Generator
@@ -42,78 +47,109 @@ class MeansRankTest:
 
     References
     ----------
-    .. [1] C. F. J. Wu, "Jackknife, bootstrap and other resampling methods in regression analysis",
-       Annals of Statistics 14, 1261-1295 (1986).
+    .. [1] B. L. Welch, "On the comparison of several mean values: an alternative approach",
+       Biometrika 38, 330-336 (1951).
     .. [2] T. W. Anderson, "An Introduction to Multivariate Statistical Analysis", 3rd ed. (Wiley,
        2003), chapters 8 and 12.
+    .. [3] C. F. J. Wu, "Jackknife, bootstrap and other resampling methods in regression analysis",
+       Annals of Statistics 14, 1261-1295 (1986).
     """
 
     def __init__(self, points: np.ndarray, codes: np.ndarray, rng: np.random.Generator) -> None:
-        has_partner = np.bincount(codes)[codes] > 1
-        points, codes = points[has_partner], codes[has_partner]
+        by_class = np.argsort(codes, kind="stable")
+        by_class = by_class[np.bincount(codes)[codes[by_class]] > 1]
+        points, codes = points[by_class], codes[by_class]
         varies = np.ptp(points, axis=0) > 0 if len(points) else np.zeros(points.shape[1], bool)
-        _, self._codes, self._sizes = np.unique(codes, return_inverse=True, return_counts=True)
+        _, starts, sizes = np.unique(codes, return_index=True, return_counts=True)
+        self._starts, self._sizes = starts, sizes
         self._points = points[:, varies] - points[:1, varies]
         self._rng = rng
-        self.n_tests = max(min(len(self._sizes) - 1, self._points.shape[1]), 0)
+        self.n_tests = max(min(len(sizes) - 1, self._points.shape[1]), 0)
         if self.n_tests:
             self._prepare()
 
     def _prepare(self) -> None:
-        n_samples, n_classes = len(self._codes), len(self._sizes)
-        self._n_within = n_samples - n_classes
-        self._is_in = np.equal.outer(np.arange(n_classes), self._codes).astype(float)  # (K, n)
-        means = self._class_means(self._points)
-        deviations = self._points - means[self._codes]
+        n_samples, n_dimensions = self._points.shape
+        self._n_within = n_samples - len(self._sizes)
+        means = np.add.reduceat(self._points, self._starts) / self._sizes[:, None]
+        deviations = self._points - np.repeat(means, self._sizes, axis=0)
         spread = np.sqrt((deviations**2).sum(axis=0) / self._n_within)
         # Classes that are points have no spread: next to none, in units of the whole.
         spread = np.maximum(spread, 1e-6 * self._points.std(axis=0))
         deviations = deviations / spread
-        self._axes, self._singular, self._root = self._decompose(
-            means / spread, deviations.T @ deviations
-        )
-        self._deviations = deviations * np.sqrt(self._sizes / (self._sizes - 1))[self._codes, None]
-        self._scatter = self._deviations.T @ self._deviations
-
-    def _class_means(self, points: np.ndarray) -> np.ndarray:
-        """Of points (..., n, D), (..., K, D)."""
-        return (self._is_in @ points) / self._sizes[:, None]
-
-    def _decompose(
-        self, means: np.ndarray, within: np.ndarray
-    ) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
-        """Singular values of the class means (..., K, D), weighted by size, in the metric of W."""
-        n_samples, n_dimensions = self._points.shape
-        share = n_dimensions / (n_dimensions + self._n_within)
-        size = np.trace(within, axis1=-2, axis2=-1)[..., None, None] / n_dimensions
+        variances = self._class_variances(deviations)
+        self._weights = self._sizes / variances
+        unit = np.repeat(np.sqrt(variances), self._sizes)[:, None]
+        within = (deviations / unit).T @ (deviations / unit)
+        self._share = n_dimensions / (n_dimensions + self._n_within)
         floor = 1e-9 * n_samples  # in units of the variance within classes, which may be none
-        shrunk = (1 - share) * within + (share * size + floor) * np.eye(n_dimensions)
-        root = np.linalg.cholesky(shrunk)
-        centred = means - (self._sizes @ means)[..., None, :] / n_samples
-        weighted = np.sqrt(self._sizes)[:, None] * centred  # (..., K, D)
-        left, singular, right = np.linalg.svd(
-            np.linalg.solve(root, weighted.swapaxes(-1, -2)), full_matrices=False
-        )
-        return (left, right), singular, root
+        self._ridge = self._share * np.trace(within) / n_dimensions + floor
+        root = self._root(within)
+        weighted = np.linalg.solve(root, self._weigh(means / spread).T)  # (D, K)
+        left, self._singular, self._right = np.linalg.svd(weighted, full_matrices=False)
+        # From here on, coordinates are those in which the scatter that is drawn from is a unit.
+        enlarged = np.sqrt(self._sizes / (self._sizes - 1))
+        deviations *= np.repeat(enlarged, self._sizes)[:, None]
+        drawn_root = self._root((deviations / unit).T @ (deviations / unit))
+        self._deviations = np.linalg.solve(drawn_root, deviations.T).T
+        self._left = np.linalg.solve(drawn_root, root @ left)
+
+    def _root(self, within: np.ndarray) -> np.ndarray:
+        """Of a scatter matrix, shrunk."""
+        shrunk = (1 - self._share) * within + self._ridge * np.eye(len(within))
+        return np.linalg.cholesky(shrunk)
+
+    def _weigh(self, means: np.ndarray) -> np.ndarray:
+        """Class means (..., K, D), centred and times the roots of their weights."""
+        centred = means - (self._weights @ means)[..., None, :] / self._weights.sum()
+        return np.sqrt(self._weights)[:, None] * centred
+
+    def _class_variances(self, deviations: np.ndarray) -> np.ndarray:
+        """Mean over axes, in units of the average; of small classes mostly the average, (K,)."""
+        own = np.add.reduceat((deviations**2).mean(axis=1), self._starts)
+        return (own + _PRIOR_SAMPLES) / (self._sizes - 1 + _PRIOR_SAMPLES)
 
     def statistic(self, r: int) -> float:
         """That of the hypothesis "at most r directions"."""
         return float(self._n_within * (self._singular[r:] ** 2).sum())
 
     def draws(self, r: int) -> np.ndarray:
-        """What the statistic might be if the hypothesis were true, (299,)."""
-        left, right = self._axes
-        kept = (left[:, :r] * self._singular[:r]) @ right[:r]  # (D, K) in the metric of W
-        means = (self._root @ kept).T / np.sqrt(self._sizes)[:, None]
-        n_samples, n_dimensions = self._points.shape
-        n_numbers = n_samples * n_dimensions + n_dimensions**2 + len(means) * n_dimensions
+        """What the statistic might be if the hypothesis were true, (599,)."""
+        kept = (self._left[:, :r] * self._singular[:r]) @ self._right[:r]  # (D, K)
+        means = kept.T / np.sqrt(self._weights)[:, None]
+        n_samples = len(self._points)
+        n_numbers = n_samples + 4 * means.size + 4 * min(means.shape) ** 2
         n_at_once = max(1, _LARGEST_CHUNK // n_numbers)
         drawn = []
         for start in range(0, _N_DRAWS, n_at_once):
             n_here = min(n_at_once, _N_DRAWS - start)
-            signs = 1.0 - 2.0 * self._rng.integers(2, size=(n_here, n_samples, 1))
-            shifts = self._class_means(signs * self._deviations)  # (n_here, K, D)
-            lost = (shifts * self._sizes[:, None]).swapaxes(-1, -2) @ shifts
-            _, singular, _ = self._decompose(means + shifts, self._scatter - lost)
-            drawn.append((singular[:, r:] ** 2).sum(axis=-1))
+            shifts = self._shifts(1.0 - 2.0 * self._rng.integers(2, size=(n_here, n_samples)))
+            lost = np.sqrt(self._weights)[:, None] * shifts
+            eigenvalues = self._eigenvalues(self._weigh(means + shifts), lost)  # ascending
+            drawn.append(eigenvalues[:, : eigenvalues.shape[1] - r].sum(axis=-1))
         return self._n_within * np.concatenate(drawn)
+
+    def _shifts(self, signs: np.ndarray) -> np.ndarray:
+        """Class means of the deviations with these signs (m, n), (m, K, D)."""
+        shifts = np.empty((len(signs), len(self._sizes), self._points.shape[1]))
+        for k, (start, size) in enumerate(zip(self._starts, self._sizes, strict=True)):
+            own = slice(start, start + size)
+            shifts[:, k] = signs[:, own] @ self._deviations[own] / size
+        return shifts
+
+    def _eigenvalues(self, means: np.ndarray, lost: np.ndarray) -> np.ndarray:
+        """Of M (I − s Lᵀ L)⁻¹ Mᵀ, s = 1 − share, M and L (..., K, D); without the zeros if K > D.
+
+        L is what the class means that are drawn take from the scatter within classes.
+        """
+        n_classes, n_dimensions = means.shape[-2:]
+        kept, across = 1 - self._share, means.swapaxes(-1, -2)
+        if n_classes > n_dimensions:
+            within = np.eye(n_dimensions) - kept * (lost.swapaxes(-1, -2) @ lost)
+            whitened = np.linalg.solve(np.linalg.cholesky(within), across)  # (..., D, K)
+            return np.linalg.eigvalsh(whitened @ whitened.swapaxes(-1, -2))
+        # Woodbury's identity: only matrices of the size of the number of classes.
+        mixed = lost @ across  # (..., K, K)
+        inner = np.eye(n_classes) / kept - lost @ lost.swapaxes(-1, -2)
+        added = mixed.swapaxes(-1, -2) @ np.linalg.solve(inner, mixed)
+        return np.linalg.eigvalsh(means @ across + added)

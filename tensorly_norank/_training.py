@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -111,6 +111,15 @@ class Plan:
         self.n_iter = min(self.n_iter, n_done + round(n_done * _DECAY / (1 - _DECAY)))
         self.converged = True
 
+    def shortened(self, share: float) -> Plan:
+        """The same rise, plateau and decay in a share of the passes."""
+        settings = replace(
+            self.settings, n_iter_max=max(1, round(share * self.settings.n_iter_max))
+        )
+        plan = Plan(settings)
+        plan.n_iter = max(1, round(share * self.n_iter))
+        return plan
+
     @property
     def n_plateau(self) -> int:
         """Passes before the decay."""
@@ -175,7 +184,7 @@ class Fit:
     @property
     def n_iter(self) -> int:
         """Passes that were run."""
-        return len(self.history["error"])
+        return len(self.history["learning_rate"])
 
 
 def train(
@@ -208,7 +217,7 @@ def train(
     held_out : Part, optional
         Samples that are watched for stopping; without them, a part of the fitted ones is.
     stops : bool
-        Whether a plateau ends the fit early.
+        Whether a plateau ends the fit early. If not, errors are only taken to be printed.
     verbose : int
         1: a progress bar on a terminal, some ten lines elsewhere; 2: a line every pass.
     title : str
@@ -222,6 +231,7 @@ def train(
     optimizer = torch.optim.AdamW(
         embedder.parameters(), lr=plan.settings.learning_rate, weight_decay=_WEIGHT_DECAY
     )
+    is_watched = stops or verbose > 0  # which takes as long as the steps do
     stopper = _Stopper(plan.settings)
     fit = Fit({"error": [], "triplet_accuracy": [], "learning_rate": [], "objective": []}, plan)
     with (
@@ -231,9 +241,10 @@ def train(
     ):
         while fit.n_iter < plan.n_iter:
             means = _one_pass(embedder, part, objective, optimizer, fit, generator, rng)
-            watched = _watch(embedder, held_out, objective)
+            watched = _watch(embedder, held_out, objective) if is_watched else {}
             _append(fit.history, means | watched)
-            report(fit)
+            if is_watched:
+                report(fit)
             if on_pass is not None and on_pass(fit):
                 fit.stopped = True
                 break

@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import copy
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorly as tl
-import torch
-from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
-from tensorly_norank import _backend, _factors
-from tensorly_norank._batches import Split, class_balanced_pass, default_batch_size, split_samples
-from tensorly_norank._components import CanonicalAxes, canonical_axes
-from tensorly_norank._diagnostics import diagnose, triplet_figures
-from tensorly_norank._embedder import Embedder
-from tensorly_norank._linear_part import LinearPart
-from tensorly_norank._rank_evidence import (
-    HeldOut,
-    RankEvidence,
-    count_components,
-    warn_of_count,
-)
+from tensorly_norank import _backend
+from tensorly_norank._batches import class_balanced_pass, default_batch_size
+from tensorly_norank._recipe import Data, Recipe, TrainingState
 from tensorly_norank._replicates import best_of
-from tensorly_norank._training import Fit, Objective, Part, Plan, Settings, train
+from tensorly_norank._training import Objective, Part, Settings
 from tensorly_norank._validation import (
     check_mode,
     check_random_state,
     check_scalars,
     encode_labels,
 )
-from tensorly_norank.encoders import Encoder, check_encoder, make_encoder
-from tensorly_norank.norank_tensor import NoRankTensor
+from tensorly_norank.encoders import check_encoder
+
+__all__ = ["TrainingState", "no_rank_decomposition"]
 
 _N_STEPS = 1600  # what `n_iter_max=None` aims at
-_ENOUGH_HELD_OUT = 160  # samples; with fewer, more parts are held out
 _FEWEST_PASSES, _MOST_PASSES = 30, 150
 
 
@@ -198,32 +184,19 @@ def no_rank_decomposition(
     data = _enter(tensor, labels, mode)
     n_dimensions = _n_dimensions(data, encoder, rank, max_rank)
     objective = Objective(float(margin), float(diversity), float(uniformity), float(locality))
-    recipe = _Recipe(data, encoder, n_dimensions, objective, rank, max_rank, verbose, rng)
+    recipe = Recipe(
+        data, encoder, n_dimensions, objective, rank, max_rank, validation_fraction, verbose, rng
+    )
     size = batch_size or default_batch_size(len(data.part))
     settings = Settings(n_iter_max or _default_passes(data.part, size), tol, size, learning_rate)
     results = []
     for _ in range(n_init):
-        results.append(recipe.run(settings, validation_fraction, callback))
+        results.append(recipe.run(settings, callback))
     result = best_of(results)
     return (result, list(result.history["error"])) if return_errors else result
 
 
-@dataclass(frozen=True)
-class _Data:
-    """The caller's tensor and what came of it at the border."""
-
-    tensor: Any
-    mode: int
-    origin: _backend.Origin
-    part: Part
-    classes: np.ndarray
-
-    @property
-    def sample_shape(self) -> tuple[int, ...]:
-        return tuple(self.part.samples.shape[1:])
-
-
-def _enter(tensor: Any, labels: Any, mode: int) -> _Data:
+def _enter(tensor: Any, labels: Any, mode: int) -> Data:
     origin = _backend.origin_of(tensor)
     shape = tuple(int(length) for length in tl.shape(tensor))
     if len(shape) < 2:
@@ -238,11 +211,11 @@ def _enter(tensor: Any, labels: Any, mode: int) -> _Data:
     copied = _backend.enter(tensor, origin)
     _backend.check_finite(copied)
     samples = copied.movedim(mode, 0).contiguous()
-    return _Data(tensor, mode, origin, Part(samples, codes), classes)
+    return Data(tensor, mode, origin, Part(samples, codes), classes)
 
 
 def _n_dimensions(
-    data: _Data, encoder: str | nn.Module, rank: int | None, max_rank: int | None
+    data: Data, encoder: str | nn.Module, rank: int | None, max_rank: int | None
 ) -> int:
     """Dimension of the embedding; raises if the encoder is of no use or the rank too large."""
     n_entries = int(np.prod(data.sample_shape))
@@ -260,232 +233,3 @@ def _n_dimensions(
 def _default_passes(part: Part, batch_size: int) -> int:
     n_batches = len(class_balanced_pass(part.codes, batch_size, np.random.default_rng(0)))
     return int(np.clip(-(-_N_STEPS // n_batches), _FEWEST_PASSES, _MOST_PASSES))
-
-
-@dataclass(frozen=True)
-class TrainingState:
-    """What a callback sees after a pass; kept for later, it shows the fit as it is then.
-
-    Attributes
-    ----------
-    n_iter : int
-        Passes so far.
-    history : dict of str to list of float
-        Per pass, as in `NoRankTensor`; the lists go on growing.
-    """
-
-    n_iter: int
-    history: dict[str, list[float]]
-    _result: Callable[[], NoRankTensor]
-
-    def result(self) -> NoRankTensor:
-        """The decomposition that a stop at this pass would give; computed now."""
-        return self._result()
-
-    def embedding(self) -> Any:
-        """The embedding of all samples as it is now, (I_mode, R), in the caller's backend."""
-        return self._result().embedding
-
-
-@dataclass(frozen=True)
-class _Recipe:
-    """What all fits of one call share, and the steps from samples to the decomposition."""
-
-    data: _Data
-    encoder: str | nn.Module
-    n_dimensions: int
-    objective: Objective
-    rank: int | None
-    max_rank: int | None
-    verbose: int
-    rng: np.random.Generator
-
-    def run(
-        self,
-        settings: Settings,
-        validation_fraction: float,
-        callback: Callable[[TrainingState, float], bool | None] | None,
-    ) -> NoRankTensor:
-        """Fit on a part, decide on the rest, fit on everything, assemble."""
-        splits = split_samples(self.data.part.codes, validation_fraction, self.rng)
-        split = splits[0]
-        if split.count is None and self.rank is None:
-            warnings.warn(
-                "No samples could be held out to count the components: that takes two classes with "
-                "4 samples or more. All axes that the class means span are kept; set rank to "
-                "choose.",
-                UserWarning,
-                stacklevel=3,
-            )
-        fitted = self.data.part.take(split.fit)
-        embedder = self._new_embedder(fitted)
-
-        def on_pass(fit: Fit) -> bool:
-            if callback is None:
-                return False
-            rng = np.random.default_rng(0)  # looking must not change what follows
-            state = TrainingState(
-                fit.n_iter,
-                fit.history,
-                lambda: self._finish(copy.deepcopy(embedder), fit, split, rng),
-            )
-            stops = callback(state, fit.history["error"][-1])
-            return isinstance(stops, bool | np.bool_) and bool(stops)
-
-        fit = train(
-            embedder,
-            fitted,
-            self.objective,
-            Plan(settings),
-            self.rng,
-            held_out=None if split.stop is None else self.data.part.take(split.stop),
-            verbose=self.verbose,
-            title="fit" if split.count is None else "fit on a part",
-            on_pass=on_pass,
-        )
-        if settings.tol and not fit.plan.converged and not fit.stopped:
-            warnings.warn(
-                f"The error still improved after n_iter_max={settings.n_iter_max} passes: raise "
-                "n_iter_max, or tol (0 silences this).",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        if fit.stopped or split.count is None:
-            result = self._finish(embedder, fit, split, self.rng)
-        else:
-            counted = self._count(embedder, fit, splits)
-            held_out = self._held_out_figures(embedder, split, counted)
-            final = self._fit_again(fit, np.arange(len(self.data.part)), "fit on all")
-            result = self._assemble(final, fit, counted, held_out, self.rng)
-        if self.rank is None and result.rank_evidence is not None:
-            warn_of_count(result.rank_evidence)
-        return result
-
-    def _count(self, embedder: Embedder, fit: Fit, splits: list[Split]) -> RankEvidence:
-        """The evidence from the first fit and, where it has few held-out samples, from more."""
-        parts = [self._held_out(embedder, splits[0])]
-        more = splits[1 : round(_ENOUGH_HELD_OUT / len(parts[0]))]
-        for k, split in enumerate(more):
-            title = f"fit on another part, {k + 1} of {len(more)}"
-            parts.append(self._held_out(self._fit_again(fit, split.fit, title), split))
-        return count_components(parts, self.rng, self.max_rank)
-
-    def _fit_again(self, fit: Fit, indices: np.ndarray, title: str) -> Embedder:
-        """The same passes as `fit` took, from a new start, on other samples."""
-        part = self.data.part.take(indices)
-        embedder = self._new_embedder(part)
-        train(
-            embedder,
-            part,
-            self.objective,
-            fit.plan,
-            self.rng,
-            stops=False,
-            verbose=self.verbose,
-            title=title,
-        )
-        return embedder
-
-    def _held_out(self, embedder: Embedder, split: Split) -> HeldOut:
-        """The samples for counting, on the canonical axes of the fitted ones."""
-        assert split.count is not None
-        fitted, counted = self.data.part.take(split.fit), self.data.part.take(split.count)
-        points = embedder.embed(fitted.samples)
-        axes = canonical_axes(points, fitted.labels)
-        embedding = axes.project(embedder.embed(counted.samples))
-        part = self._linear_part(embedder, fitted, points)
-        linear = part(embedder.standardise(fitted.samples))
-        axes = canonical_axes(linear, fitted.labels.cpu())
-        linear = axes.project(part(embedder.standardise(counted.samples)))
-        n_spanned = min(len(np.unique(fitted.codes)) - 1, linear.shape[1])
-        return HeldOut(embedding.double().cpu().numpy(), linear.numpy(), counted.codes, n_spanned)
-
-    def _linear_part(self, embedder: Embedder, part: Part, points: torch.Tensor) -> LinearPart:
-        return LinearPart(embedder.standardise(part.samples), points, part.codes, self.rng)
-
-    def _held_out_figures(
-        self, embedder: Embedder, split: Split, evidence: RankEvidence
-    ) -> dict[str, float]:
-        assert split.count is not None
-        fitted, counted = self.data.part.take(split.fit), self.data.part.take(split.count)
-        axes = self._axes(embedder, fitted, embedder.embed(fitted.samples), evidence)
-        points = axes.project(embedder.embed(counted.samples), self.rank or evidence.chosen)
-        return triplet_figures(points, counted.labels, self.objective.margin, "held_out_")
-
-    def _axes(
-        self, embedder: Embedder, part: Part, points: torch.Tensor, evidence: RankEvidence | None
-    ) -> CanonicalAxes:
-        """Canonical axes of fitted samples; those of the linear part first if it is enough."""
-        if evidence is None or not evidence.linear:
-            return canonical_axes(points, part.labels)
-        linear = self._linear_part(embedder, part, points)
-        followed = linear(embedder.standardise(part.samples))
-        first = canonical_axes(followed, part.labels.cpu()).axes[:, : evidence.chosen]
-        return canonical_axes(points, part.labels, first)
-
-    def _finish(
-        self, embedder: Embedder, fit: Fit, split: Split, rng: np.random.Generator
-    ) -> NoRankTensor:
-        """The decomposition of the first fit alone."""
-        if split.count is None:
-            return self._assemble(embedder, fit, None, {}, rng)
-        evidence = count_components([self._held_out(embedder, split)], rng, self.max_rank)
-        figures = self._held_out_figures(embedder, split, evidence)
-        return self._assemble(embedder, fit, evidence, figures, rng)
-
-    def _new_embedder(self, part: Part) -> Embedder:
-        generator = torch.Generator(part.samples.device)
-        generator.manual_seed(int(self.rng.integers(2**63)))
-        if isinstance(self.encoder, str):
-            encoder: nn.Module
-            encoder = make_encoder(self.encoder, self.data.sample_shape, self.n_dimensions)
-        else:
-            encoder = copy.deepcopy(self.encoder)
-        embedder = Embedder(encoder, part.samples).to(part.samples)
-        if isinstance(encoder, Encoder) and not encoder.initialized:
-            encoder.initialize(embedder.standardise(part.samples), generator)
-        return embedder
-
-    def _assemble(
-        self,
-        embedder: Embedder,
-        fit: Fit,
-        evidence: RankEvidence | None,
-        held_out_figures: dict[str, float],
-        rng: np.random.Generator,
-    ) -> NoRankTensor:
-        """Axes, factors and diagnostics of an embedder."""
-        data = self.data
-        whole = data.part
-        points = embedder.embed(whole.samples)
-        axes = self._axes(embedder, whole, points, evidence)
-        rank = self.rank or (evidence.chosen if evidence else self._n_spanned())
-        embedding = axes.project(points, rank)
-        offset = whole.samples.mean(dim=0, keepdim=True).movedim(0, data.mode)
-        samples_factor = data.origin.restore(embedding)
-        mean_sample = data.origin.restore(offset)
-        problem = _factors.compress(data.tensor, samples_factor, data.mode, mean_sample)
-        factors = problem.solve(None, _factors.N_ITER_MAX, _factors.TOL, rng)
-        return NoRankTensor(
-            factors.as_cp_tensor(samples_factor, data.mode, data.origin),
-            mode=data.mode,
-            embedding=samples_factor,
-            offset=mean_sample,
-            explained_variance=factors.explained_variance,
-            rank_evidence=evidence,
-            history={name: list(values) for name, values in fit.history.items()},
-            diagnostics={"converged": fit.plan.converged}
-            | diagnose(
-                embedding, embedder.standardise(whole.samples), whole, self.objective.margin, rng
-            )
-            | held_out_figures,
-            converged=fit.plan.converged,
-            classes=data.classes,
-            embedder=embedder,
-            axes=axes,
-            origin=data.origin,
-        )
-
-    def _n_spanned(self) -> int:
-        """Axes that the class means span."""
-        return min(len(self.data.classes) - 1, self.n_dimensions, self.max_rank or 64)

@@ -128,7 +128,8 @@ def plot_rank_evidence(evidence: Any, ax: Axes | None = None) -> Axes:
         Over the number of components: the share of held-out triplets in the right order, with its
         standard error (line and band, left), and the p-value of there being fewer (squares, right,
         filled where 0.01 or less). A solid line stands at the number that is significant, a dotted
-        one at the number that is needed. Candidates far behind both are left out.
+        one at the number that is needed (neither it nor the line where no sample could be held
+        out). Candidates far behind both are left out.
 
     Raises
     ------
@@ -158,7 +159,10 @@ def plot_rank_evidence(evidence: Any, ax: Axes | None = None) -> Axes:
     ax.fill_between(candidates, accuracy - error, accuracy + error, color=_LIGHT, alpha=0.4)
     ax.plot(candidates, accuracy, "o-", color=_DARK, markersize=4)
     ax.axvline(max(evidence.significant, 1), color=_DARK, linewidth=1)
-    ax.axvline(evidence.needed, color=_DARK, linewidth=1, linestyle=":")
+    title = f"{evidence.significant} significant"
+    if evidence.needed:
+        ax.axvline(evidence.needed, color=_DARK, linewidth=1, linestyle=":")
+        title += f", {evidence.needed} needed"
     ax.set_xlabel("components")
     ax.set_ylabel("held-out triplets in order")
     ticker = import_optional("matplotlib.ticker", "plot", "tensorly_norank.plotting")
@@ -173,11 +177,7 @@ def plot_rank_evidence(evidence: Any, ax: Axes | None = None) -> Axes:
     beside.axhline(ALPHA, color=_LIGHT, linewidth=1, linestyle="--")
     beside.set_yscale("log")
     beside.set_ylabel("p-value (squares)")
-    ax.set_title(
-        f"{evidence.significant} significant, {evidence.needed} needed",
-        fontsize="medium",
-        loc="left",
-    )
+    ax.set_title(title, fontsize="medium", loc="left")
     return ax
 
 
@@ -186,7 +186,7 @@ def _as_evidence(evidence: Any) -> RankEvidence:
         if evidence.rank_evidence is None:
             raise ValueError(
                 "evidence must be of a decomposition whose components were counted, got one "
-                "without rank_evidence: no samples were held out."
+                "without rank_evidence (validation_fraction=0)."
             )
         return evidence.rank_evidence
     if not isinstance(evidence, RankEvidence):

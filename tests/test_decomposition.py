@@ -12,6 +12,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from tensorly_norank import NoRankTensor, no_rank_decomposition
+from tensorly_norank.datasets import simulate_planted
 from tensorly_norank.encoders import make_encoder
 
 QUICK = {"encoder": "linear", "n_iter_max": 12, "tol": 0, "random_state": 0}
@@ -193,6 +194,34 @@ def test_without_validation_there_is_no_evidence():
     result = no_rank_decomposition(tl.tensor(values), labels, **options)
     assert result.rank_evidence is None
     assert "held_out_triplet_accuracy" not in result.diagnostics
+
+
+@pytest.mark.parametrize("n_each", [2, 3])
+def test_where_nothing_can_be_held_out_all_samples_count_the_components(n_each):
+    planted = simulate_planted(
+        40 * n_each, rank=2, n_classes=40, n_distractors=2, noise=0.5, random_state=0
+    )
+    with pytest.warns(UserWarning, match="No samples could be held out"):
+        result = no_rank_decomposition(planted.tensor, planted.labels, **QUICK)
+    evidence = result.rank_evidence
+    assert result.rank == evidence.significant == 2
+    assert (evidence.n_held_out, evidence.needed) == (0, 0)
+    assert "held_out_triplet_accuracy" not in result.diagnostics
+
+
+def test_where_nothing_can_be_tested_there_is_one_component_and_a_warning():
+    values, _ = _data()
+    labels = ["a", "a", *range(len(values) - 2)]
+    with pytest.warns(UserWarning, match="fewer than two classes have two samples"):
+        result = no_rank_decomposition(tl.tensor(values), labels, **QUICK)
+    assert result.rank == 1
+    assert np.isnan(result.rank_evidence.p_value).all()
+
+
+def test_verbosity_changes_nothing():
+    values, labels = _data()
+    plain = _embedding(tl.tensor(values), labels, **QUICK)
+    np.testing.assert_array_equal(plain, _embedding(tl.tensor(values), labels, verbose=2, **QUICK))
 
 
 def test_the_callback_sees_every_pass_and_can_stop():

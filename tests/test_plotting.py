@@ -164,13 +164,35 @@ def test_evidence_that_is_missing_or_of_another_kind_is_named(evidence):
     assert plot_rank_evidence(evidence, ax) is ax
     with pytest.raises(TypeError, match="evidence must be a NoRankTensor or its rank_evidence"):
         plot_rank_evidence({"chosen": 3})
-    tensor, labels = tl.tensor(np.random.default_rng(0).normal(size=(6, 4, 3))), [0, 0, 0, 1, 1, 1]
-    with pytest.warns(UserWarning, match="No samples could be held out"):
-        result = no_rank_decomposition(
-            tensor, labels, encoder="linear", n_iter_max=2, tol=0, random_state=0
-        )
-    with pytest.raises(ValueError, match="no samples were held out"):
+    result = _of_triples(rank=1, validation_fraction=0)
+    with pytest.raises(ValueError, match=r"without rank_evidence \(validation_fraction=0\)"):
         plot_rank_evidence(result)
+
+
+def test_evidence_without_held_out_samples_shows_p_values_alone():
+    with pytest.warns(UserWarning, match="No samples could be held out"):
+        evidence = _of_triples().rank_evidence
+    ax = plot_rank_evidence(evidence)
+    assert ax.get_title(loc="left") == f"{evidence.significant} significant"
+    accuracy, _ = ax.lines
+    assert np.isnan(accuracy.get_ydata()).all()
+    (beside,) = (axes for axes in ax.figure.axes if axes is not ax)
+    assert sum(len(line.get_xdata()) for line in beside.lines[:2]) > 0
+
+
+def _of_triples(**options):
+    """Three samples in each class: none can be held out."""
+    labels = np.repeat([0, 1, 2], 3)
+    tensor = labels[:, None, None] + np.random.default_rng(0).normal(size=(9, 4, 3))
+    return no_rank_decomposition(
+        tl.tensor(tensor),
+        labels,
+        encoder="linear",
+        n_iter_max=2,
+        tol=0,
+        random_state=0,
+        **options,
+    )
 
 
 @pytest.mark.parametrize("kind", ["int8", "uint8", "bool"])

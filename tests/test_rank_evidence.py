@@ -1,11 +1,23 @@
 """A count that is right, and says where nothing is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from tensorly_norank import _rank_evidence
-from tensorly_norank._rank_evidence import HeldOut, Part, count_components, warn_of_count
+from tensorly_norank._rank_evidence import (
+    HeldOut,
+    LabelledPoints,
+    _SequentialTest,
+    count_components,
+    warn_of_count,
+)
+
+
+def _held_out(embedding, linear, codes, n_spanned):
+    return HeldOut(LabelledPoints(embedding, codes), LabelledPoints(linear, codes), n_spanned)
 
 
 def _gaussian(n_separated, n_samples=240, n_classes=6, n_dimensions=8, seed=0, strength=3):
@@ -16,11 +28,12 @@ def _gaussian(n_separated, n_samples=240, n_classes=6, n_dimensions=8, seed=0, s
         strength * np.linalg.qr(rng.normal(size=(n_classes, n_classes)))[0][:, :n_separated]
     )
     points = means[codes] + rng.normal(size=(n_samples, n_dimensions))
-    return HeldOut(points, points, codes, min(n_classes - 1, n_dimensions))
+    return _held_out(points, points, codes, min(n_classes - 1, n_dimensions))
 
 
 def _count(*held_out, seed=0):
-    return count_components(held_out, np.random.default_rng(seed))
+    n_dimensions = held_out[0].embedding.coordinates.shape[1]
+    return count_components(held_out, None, n_dimensions, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("n_separated", [1, 2, 4])
@@ -62,7 +75,7 @@ def _bent(n_samples=240, seed=0):
     along = codes - 2.5 + 0.3 * rng.normal(size=n_samples)
     arc = np.stack([along, along**2 / 3, along**3 / 9], axis=1)
     linear = np.c_[along, 0.1 * rng.normal(size=(n_samples, 2))]
-    return HeldOut(arc + 0.01 * rng.normal(size=arc.shape), linear, codes, 3)
+    return _held_out(arc + 0.01 * rng.normal(size=arc.shape), linear, codes, 3)
 
 
 def test_a_bent_line_is_one_component():
@@ -70,15 +83,15 @@ def test_a_bent_line_is_one_component():
     assert evidence.linear
     assert evidence.chosen == 1
     bends = _bent()
-    whole = _count(HeldOut(bends.embedding, bends.embedding, bends.codes, 3))
+    whole = _count(HeldOut(bends.embedding, bends.embedding, 3))
     assert whole.chosen == 3  # what the arc alone would be taken for
 
 
 def test_structure_that_is_not_linear_is_counted_where_it_is():
     """Rings about one centre: their radius is in the embedding, and in no linear map."""
     held_out = _gaussian(2)
-    nothing = np.random.default_rng(1).normal(size=held_out.linear.shape)
-    evidence = _count(HeldOut(held_out.embedding, nothing, held_out.codes, held_out.n_spanned))
+    nothing = np.random.default_rng(1).normal(size=(240, 8))
+    evidence = _count(replace(held_out, linear=LabelledPoints(nothing, held_out.linear.codes)))
     assert not evidence.linear
     assert evidence.chosen == 2
 
@@ -86,12 +99,11 @@ def test_structure_that_is_not_linear_is_counted_where_it_is():
 def test_an_embedding_that_only_takes_noise_out_of_its_linear_part_counts_as_linear():
     """It orders nearly all triplets rightly, its linear part 99 in 100: sure, and not worth it."""
     held_out = _gaussian(5, n_samples=240, strength=5.5)
-    collapsed = np.eye(6, 8)[held_out.codes]
-    one = HeldOut(collapsed, held_out.linear, held_out.codes, held_out.n_spanned)
-    parts = [Part(one.linear, one.codes, 5)], [Part(one.embedding, one.codes, 5)]
+    collapsed = LabelledPoints(np.eye(6, 8)[held_out.linear.codes], held_out.linear.codes)
+    one = replace(held_out, embedding=collapsed)
     (linear, weights), (whole, _) = (
-        _rank_evidence._triplet_accuracy_by_rank(part, [rank])
-        for part, rank in zip(parts, [5, 8], strict=True)
+        _rank_evidence._triplet_accuracy_by_rank([points], [rank])
+        for points, rank in ((one.linear, 5), (one.embedding, 8))
     )
     gain = weights @ (whole - linear)
     assert 2 * _rank_evidence._standard_error(whole - linear, weights) < gain < 0.01
@@ -107,9 +119,7 @@ def test_pairs_of_many_classes_suffice():
 
 
 def test_only_axes_that_class_means_span_are_tested():
-    part = _pairs(12)
-    capped = HeldOut(part.embedding, part.linear, part.codes, 4)
-    evidence = _count(capped)
+    evidence = _count(replace(_pairs(12), n_spanned=4))
     assert evidence.significant == 4
     assert np.isnan(evidence.p_value[4:]).all()
 
@@ -130,7 +140,7 @@ def test_many_hypotheses_are_searched_by_bisection(n_separated):
 
 def test_resamples_are_four_fifths_of_each_class_and_two_at_least():
     codes = np.repeat([0, 1, 2, 3], [20, 10, 2, 1])
-    part = Part(np.arange(33.0)[:, None], codes, 1)
+    part = LabelledPoints(np.arange(33.0)[:, None], codes)
     one, two = (part.resample(np.random.default_rng(seed)) for seed in (0, 1))
     for resampled in (one, two):
         np.testing.assert_array_equal(np.bincount(resampled.codes), [16, 8, 2, 1])
@@ -146,33 +156,81 @@ def test_needed_is_the_smallest_count_that_costs_no_accuracy(anchors, needed):
     assert _rank_evidence._needed(np.array([anchors]) + common, np.full(50, 1 / 50)) == needed
 
 
+def _test(*looks, n_most=100, seed=0):
+    return _SequentialTest(looks, n_most, np.random.default_rng(seed))
+
+
 def test_several_parts_are_combined_by_fishers_method():
-    held_out = [_gaussian(1, strength=0.6, n_samples=60, seed=seed) for seed in range(3)]
-    parts = [Part(one.linear, one.codes, one.n_spanned) for one in held_out]
-    each = [
-        _rank_evidence._SequentialTest([part], np.random.default_rng(seed))
-        for seed, part in enumerate(parts)
-    ]
-    together = _rank_evidence._SequentialTest(parts, np.random.default_rng(0))
+    parts = [_gaussian(1, 60, strength=0.6, seed=seed).linear.leading(5) for seed in range(3)]
+    each = [_test([part], seed=seed) for seed, part in enumerate(parts)]
+    together = _test(parts)
     assert together.statistic[0] == pytest.approx(np.mean([one.statistic[0] for one in each]))
     expected = stats.chi2.sf(-2 * np.log([one.p_value[0] for one in each]).sum(), 6)
     assert together.p_value[0] == pytest.approx(expected, rel=0.5, abs=0.005)  # other draws
 
 
+def test_several_looks_are_combined_by_bonferronis_method():
+    weak, strong = (_gaussian(1, 60, strength=size).linear for size in (0.3, 0.6))
+    each = [_test([one]).p_value[0] for one in (weak, strong)]
+    together = _test([weak], [strong]).p_value[0]
+    assert together == pytest.approx(2 * min(each), rel=0.5)  # other draws
+    assert _test([weak], [weak.leading(1)], [weak.leading(2)]).p_value[0] <= 1
+
+
+def test_the_best_of_three_looks_can_reject_alone():
+    strong, nothing = _gaussian(2).linear, _gaussian(0, seed=1).linear
+    assert _test([nothing], [strong], [nothing]).count == 2
+
+
 def test_parts_that_test_nothing_are_left_out():
-    held_out = _gaussian(2)
-    useful = Part(held_out.linear, held_out.codes, 5)
-    useless = Part(held_out.linear[:4], np.array([0, 0, 1, 2]), 5)
+    useful = _gaussian(2).linear.leading(5)
+    useless = LabelledPoints(useful.coordinates[:4], np.array([0, 0, 1, 2]))
+    alone = _test([useful])
+    for looks in ([[useless, useful]], [[useless], [useful]]):
+        beside = _test(*looks)
+        assert beside.statistic == alone.statistic
+        assert beside.p_value == alone.p_value
+        assert beside.count == alone.count == 2
+    assert _test([useless]).count == 0
+
+
+def test_no_more_directions_are_counted_than_the_embedding_has():
+    assert _test([_gaussian(4).linear], n_most=2).count == 2
+
+
+def test_a_quarter_and_an_eighth_as_many_axes_as_samples_are_looked_at():
+    def n_axes(n_samples, n_columns):
+        points = LabelledPoints(np.zeros((n_samples, n_columns)), np.zeros(n_samples, int))
+        looks = _rank_evidence._blind_looks(points)
+        return [look[0].coordinates.shape[1] for look in looks]
+
+    assert n_axes(100, 50) == [12, 25]
+    assert n_axes(100, 15) == [12, 15]
+    assert n_axes(100, 4) == [4]
+    assert n_axes(6, 3) == [1]
+    assert _rank_evidence._blind_looks(None) == []
+
+
+def test_all_samples_show_what_few_held_out_ones_do_not():
+    few, all_samples = _gaussian(3, 12, strength=2), _gaussian(3, 200, strength=2).linear
     rng = np.random.default_rng
-    alone = _rank_evidence._SequentialTest([useful], rng(0))
-    beside = _rank_evidence._SequentialTest([useless, useful], rng(0))
-    assert beside.statistic == alone.statistic
-    assert beside.count == alone.count == 2
-    assert _rank_evidence._SequentialTest([useless], rng(0)).count == 0
+    assert count_components([few], None, 8, rng(0)).significant < 3
+    evidence = count_components([few], all_samples, 8, rng(0))
+    assert (evidence.significant, evidence.n_held_out) == (3, 12)
+
+
+def test_without_held_out_samples_directions_are_counted_and_triplets_are_not():
+    evidence = count_components([], _gaussian(3).linear, 8, np.random.default_rng(0), max_rank=5)
+    assert (evidence.significant, evidence.chosen, evidence.linear) == (3, 3, True)
+    assert (evidence.needed, evidence.n_held_out) == (0, 0)
+    assert np.isnan(evidence.triplet_accuracy).all()
+    assert np.isnan(evidence.triplet_accuracy_se).all()
+    assert len(evidence.triplet_accuracy) == len(evidence.candidates) == 5
+    assert evidence.stability[3] > 0.8
 
 
 def test_more_components_than_max_rank_are_counted_and_told():
-    evidence = count_components([_gaussian(4)], np.random.default_rng(0), max_rank=2)
+    evidence = count_components([_gaussian(4)], None, 8, np.random.default_rng(0), max_rank=2)
     assert (evidence.significant, evidence.chosen, len(evidence.candidates)) == (4, 2, 2)
     assert evidence.needed <= 2
     with pytest.warns(UserWarning, match=r"max_rank=2 is smaller than the 4 .* 2 are kept"):

@@ -21,16 +21,16 @@ def sample(sizes, n_dimensions=4, n_directions=0, strength=4.0, scales=None, tai
 
 def p_value(points, codes, r=0, seed=0):
     test = MeansRankTest(points, codes, np.random.default_rng(seed))
-    return (1 + np.sum(test.draws(r) >= test.statistic(r))) / 300
+    return (1 + np.sum(test.draws(r) >= test.statistic(r))) / 600
 
 
-def test_first_statistic_is_the_trace_of_lawley_and_hotelling_up_to_the_shrinkage():
+def test_first_statistic_is_the_trace_of_lawley_and_hotelling_where_classes_are_alike():
     points, codes = sample([400] * 4, 3, 2, strength=0.3)
     within = sum(np.cov(points[codes == k].T, bias=True) * 400 for k in range(4))
     total = np.cov(points.T, bias=True) * 1600
     expected = 1596 * np.trace(np.linalg.solve(within, total - within))
     test = MeansRankTest(points, codes, np.random.default_rng(0))
-    assert test.statistic(0) == pytest.approx(expected, rel=0.02)
+    assert test.statistic(0) == pytest.approx(expected, rel=0.04)  # weights and shrinkage
 
 
 def test_statistics_do_not_depend_on_shift_scale_of_an_axis_or_names_of_classes():
@@ -59,29 +59,67 @@ CASES = {
     "small classes vary most": {"sizes": [24, 12, 8, 5, 4], "scales": [1, 1, 2, 3, 4]},
     "large classes vary most": {"sizes": [24, 12, 8, 5, 4], "scales": [4, 3, 2, 1, 1]},
     "pairs": {"sizes": [2] * 12},
+    "many axes": {
+        "sizes": [113, 84, 63, 46, 35, 26, 19, 14],
+        "scales": np.geomspace(1, 4, 8),
+        "n_dimensions": 60,
+        "strength": 1.5,
+    },
 }
 
 
 @pytest.mark.parametrize("n_directions", [0, 1])
 @pytest.mark.parametrize("case", CASES)
 def test_the_level_is_kept_whatever_the_classes_look_like(case, n_directions):
-    """Of 100 data sets, 5 are expected below 0.05; F would reject most where small classes vary."""
+    """Of 100 data sets, 5 are expected below 0.05; F would reject most where small classes vary.
+
+    There, with four and five samples in the classes that vary most, it is 12 (of 400 data sets).
+    """
     p_values = [
         p_value(*sample(**CASES[case], n_directions=n_directions, seed=seed), n_directions)
         for seed in range(100)
     ]
-    assert np.mean(np.array(p_values) <= 0.05) <= 0.12
+    assert np.mean(np.array(p_values) <= 0.05) <= 0.15
 
 
 def test_the_means_that_are_drawn_have_the_spread_that_means_of_samples_have():
     """Deviations from an estimated mean are too short, by half for pairs: they are enlarged."""
     rng = np.random.default_rng(0)
-    points, codes = rng.normal(size=(4000, 1)), np.repeat(np.arange(2000), 2)
-    test = MeansRankTest(points, codes, np.random.default_rng(1))
-    signs = rng.choice([-1.0, 1.0], (4000, 1))
-    spread = test._class_means(signs * test._deviations).std()
-    unit = np.sqrt(np.mean((points - test._class_means(points)[codes]) ** 2) * 2)
-    assert spread * unit == pytest.approx(np.sqrt(1 / 2), rel=0.05)
+    sizes = np.array([1000] + [2] * 500)
+    points, codes = rng.normal(size=(2000, 1)), np.repeat(np.arange(501), sizes)
+    test = MeansRankTest(points, codes, rng)
+    squares = np.mean(test._shifts(rng.choice([-1.0, 1.0], (600, 2000))) ** 2, axis=0)[:, 0]
+    assert np.mean(2 * squares[1:]) == pytest.approx(1000 * squares[0], rel=0.15)
+
+
+@pytest.mark.parametrize("sizes", [[10] * 4, [4] * 9, [30, 12, 5, 2, 2, 2]])
+def test_the_statistic_of_a_draw_is_that_of_its_samples(sizes):
+    """The draws take short cuts: here is one made sample by sample, weights and ridge as given."""
+    points, codes = sample(sizes, 5, 1)
+    test = MeansRankTest(points, codes, np.random.default_rng(3))
+    drawn = test.draws(0)[0]
+    signs = 1.0 - 2.0 * np.random.default_rng(3).integers(2, size=(599, len(codes)))[0]
+    factor = np.sqrt(test._sizes / (test._sizes - 1))[codes]
+    means = np.stack([points[codes == k].mean(axis=0) for k in range(len(sizes))])
+    deviations = points - means[codes]
+    deviations /= np.sqrt((deviations**2).sum(axis=0) / (len(codes) - len(sizes)))
+    put = (signs * factor)[:, None] * deviations
+    weights = test._weights / test._sizes  # of a sample
+    means = np.stack([put[codes == k].mean(axis=0) for k in range(len(sizes))])
+    inner = put - means[codes]
+    within = (1 - test._share) * (inner * weights[codes, None]).T @ inner
+    within += test._ridge * np.eye(5)
+    centred = means - np.average(means, axis=0, weights=test._weights)
+    between = (centred * test._weights[:, None]).T @ centred
+    expected = (len(codes) - len(sizes)) * np.trace(np.linalg.solve(within, between))
+    assert drawn == pytest.approx(expected)
+
+
+def test_classes_weigh_by_their_size_over_their_variance():
+    points, codes = sample([400, 400, 40], 6, scales=[1, 3, 3])
+    test = MeansRankTest(points, codes, np.random.default_rng(0))
+    assert test._weights[0] / test._weights[1] == pytest.approx(9, rel=0.15)
+    assert test._weights[1] / test._weights[2] == pytest.approx(10, rel=0.2)
 
 
 def test_pairs_of_classes_in_as_many_dimensions_as_their_means_span_suffice():
@@ -119,4 +157,4 @@ def test_draws_in_pieces_are_the_draws_at_once(monkeypatch):
     monkeypatch.setattr("tensorly_norank._rank_test._LARGEST_CHUNK", 1000)
     pieces = MeansRankTest(points, codes, np.random.default_rng(0)).draws(1)
     np.testing.assert_allclose(pieces, at_once)
-    assert len(pieces) == 299
+    assert len(pieces) == 599

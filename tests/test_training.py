@@ -79,6 +79,27 @@ def test_the_learning_rate_rises_stays_and_falls_to_zero():
     assert factors[-1] == pytest.approx(0, abs=1e-12)
 
 
+def test_a_shortened_plan_rises_and_falls_in_a_share_of_the_passes():
+    plan = Plan(Settings(100, 1e-3, 32, 2e-3))
+    plan.end_plateau(48)  # 80 passes in all
+    short = plan.shortened(0.25)
+    assert (short.n_iter, short.n_plateau, short.settings.n_warm_up) == (20, 12, 2)
+    assert plan.n_iter == 80
+    assert short.factor(6) == 1
+    for progress in (12, 16, 19):
+        assert short.factor(progress) == pytest.approx(plan.factor(4 * progress))
+    assert plan.shortened(1e-6).n_iter == 1
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_a_fit_that_nothing_can_stop_is_watched_only_to_be_printed(verbose, capsys):
+    part = _part()
+    fit = _train(_embedder(part), part, stops=False, verbose=verbose)
+    assert fit.n_iter == 20 == len(fit.history["objective"])
+    assert len(fit.history["error"]) == 20 * verbose
+    assert bool(capsys.readouterr().out) == bool(verbose)
+
+
 def test_a_plateau_shortens_the_plan_and_leaves_the_decay_its_share():
     plan = Plan(Settings(100, 1e-3, 32, 2e-3))
     plan.end_plateau(12)

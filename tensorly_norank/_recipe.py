@@ -1,0 +1,296 @@
+"""The steps from labelled samples to their decomposition, shared by all fits of one call."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
+
+from tensorly_norank import _backend, _factors
+from tensorly_norank._batches import Split, some_samples, split_samples
+from tensorly_norank._components import CanonicalAxes, canonical_axes
+from tensorly_norank._diagnostics import diagnose, triplet_figures
+from tensorly_norank._embedder import Embedder
+from tensorly_norank._linear_part import MOST_SAMPLES, LinearPart, PrincipalComponents
+from tensorly_norank._rank_evidence import (
+    HeldOut,
+    LabelledPoints,
+    RankEvidence,
+    count_components,
+    warn_of_count,
+)
+from tensorly_norank._training import Fit, Objective, Part, Plan, Settings, train
+from tensorly_norank.encoders import Encoder, make_encoder
+from tensorly_norank.norank_tensor import NoRankTensor
+
+_ENOUGH_HELD_OUT = 160  # samples; with fewer, more parts are held out
+_ENOUGH_TO_TEST = 800  # held-out samples; with fewer, all samples are looked at too
+_PASSES_TO_COUNT = 0.25  # share of the first fit's: more make the count no better
+
+
+@dataclass(frozen=True)
+class Data:
+    """The caller's tensor and what came of it at the border."""
+
+    tensor: Any
+    mode: int
+    origin: _backend.Origin
+    part: Part
+    classes: np.ndarray
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        return tuple(self.part.samples.shape[1:])
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """What a callback sees after a pass; kept for later, it shows the fit as it is then.
+
+    Attributes
+    ----------
+    n_iter : int
+        Passes so far.
+    history : dict of str to list of float
+        Per pass, as in `NoRankTensor`; the lists go on growing.
+    """
+
+    n_iter: int
+    history: dict[str, list[float]]
+    _result: Callable[[], NoRankTensor]
+
+    def result(self) -> NoRankTensor:
+        """The decomposition that a stop at this pass would give; computed now."""
+        return self._result()
+
+    def embedding(self) -> Any:
+        """The embedding of all samples as it is now, (I_mode, R), in the caller's backend."""
+        return self._result().embedding
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What all fits of one call share, and the steps from samples to the decomposition."""
+
+    data: Data
+    encoder: str | nn.Module
+    n_dimensions: int
+    objective: Objective
+    rank: int | None
+    max_rank: int | None
+    validation_fraction: float
+    verbose: int
+    rng: np.random.Generator
+
+    def run(
+        self,
+        settings: Settings,
+        callback: Callable[[TrainingState, float], bool | None] | None,
+    ) -> NoRankTensor:
+        """Fit on a part, decide on the rest, fit on everything, assemble."""
+        splits = split_samples(self.data.part.codes, self.validation_fraction, self.rng)
+        split = splits[0]
+        if split.count is None and self.rank is None:
+            warnings.warn(
+                "No samples could be held out: that takes two classes with 4 samples or more. The "
+                "components are counted on principal components of all samples, which show only "
+                "what is linear in the data.",
+                UserWarning,
+                stacklevel=3,
+            )
+        fitted = self.data.part.take(split.fit)
+        embedder = self._new_embedder(fitted)
+
+        def on_pass(fit: Fit) -> bool:
+            if callback is None:
+                return False
+            rng = np.random.default_rng(0)  # looking must not change what follows
+            state = TrainingState(
+                fit.n_iter,
+                fit.history,
+                lambda: self._finish(copy.deepcopy(embedder), fit, split, rng),
+            )
+            stops = callback(state, fit.history["error"][-1])
+            return isinstance(stops, bool | np.bool_) and bool(stops)
+
+        fit = train(
+            embedder,
+            fitted,
+            self.objective,
+            Plan(settings),
+            self.rng,
+            held_out=None if split.stop is None else self.data.part.take(split.stop),
+            verbose=self.verbose,
+            title="fit" if split.count is None else "fit on a part",
+            on_pass=on_pass,
+        )
+        if settings.tol and not fit.plan.converged and not fit.stopped:
+            warnings.warn(
+                f"The error still improved after n_iter_max={settings.n_iter_max} passes: raise "
+                "n_iter_max, or tol (0 silences this).",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        if fit.stopped or split.count is None:
+            result = self._finish(embedder, fit, split, self.rng)
+        else:
+            counted = self._count(embedder, fit, splits)
+            held_out = self._held_out_figures(embedder, split, counted)
+            final = self._fit_again(fit.plan, np.arange(len(self.data.part)), "fit on all")
+            result = self._assemble(final, fit, counted, held_out, self.rng)
+        if self.rank is None and result.rank_evidence is not None:
+            warn_of_count(result.rank_evidence)
+        return result
+
+    def _count(self, embedder: Embedder, fit: Fit, splits: list[Split]) -> RankEvidence:
+        """The evidence from the first fit and, where it has few held-out samples, from more."""
+        parts = [self._held_out(embedder, splits[0])]
+        more = splits[1 : round(_ENOUGH_HELD_OUT / len(parts[0]))]
+        plan = fit.plan.shortened(_PASSES_TO_COUNT)
+        for k, split in enumerate(more):
+            title = f"fit on another part, {k + 1} of {len(more)}"
+            parts.append(self._held_out(self._fit_again(plan, split.fit, title), split))
+        return self._evidence(embedder, parts, self.rng)
+
+    def _evidence(
+        self, embedder: Embedder, parts: list[HeldOut], rng: np.random.Generator
+    ) -> RankEvidence:
+        is_little = sum(len(part) for part in parts) < _ENOUGH_TO_TEST
+        blind = self._principal_scores(embedder, rng) if is_little else None
+        return count_components(parts, blind, self.n_dimensions, rng, self.max_rank)
+
+    def _principal_scores(self, embedder: Embedder, rng: np.random.Generator) -> LabelledPoints:
+        """Principal components of all samples, or of a few thousand of them."""
+        codes = self.data.part.codes
+        some = self.data.part.take(some_samples(codes, MOST_SAMPLES, rng))
+        samples = embedder.standardise(some.samples)
+        return LabelledPoints(PrincipalComponents(samples, rng)(samples), some.codes)
+
+    def _fit_again(self, plan: Plan, indices: np.ndarray, title: str) -> Embedder:
+        """The passes of a plan, from a new start, on other samples."""
+        part = self.data.part.take(indices)
+        embedder = self._new_embedder(part)
+        train(
+            embedder,
+            part,
+            self.objective,
+            plan,
+            self.rng,
+            stops=False,
+            verbose=self.verbose,
+            title=title,
+        )
+        return embedder
+
+    def _held_out(self, embedder: Embedder, split: Split) -> HeldOut:
+        """The samples for counting, on the canonical axes of the fitted ones."""
+        assert split.count is not None
+        fitted, counted = self.data.part.take(split.fit), self.data.part.take(split.count)
+        points = embedder.embed(fitted.samples)
+        axes = canonical_axes(points, fitted.labels)
+        embedding = axes.project(embedder.embed(counted.samples))
+        part = self._linear_part(embedder, fitted, points)
+        linear = part(embedder.standardise(fitted.samples))
+        axes = canonical_axes(linear, fitted.labels.cpu())
+        linear = axes.project(part(embedder.standardise(counted.samples)))
+        return HeldOut(
+            LabelledPoints(embedding.double().cpu().numpy(), counted.codes),
+            LabelledPoints(linear.numpy(), counted.codes),
+            n_spanned=min(len(np.unique(fitted.codes)) - 1, linear.shape[1]),
+        )
+
+    def _linear_part(self, embedder: Embedder, part: Part, points: torch.Tensor) -> LinearPart:
+        return LinearPart(embedder.standardise(part.samples), points, part.codes, self.rng)
+
+    def _held_out_figures(
+        self, embedder: Embedder, split: Split, evidence: RankEvidence
+    ) -> dict[str, float]:
+        assert split.count is not None
+        fitted, counted = self.data.part.take(split.fit), self.data.part.take(split.count)
+        axes = self._axes(embedder, fitted, embedder.embed(fitted.samples), evidence)
+        points = axes.project(embedder.embed(counted.samples), self.rank or evidence.chosen)
+        return triplet_figures(points, counted.labels, self.objective.margin, "held_out_")
+
+    def _axes(
+        self, embedder: Embedder, part: Part, points: torch.Tensor, evidence: RankEvidence | None
+    ) -> CanonicalAxes:
+        """Canonical axes of fitted samples; those of the linear part first if it is enough."""
+        if evidence is None or not evidence.linear:
+            return canonical_axes(points, part.labels)
+        linear = self._linear_part(embedder, part, points)
+        followed = linear(embedder.standardise(part.samples))
+        first = canonical_axes(followed, part.labels.cpu()).axes[:, : evidence.chosen]
+        return canonical_axes(points, part.labels, first)
+
+    def _finish(
+        self, embedder: Embedder, fit: Fit, split: Split, rng: np.random.Generator
+    ) -> NoRankTensor:
+        """The decomposition of the first fit alone."""
+        if self.validation_fraction == 0:
+            return self._assemble(embedder, fit, None, {}, rng)
+        if split.count is None:
+            return self._assemble(embedder, fit, self._evidence(embedder, [], rng), {}, rng)
+        evidence = self._evidence(embedder, [self._held_out(embedder, split)], rng)
+        figures = self._held_out_figures(embedder, split, evidence)
+        return self._assemble(embedder, fit, evidence, figures, rng)
+
+    def _new_embedder(self, part: Part) -> Embedder:
+        generator = torch.Generator(part.samples.device)
+        generator.manual_seed(int(self.rng.integers(2**63)))
+        if isinstance(self.encoder, str):
+            encoder: nn.Module
+            encoder = make_encoder(self.encoder, self.data.sample_shape, self.n_dimensions)
+        else:
+            encoder = copy.deepcopy(self.encoder)
+        embedder = Embedder(encoder, part.samples).to(part.samples)
+        if isinstance(encoder, Encoder) and not encoder.initialized:
+            encoder.initialize(embedder.standardise(part.samples), generator)
+        return embedder
+
+    def _assemble(
+        self,
+        embedder: Embedder,
+        fit: Fit,
+        evidence: RankEvidence | None,
+        held_out_figures: dict[str, float],
+        rng: np.random.Generator,
+    ) -> NoRankTensor:
+        """Axes, factors and diagnostics of an embedder."""
+        data = self.data
+        whole = data.part
+        points = embedder.embed(whole.samples)
+        axes = self._axes(embedder, whole, points, evidence)
+        assert evidence is not None or self.rank  # which is checked at the border
+        rank = self.rank or (evidence.chosen if evidence else 1)
+        embedding = axes.project(points, rank)
+        offset = whole.samples.mean(dim=0, keepdim=True).movedim(0, data.mode)
+        samples_factor = data.origin.restore(embedding)
+        mean_sample = data.origin.restore(offset)
+        problem = _factors.compress(data.tensor, samples_factor, data.mode, mean_sample)
+        factors = problem.solve(None, _factors.N_ITER_MAX, _factors.TOL, rng)
+        return NoRankTensor(
+            factors.as_cp_tensor(samples_factor, data.mode, data.origin),
+            mode=data.mode,
+            embedding=samples_factor,
+            offset=mean_sample,
+            explained_variance=factors.explained_variance,
+            rank_evidence=evidence,
+            history={name: list(values) for name, values in fit.history.items()},
+            diagnostics={"converged": fit.plan.converged}
+            | diagnose(
+                embedding, embedder.standardise(whole.samples), whole, self.objective.margin, rng
+            )
+            | held_out_figures,
+            converged=fit.plan.converged,
+            classes=data.classes,
+            embedder=embedder,
+            axes=axes,
+            origin=data.origin,
+        )
