@@ -17,7 +17,7 @@ from tensorly_norank.losses import triplet_accuracy_by_anchor
 
 ALPHA = 0.01  # level of each test: one false component in a hundred data sets without structure
 _BEYOND_LINEAR = 2.0  # standard errors by which an embedding must beat its linear part
-_WORTH_BENDING = 0.01  # share of triplets: less is what taking noise out of a linear map buys
+_WORTH_BENDING = 0.02  # share of triplets: less is what taking noise out of a linear map buys
 _TESTED_IN_TURN = 16  # of more hypotheses than that, those behind are searched by bisection
 _TESTED_BEHIND = 2  # hypotheses behind the first one that holds, to be looked at
 _N_RESAMPLES = 50
@@ -58,7 +58,7 @@ class RankEvidence:
         but at least 2.
     linear : bool
         Whether all this is about the part of the embedding that is linear in the data, because the
-        embedding as a whole orders held-out triplets no better (by 0.01, and 2 standard errors).
+        embedding as a whole orders held-out triplets no better (by 0.02, and 2 standard errors).
         Components are then directions of the data. If False, what separates the classes is not
         linear in the data, and the directions are those of the embedding.
     refits : tuple of int

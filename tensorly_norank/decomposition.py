@@ -101,8 +101,9 @@ def no_rank_decomposition(
     validation_fraction : float, default 0.3
         Share of the samples (1,200 at most) held out of a first fit: one third decides when to stop
         (where there are enough), the rest counts the components. Where that leaves fewer than about
-        110 to count on, a second and a third fit hold out others. The last fit, of as many passes,
-        takes all samples. With 0 there is one fit, no evidence, and `rank` must be given.
+        110 to count on, a second and a third fit, of a quarter of the passes, hold out others. The
+        last fit, of as many passes as the first, takes all samples. With 0 there is one fit, no
+        evidence, and `rank` must be given.
     n_init : int, default 1
         Do all of it so many times, from other starts and with other samples held out, and return
         the result that orders most held-out triplets rightly. How far the others agree with it
@@ -138,7 +139,8 @@ def no_rank_decomposition(
     ConvergenceWarning
         If the error still improved when the passes ran out.
     UserWarning
-        If no component separates the classes on held-out samples.
+        If no component separates the classes, or more than `max_rank` do; if no samples could be
+        held out, so that components are counted on principal components alone.
 
     See Also
     --------
