@@ -4,8 +4,7 @@
     python benchmarks/held_out.py olivetti mlp --unseen
 
 With --unseen half of the classes is fitted and the samples of the others are scored. LDA (behind
-PCA) and the raw entries are run on the same splits; with --uncut also the embedding with all of its
-components: what does the count cost?
+PCA) and the raw entries are run on the same splits.
 """
 
 import argparse
@@ -59,7 +58,6 @@ def main():
     parser.add_argument("encoder")
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--unseen", action="store_true")
-    parser.add_argument("--uncut", action="store_true")
     options = parser.parse_args()
     loaded = load(options.data)
     if loaded is None:
@@ -74,9 +72,6 @@ def main():
         "LDA": make_pipeline(PCA(n_components), PCA(0.95), LinearDiscriminantAnalysis()),
         "raw": FunctionTransformer(),
     }
-    if options.uncut:
-        everything = {"encoder": options.encoder, "rank": min(64, tensor[0].size)}
-        methods = {options.encoder: methods[options.encoder], "uncut": everything}
     table = compare(
         tensor,
         labels,

@@ -28,7 +28,7 @@ def canonical_axes(embedding: Tensor, codes: Tensor, first: Tensor | None = None
     such that on each axis the first class (behind those axes: the first sample) that lies at least
     half as far out as the farthest one lies on the positive side.
 
-    Axes that are given as `first`, orthonormal columns (D, r), come before all these.
+    Axes that are given as `first`, orthonormal columns or zeros (D, r), come before all these.
     """
     points = embedding.double()
     mean = points.mean(dim=0)
@@ -36,6 +36,7 @@ def canonical_axes(embedding: Tensor, codes: Tensor, first: Tensor | None = None
     class_means = torch.stack([centred[codes == code].mean(dim=0) for code in torch.unique(codes)])
     n_dimensions = centred.shape[1]
     leading = centred.new_zeros(n_dimensions, 0) if first is None else first.to(centred)
+    leading = leading[:, leading.norm(dim=0) > 0]
     others = _complement(leading)
     n_between = min(len(class_means) - 1, others.shape[1])
     directions = others @ _eigenvectors((class_means - class_means.mean(dim=0)) @ others)

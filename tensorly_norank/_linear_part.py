@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,7 +11,9 @@ from torch import Tensor
 from tensorly_norank._batches import some_samples
 
 _N_AXES = 128
-MOST_SAMPLES = 4096  # that axes and map are fitted to
+_MOST_SAMPLES = 4096  # that axes and map are fitted to
+_MOST_CROSS_FITTED = 1000  # samples
+_N_FOLDS = 10
 _ROWS_AT_ONCE = 256
 _PENALTIES = np.logspace(-4, 2, 13)  # in units of the mean sum of squares of a principal component
 
@@ -42,6 +46,47 @@ class PrincipalComponents:
         return np.concatenate(parts).astype(np.float64)
 
 
+def principal_scores(
+    samples: Tensor, codes: np.ndarray, shares: Sequence[int], rng: np.random.Generator
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Scores of samples (n, ...) on their leading n // share principal components, and codes.
+
+    They are cross-fitted: a sample is projected on the space of the components of nine tenths of
+    the samples that it is not among, and then read on the axes of all. A component turns towards
+    the noise of each sample that it is fitted to, by how noisy that one is. Where there are more
+    entries than samples, a class that is noisier than the others would so get a mean of its own.
+
+    Of more than 1,000 samples, so many are drawn. Looks with as many axes are one.
+    """
+    chosen = some_samples(codes, _MOST_CROSS_FITTED, rng)
+    points = _without_empty_dimensions(_rows(samples[torch.from_numpy(chosen).to(samples.device)]))
+    n, n_most = len(points), min(_N_AXES, points.shape[1])
+    all_axes = sorted({min(max(n // share, 1), n_most) for share in shares})
+    common = _leading_axes(points, all_axes[-1])
+    scores = [np.empty((n, n_axes)) for n_axes in all_axes]
+    for fold in np.array_split(rng.permutation(n), min(_N_FOLDS, n)):
+        axes = _leading_axes(np.delete(points, fold, axis=0), all_axes[-1])
+        for into in scores:
+            own = axes[:, : into.shape[1]]
+            into[fold] = points[fold] @ own @ (own.T @ common[:, : into.shape[1]])
+    return scores, codes[chosen]
+
+
+def _without_empty_dimensions(rows: np.ndarray) -> np.ndarray:
+    """Centred rows (n, p) in at most n dimensions, distances as they are, (n, min(n, p))."""
+    centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
+    if centred.shape[1] <= len(centred):
+        return centred
+    variances, vectors = np.linalg.eigh(centred @ centred.T)
+    return vectors * np.sqrt(np.clip(variances, 0, None))
+
+
+def _leading_axes(points: np.ndarray, n_axes: int) -> np.ndarray:
+    """Principal axes, largest first, as columns (D, n_axes)."""
+    centred = points - points.mean(axis=0)
+    return np.linalg.eigh(centred.T @ centred)[1][:, : -n_axes - 1 : -1]
+
+
 def _rows(samples: Tensor) -> np.ndarray:
     return samples.flatten(1).cpu().numpy()
 
@@ -71,7 +116,7 @@ class LinearPart:
     ) -> None:
         from sklearn.linear_model import RidgeCV
 
-        chosen = torch.from_numpy(some_samples(codes, MOST_SAMPLES, rng))
+        chosen = torch.from_numpy(some_samples(codes, _MOST_SAMPLES, rng))
         samples = samples[chosen.to(samples.device)]
         self._components = PrincipalComponents(samples, rng)
         self._n_dimensions = points.shape[1]

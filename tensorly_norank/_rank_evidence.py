@@ -11,18 +11,19 @@ import numpy as np
 import torch
 from scipy import stats
 
-from tensorly_norank._batches import shuffle_within_classes
+from tensorly_norank._batches import shuffle_within_classes, some_samples
 from tensorly_norank._rank_test import MeansRankTest
 from tensorly_norank.losses import triplet_accuracy_by_anchor
 
 ALPHA = 0.01  # level of each test: one false component in a hundred data sets without structure
-_BEYOND_LINEAR = 2.0  # standard errors by which an embedding must beat its linear part
+_BEYOND_LINEAR = 3.0  # standard errors by which an embedding must beat its linear part
 _WORTH_BENDING = 0.02  # share of triplets: less is what taking noise out of a linear map buys
 _TESTED_IN_TURN = 16  # of more hypotheses than that, those behind are searched by bisection
 _TESTED_BEHIND = 2  # hypotheses behind the first one that holds, to be looked at
+_TIE = 1 - 1e-9  # a permutation that changes nothing may differ by rounding
 _N_RESAMPLES = 50
+_MOST_FOR_TRIPLETS = 600  # samples: each candidate takes a sort of all their pairs
 _RESAMPLED_SHARE = 0.8
-_AXES_OF_SAMPLES = (4, 8)  # label-blind looks: a quarter and an eighth as many axes as samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +35,9 @@ class RankEvidence:
     candidates : ndarray of int, shape (n_candidates,)
         Numbers of components that were looked at: 1, 2, ...
     statistic, p_value : ndarray, shape (n_candidates,)
-        Of the hypothesis "the class means differ in fewer than this many directions"; the mean over
-        fits where several held out samples, and the p-value of all looks together. The hypotheses
+        Of the hypothesis "the class means differ in fewer than this many directions": the statistic
+        on held-out samples (the mean, where several fits held out some; on principal components,
+        where none could be held out), and the p-value of all looks together. The hypotheses
         are tested in turn, to the second behind the first one that holds; of more than 16, those
         behind are searched by bisection. NaN where nothing was tested, and from `n_classes` on.
     triplet_accuracy, triplet_accuracy_se : ndarray, shape (n_candidates,)
@@ -43,22 +45,23 @@ class RankEvidence:
         standard error of that share over anchors. NaN if no sample could be held out.
     significant : int
         How many directions separate the classes: candidates in order whose p-value is 0.01 or less.
-        More than the last candidate if `max_rank` is too small.
+        More than the last candidate if `max_rank` or the embedding is too small.
     needed : int
         The smallest candidate whose triplet accuracy falls short of the best one's by no more than
-        the standard error of their difference. 0 if no sample could be held out.
+        the standard error of their difference. 0 if no sample could be held out. It knows no bound
+        and no test: where nothing is significant it may be any number.
     chosen : int
         The number of components that the decomposition keeps when `rank` is not given:
         `significant`, but at least 1 and at most `max_rank`.
     n_held_out : int
-        Number of samples that triplets were taken from. Where fewer than 800, the hypotheses are
-        also tested on all samples, see :doc:`the method's page </user_guide/method>`.
+        Number of samples that were held out. Where fewer than 800, the hypotheses are also tested
+        on all samples, see :doc:`the method's page </user_guide/method>`.
     stability : dict of int to float
-        Share of 50 resamples that give each count: four fifths of each class's held-out samples,
-        but at least 2.
+        Share of 50 resamples for each number of significant directions: four fifths of each class
+        in each look, but at least 2 samples. (So it says nothing where all classes are pairs.)
     linear : bool
         Whether all this is about the part of the embedding that is linear in the data, because the
-        embedding as a whole orders held-out triplets no better (by 0.02, and 2 standard errors).
+        embedding as a whole orders held-out triplets no better (by 0.02, and 3 standard errors).
         Components are then directions of the data. If False, what separates the classes is not
         linear in the data, and the directions are those of the embedding.
     refits : tuple of int
@@ -78,6 +81,30 @@ class RankEvidence:
     linear: bool
     refits: tuple[int, ...] = ()
 
+    def __str__(self) -> str:
+        """The numbers, and a line for each candidate that was tested, or is needed."""
+        held_out = f"{self.n_held_out} samples held out" if self.n_held_out else "none held out"
+        kind = "linear in the data" if self.linear else "not linear in the data"
+        needed = f", {self.needed} needed" if self.needed else ""
+        lines = [
+            f"{self.chosen} kept: {self.significant} significant{needed} ({held_out}; {kind})",
+            "components  statistic  p-value  triplets in order",
+        ]
+        is_shown = ~np.isnan(self.p_value) | (self.candidates <= self.needed)
+        lines += [
+            f"{candidate:10d}  {statistic:9.4g}  {p_value:7.2g}  {accuracy:.4f} ± {error:.4f}"
+            for candidate, statistic, p_value, accuracy, error in zip(
+                self.candidates[is_shown],
+                self.statistic[is_shown],
+                self.p_value[is_shown],
+                self.triplet_accuracy[is_shown],
+                self.triplet_accuracy_se[is_shown],
+                strict=True,
+            )
+        ]
+        shares = ", ".join(f"{count}: {share:.0%}" for count, share in self.stability.items())
+        return "\n".join([*lines, f"resamples give {shares}"])
+
 
 @dataclass(frozen=True)
 class LabelledPoints:
@@ -93,6 +120,11 @@ class LabelledPoints:
         """The first coordinates alone."""
         return LabelledPoints(self.coordinates[:, :n_axes], self.codes)
 
+    def some(self, n_most: int, rng: np.random.Generator) -> LabelledPoints:
+        """At most about so many of the samples."""
+        chosen = some_samples(self.codes, n_most, rng)
+        return LabelledPoints(self.coordinates[chosen], self.codes[chosen])
+
     def test(self, rng: np.random.Generator) -> MeansRankTest:
         """How many directions their class means differ in."""
         return MeansRankTest(self.coordinates, self.codes, rng)
@@ -101,7 +133,7 @@ class LabelledPoints:
         """Four fifths of the samples of each class, but at least 2."""
         order, place = shuffle_within_classes(self.codes, rng)
         sizes = np.bincount(self.codes)[self.codes[order]]
-        kept = order[place < np.maximum(2, _RESAMPLED_SHARE * sizes)]
+        kept = order[place < np.maximum(2, np.floor(_RESAMPLED_SHARE * sizes))]
         return LabelledPoints(self.coordinates[kept], self.codes[kept])
 
 
@@ -123,7 +155,7 @@ Look = Sequence[LabelledPoints]
 
 def count_components(
     held_out: Sequence[HeldOut],
-    blind: LabelledPoints | None,
+    blind: Sequence[LabelledPoints],
     n_dimensions: int,
     rng: np.random.Generator,
     max_rank: int | None = None,
@@ -144,10 +176,10 @@ def count_components(
     ----------
     held_out : sequence of HeldOut
         One for each fit; may be empty if `blind` is given.
-    blind : LabelledPoints, optional
-        Principal components of all samples.
+    blind : sequence of LabelledPoints
+        All samples on so many leading principal components, and on so many.
     n_dimensions : int
-        Of the embedding: no more components are counted.
+        Of the embedding: no more components are kept.
     rng : numpy Generator
         Draws the null distributions, and the resamples of `stability`.
     max_rank : int, optional
@@ -158,20 +190,21 @@ def count_components(
     RankEvidence
     """
     axes, linear = [one.linear for one in held_out], [_spanned(one, one.linear) for one in held_out]
-    looks = ([linear] if linear else []) + _blind_looks(blind)
-    tests = _SequentialTest(looks, n_dimensions, rng)
+    looks: list[Look] = [linear] if linear else []
+    looks += [[points] for points in blind]
+    tests = _SequentialTest(looks, rng)
     whole = [one.embedding for one in held_out]
     bends = bool(held_out) and _is_beyond_linear(axes, whole, max(tests.count, 1))
     if bends:
         axes, looks = whole, [[_spanned(one, one.embedding) for one in held_out]]
-        tests = _SequentialTest(looks, n_dimensions, rng)
+        tests = _SequentialTest(looks, rng, n_before=len(blind) + 1)
     n_candidates = min(n_dimensions, max_rank or n_dimensions)
     counts = [tests.count_in(_resample(looks, rng)) for _ in range(_N_RESAMPLES)]
     return RankEvidence(
         candidates=np.arange(1, n_candidates + 1),
         statistic=tests.by_candidate(tests.statistic, n_candidates),
         p_value=tests.by_candidate(tests.p_value, n_candidates),
-        **_triplet_reading(axes, n_candidates),
+        **_triplet_reading(axes, n_candidates, rng),
         significant=tests.count,
         chosen=min(max(tests.count, 1), n_candidates),
         n_held_out=sum(len(one) for one in held_out),
@@ -184,14 +217,6 @@ def _spanned(held_out: HeldOut, points: LabelledPoints) -> LabelledPoints:
     return points.leading(held_out.n_spanned)
 
 
-def _blind_looks(blind: LabelledPoints | None) -> list[Look]:
-    if blind is None:
-        return []
-    n_most = blind.coordinates.shape[1]
-    n_axes = {min(max(len(blind) // share, 1), n_most) for share in _AXES_OF_SAMPLES}
-    return [[blind.leading(n)] for n in sorted(n_axes)]
-
-
 def _resample(looks: Sequence[Look], rng: np.random.Generator) -> list[Look]:
     return [[points.resample(rng) for points in look] for look in looks]
 
@@ -199,13 +224,13 @@ def _resample(looks: Sequence[Look], rng: np.random.Generator) -> list[Look]:
 class _SequentialTest:
     """The hypotheses "at most r directions" in turn, until one of them holds in all looks."""
 
-    def __init__(self, looks: Sequence[Look], n_most: int, rng: np.random.Generator) -> None:
+    def __init__(self, looks: Sequence[Look], rng: np.random.Generator, n_before: int = 0) -> None:
         self._looks = [[points.test(rng) for points in look] for look in looks]
+        self._n_before = n_before  # looks that were had before these
         self._draws: dict[int, list[list[np.ndarray]]] = {}
         self.statistic: dict[int, float] = {}
         self.p_value: dict[int, float] = {}
-        n_tests = max(test.n_tests for tests in self._looks for test in tests)
-        self.count = self._search(min(n_tests, n_most))
+        self.count = self._search(max(test.n_tests for tests in self._looks for test in tests))
 
     def _search(self, n_tests: int) -> int:
         """The number of leading rejections."""
@@ -223,30 +248,30 @@ class _SequentialTest:
     def _rejects(self, r: int) -> bool:
         self._draws[r] = [[_draws(test, r) for test in tests] for tests in self._looks]
         statistics = [[_statistic(test, r) for test in tests] for tests in self._looks]
-        tested = [np.nanmean(values) for values in statistics if not np.isnan(values).all()]
-        self.statistic[r] = float(tested[0])
+        first = np.array(statistics[0])
+        self.statistic[r] = float(first[~np.isnan(first)].mean()) if np.any(first >= 0) else np.nan
         self.p_value[r] = self._p_value(statistics, r)
         return self.p_value[r] <= ALPHA
 
     def _p_value(self, statistics: Sequence[Sequence[float]], r: int) -> float:
-        """Bonferroni's over the looks that have such a hypothesis."""
+        """Bonferroni's over the looks that have such a hypothesis, and those had before."""
         p_values = [
             _fisher(values, draws)
             for values, draws in zip(statistics, self._draws[r], strict=True)
             if not np.isnan(values).all()
         ]
-        return min(1.0, len(p_values) * min(p_values, default=1.0))
+        return min(1.0, (self._n_before + len(p_values)) * min(p_values, default=1.0))
 
     def count_in(self, looks: Sequence[Look]) -> int:
-        """The count, at least 1, that fewer samples of the looks give by the same null draws."""
+        """The count that fewer samples of the looks give by the same null draws."""
         rng = np.random.default_rng(0)  # nothing is drawn
         resampled = [[points.test(rng) for points in look] for look in looks]
         tested = sorted(self._draws)
         for r in tested:
             statistics = [[_statistic(test, r) for test in tests] for tests in resampled]
             if self._p_value(statistics, r) > ALPHA:
-                return max(r, 1)
-        return tested[-1] + 1 if tested else 1
+                return r
+        return tested[-1] + 1 if tested else 0
 
     def by_candidate(self, values: dict[int, float], n_candidates: int) -> np.ndarray:
         """Entry r is about r + 1 components; NaN where nothing was tested."""
@@ -259,15 +284,16 @@ def _statistic(test: MeansRankTest, r: int) -> float:
 
 
 def _draws(test: MeansRankTest, r: int) -> np.ndarray:
-    return test.draws(r) if r < test.n_tests else np.empty(0)
+    """Of one null distribution or of two, (1 or 2, n_draws)."""
+    return test.draws(r) if r < test.n_tests else np.empty((1, 0))
 
 
 def _fisher(statistics: Sequence[float], draws: Sequence[np.ndarray]) -> float:
     """Fisher's combined p-value, from those sets of samples that have such a hypothesis."""
     p_values = [
-        (1 + np.sum(drawn >= statistic)) / (1 + len(drawn))
+        (1 + np.sum(drawn >= _TIE * statistic, axis=1).max()) / (1 + drawn.shape[1])
         for drawn, statistic in zip(draws, statistics, strict=True)
-        if not np.isnan(statistic) and len(drawn)
+        if not np.isnan(statistic) and drawn.size
     ]
     if len(p_values) < 2:
         return float(p_values[0]) if p_values else 1.0
@@ -283,11 +309,12 @@ def _is_beyond_linear(linear: Look, whole: Look, count: int) -> bool:
     return float((weights @ gain)[0]) > least
 
 
-def _triplet_reading(parts: Look, n_candidates: int) -> dict[str, Any]:
+def _triplet_reading(parts: Look, n_candidates: int, rng: np.random.Generator) -> dict[str, Any]:
     """What the triplets of held-out samples say about each number of components."""
     if not parts:
         nothing = np.full(n_candidates, np.nan)
         return {"triplet_accuracy": nothing, "triplet_accuracy_se": nothing.copy(), "needed": 0}
+    parts = [points.some(_MOST_FOR_TRIPLETS // len(parts), rng) for points in parts]
     accuracy, weights = _triplet_accuracy_by_rank(parts, range(1, n_candidates + 1))
     return {
         "triplet_accuracy": weights @ accuracy,
@@ -326,18 +353,19 @@ def _needed(accuracy: np.ndarray, weights: np.ndarray) -> int:
     return int(np.argmax(weights @ cost <= _standard_error(cost, weights) + 1e-12)) + 1
 
 
-def warn_of_count(evidence: RankEvidence) -> None:
+def warn_of_count(evidence: RankEvidence, max_rank: int | None) -> None:
     """Say plainly when the held-out samples show no structure, or more than may be kept."""
-    if evidence.significant > len(evidence.candidates):
+    kept = f"{evidence.chosen} {'is' if evidence.chosen == 1 else 'are'} kept."
+    if evidence.significant > evidence.chosen:
+        limit = "the embedding's dimension" if max_rank is None else "max_rank"
         warnings.warn(
-            f"max_rank={len(evidence.candidates)} is smaller than the {evidence.significant} "
-            f"components that were found: {evidence.chosen} are kept.",
+            f"{limit}={evidence.chosen} is smaller than the {evidence.significant} components that "
+            f"were found: {kept}",
             UserWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
     if evidence.significant > 0:
         return
-    where = f"on {evidence.n_held_out} held-out samples " if evidence.n_held_out else ""
     if np.isnan(evidence.p_value[0]):
         reason = (
             "(nothing can be tested): the data may be constant, or fewer than two classes have two "
@@ -346,7 +374,7 @@ def warn_of_count(evidence: RankEvidence) -> None:
     else:
         reason = f"(p = {evidence.p_value[0]:.2g}): the labels may not depend on the data"
     warnings.warn(
-        f"No component separates the classes {where}{reason}. 1 component is kept.",
+        f"No component separates the classes {reason}. {kept}",
         UserWarning,
-        stacklevel=4,
+        stacklevel=3,
     )

@@ -7,6 +7,9 @@ import numpy as np
 _N_DRAWS = 599  # the smallest p-value is 1/600: three tests together can still reject at 0.01
 _LARGEST_CHUNK = 2**22  # numbers held at once
 _PRIOR_SAMPLES = 5  # of the average variance, that a class's own is mixed with
+_SMALL_CLASS = 4  # smaller ones are left out if the others hold half of the samples
+_PERMUTED = 200  # with fewer samples, "no direction" is tested by permutations too
+_ROUNDING = 1e-6  # axes that vary less than that, compared with the widest, carry rounding errors
 
 
 class MeansRankTest:
@@ -30,6 +33,11 @@ class MeansRankTest:
     for granted is that samples are independent, and deviations as likely to one side as to the
     other. W is shrunk towards a multiple of the identity, by D / (D + n − K), so that fewer samples
     than dimensions will do.
+
+    A bootstrap of few samples is not to be trusted: with fewer than 200, "no direction at all"
+    (r = 0) is also tested by permutations of the labels, whose level is exact where labels mean
+    nothing, and the larger p-value counts. Classes of two or three samples, whose variance nobody
+    knows, are left out if the others hold half of the samples.
 
     Parameters
     ----------
@@ -56,10 +64,13 @@ class MeansRankTest:
     """
 
     def __init__(self, points: np.ndarray, codes: np.ndarray, rng: np.random.Generator) -> None:
-        by_class = np.argsort(codes, kind="stable")
-        by_class = by_class[np.bincount(codes)[codes[by_class]] > 1]
-        points, codes = points[by_class], codes[by_class]
-        varies = np.ptp(points, axis=0) > 0 if len(points) else np.zeros(points.shape[1], bool)
+        sizes = np.bincount(codes)[codes]
+        smallest = _SMALL_CLASS if 2 * np.sum(sizes >= _SMALL_CLASS) >= len(codes) else 2
+        kept = np.flatnonzero(sizes >= smallest)
+        kept = kept[np.argsort(codes[kept], kind="stable")]
+        points, codes = points[kept], codes[kept]
+        width = np.ptp(points, axis=0) if len(points) else np.zeros(points.shape[1])
+        varies = width > _ROUNDING * width.max(initial=0)
         _, starts, sizes = np.unique(codes, return_index=True, return_counts=True)
         self._starts, self._sizes = starts, sizes
         self._points = points[:, varies] - points[:1, varies]
@@ -114,7 +125,24 @@ class MeansRankTest:
         return float(self._n_within * (self._singular[r:] ** 2).sum())
 
     def draws(self, r: int) -> np.ndarray:
-        """What the statistic might be if the hypothesis were true, (599,)."""
+        """What the statistic might be if the hypothesis were true, (1 or 2, 599).
+
+        A row by the bootstrap, and of few samples, for r = 0, another by permutation.
+        """
+        if r == 0 and len(self._points) < _PERMUTED:
+            return np.stack([self._bootstrap(r), self._permutations()])
+        return self._bootstrap(r)[None]
+
+    def _permutations(self) -> np.ndarray:
+        codes = np.repeat(np.arange(len(self._sizes)), self._sizes)
+        return np.array(
+            [
+                MeansRankTest(self._points, self._rng.permutation(codes), self._rng).statistic(0)
+                for _ in range(_N_DRAWS)
+            ]
+        )
+
+    def _bootstrap(self, r: int) -> np.ndarray:
         kept = (self._left[:, :r] * self._singular[:r]) @ self._right[:r]  # (D, K)
         means = kept.T / np.sqrt(self._weights)[:, None]
         n_samples = len(self._points)

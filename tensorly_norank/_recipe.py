@@ -14,17 +14,16 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from tensorly_norank import _backend, _factors
-from tensorly_norank._batches import Split, some_samples, split_samples
+from tensorly_norank._batches import Split, split_samples
 from tensorly_norank._components import CanonicalAxes, canonical_axes
 from tensorly_norank._diagnostics import diagnose, triplet_figures
 from tensorly_norank._embedder import Embedder
-from tensorly_norank._linear_part import MOST_SAMPLES, LinearPart, PrincipalComponents
+from tensorly_norank._linear_part import LinearPart, principal_scores
 from tensorly_norank._rank_evidence import (
     HeldOut,
     LabelledPoints,
     RankEvidence,
     count_components,
-    warn_of_count,
 )
 from tensorly_norank._training import Fit, Objective, Part, Plan, Settings, train
 from tensorly_norank.encoders import Encoder, make_encoder
@@ -32,6 +31,7 @@ from tensorly_norank.norank_tensor import NoRankTensor
 
 _ENOUGH_HELD_OUT = 160  # samples; with fewer, more parts are held out
 _ENOUGH_TO_TEST = 800  # held-out samples; with fewer, all samples are looked at too
+_AXES_OF_SAMPLES = (4, 8)  # then: a quarter and an eighth as many principal axes as samples
 _PASSES_TO_COUNT = 0.25  # share of the first fit's: more make the count no better
 
 
@@ -142,36 +142,36 @@ class Recipe:
             result = self._finish(embedder, fit, split, self.rng)
         else:
             counted = self._count(embedder, fit, splits)
-            held_out = self._held_out_figures(embedder, split, counted)
+            held_out = self._held_out_figures(embedder, split, counted, self.rng)
             final = self._fit_again(fit.plan, np.arange(len(self.data.part)), "fit on all")
             result = self._assemble(final, fit, counted, held_out, self.rng)
-        if self.rank is None and result.rank_evidence is not None:
-            warn_of_count(result.rank_evidence)
         return result
 
     def _count(self, embedder: Embedder, fit: Fit, splits: list[Split]) -> RankEvidence:
         """The evidence from the first fit and, where it has few held-out samples, from more."""
-        parts = [self._held_out(embedder, splits[0])]
+        parts = [self._held_out(embedder, splits[0], self.rng)]
         more = splits[1 : round(_ENOUGH_HELD_OUT / len(parts[0]))]
         plan = fit.plan.shortened(_PASSES_TO_COUNT)
         for k, split in enumerate(more):
             title = f"fit on another part, {k + 1} of {len(more)}"
-            parts.append(self._held_out(self._fit_again(plan, split.fit, title), split))
+            parts.append(self._held_out(self._fit_again(plan, split.fit, title), split, self.rng))
         return self._evidence(embedder, parts, self.rng)
 
     def _evidence(
         self, embedder: Embedder, parts: list[HeldOut], rng: np.random.Generator
     ) -> RankEvidence:
         is_little = sum(len(part) for part in parts) < _ENOUGH_TO_TEST
-        blind = self._principal_scores(embedder, rng) if is_little else None
+        blind = self._principal_scores(embedder, rng) if is_little else []
         return count_components(parts, blind, self.n_dimensions, rng, self.max_rank)
 
-    def _principal_scores(self, embedder: Embedder, rng: np.random.Generator) -> LabelledPoints:
-        """Principal components of all samples, or of a few thousand of them."""
-        codes = self.data.part.codes
-        some = self.data.part.take(some_samples(codes, MOST_SAMPLES, rng))
-        samples = embedder.standardise(some.samples)
-        return LabelledPoints(PrincipalComponents(samples, rng)(samples), some.codes)
+    def _principal_scores(
+        self, embedder: Embedder, rng: np.random.Generator
+    ) -> list[LabelledPoints]:
+        """All samples on their leading principal components."""
+        whole = self.data.part
+        samples = embedder.standardise(whole.samples)
+        looks, codes = principal_scores(samples, whole.codes, _AXES_OF_SAMPLES, rng)
+        return [LabelledPoints(scores, codes) for scores in looks]
 
     def _fit_again(self, plan: Plan, indices: np.ndarray, title: str) -> Embedder:
         """The passes of a plan, from a new start, on other samples."""
@@ -189,14 +189,14 @@ class Recipe:
         )
         return embedder
 
-    def _held_out(self, embedder: Embedder, split: Split) -> HeldOut:
+    def _held_out(self, embedder: Embedder, split: Split, rng: np.random.Generator) -> HeldOut:
         """The samples for counting, on the canonical axes of the fitted ones."""
         assert split.count is not None
         fitted, counted = self.data.part.take(split.fit), self.data.part.take(split.count)
         points = embedder.embed(fitted.samples)
         axes = canonical_axes(points, fitted.labels)
         embedding = axes.project(embedder.embed(counted.samples))
-        part = self._linear_part(embedder, fitted, points)
+        part = LinearPart(embedder.standardise(fitted.samples), points, fitted.codes, rng)
         linear = part(embedder.standardise(fitted.samples))
         axes = canonical_axes(linear, fitted.labels.cpu())
         linear = axes.project(part(embedder.standardise(counted.samples)))
@@ -206,26 +206,28 @@ class Recipe:
             n_spanned=min(len(np.unique(fitted.codes)) - 1, linear.shape[1]),
         )
 
-    def _linear_part(self, embedder: Embedder, part: Part, points: torch.Tensor) -> LinearPart:
-        return LinearPart(embedder.standardise(part.samples), points, part.codes, self.rng)
-
     def _held_out_figures(
-        self, embedder: Embedder, split: Split, evidence: RankEvidence
+        self, embedder: Embedder, split: Split, evidence: RankEvidence, rng: np.random.Generator
     ) -> dict[str, float]:
         assert split.count is not None
         fitted, counted = self.data.part.take(split.fit), self.data.part.take(split.count)
-        axes = self._axes(embedder, fitted, embedder.embed(fitted.samples), evidence)
+        axes = self._axes(embedder, fitted, embedder.embed(fitted.samples), evidence, rng)
         points = axes.project(embedder.embed(counted.samples), self.rank or evidence.chosen)
         return triplet_figures(points, counted.labels, self.objective.margin, "held_out_")
 
     def _axes(
-        self, embedder: Embedder, part: Part, points: torch.Tensor, evidence: RankEvidence | None
+        self,
+        embedder: Embedder,
+        part: Part,
+        points: torch.Tensor,
+        evidence: RankEvidence | None,
+        rng: np.random.Generator,
     ) -> CanonicalAxes:
         """Canonical axes of fitted samples; those of the linear part first if it is enough."""
         if evidence is None or not evidence.linear:
             return canonical_axes(points, part.labels)
-        linear = self._linear_part(embedder, part, points)
-        followed = linear(embedder.standardise(part.samples))
+        samples = embedder.standardise(part.samples)
+        followed = LinearPart(samples, points, part.codes, rng)(samples)
         first = canonical_axes(followed, part.labels.cpu()).axes[:, : evidence.chosen]
         return canonical_axes(points, part.labels, first)
 
@@ -237,8 +239,8 @@ class Recipe:
             return self._assemble(embedder, fit, None, {}, rng)
         if split.count is None:
             return self._assemble(embedder, fit, self._evidence(embedder, [], rng), {}, rng)
-        evidence = self._evidence(embedder, [self._held_out(embedder, split)], rng)
-        figures = self._held_out_figures(embedder, split, evidence)
+        evidence = self._evidence(embedder, [self._held_out(embedder, split, rng)], rng)
+        figures = self._held_out_figures(embedder, split, evidence, rng)
         return self._assemble(embedder, fit, evidence, figures, rng)
 
     def _new_embedder(self, part: Part) -> Embedder:
@@ -266,7 +268,7 @@ class Recipe:
         data = self.data
         whole = data.part
         points = embedder.embed(whole.samples)
-        axes = self._axes(embedder, whole, points, evidence)
+        axes = self._axes(embedder, whole, points, evidence, rng)
         assert evidence is not None or self.rank  # which is checked at the border
         rank = self.rank or (evidence.chosen if evidence else 1)
         embedding = axes.project(points, rank)

@@ -11,6 +11,7 @@ from torch import nn
 
 from tensorly_norank import _backend
 from tensorly_norank._batches import class_balanced_pass, default_batch_size
+from tensorly_norank._rank_evidence import warn_of_count
 from tensorly_norank._recipe import Data, Recipe, TrainingState
 from tensorly_norank._replicates import best_of
 from tensorly_norank._training import Objective, Part, Settings
@@ -106,16 +107,17 @@ def no_rank_decomposition(
         evidence, and `rank` must be given.
     n_init : int, default 1
         Do all of it so many times, from other starts and with other samples held out, and return
-        the result that orders most held-out triplets rightly. How far the others agree with it
-        is in ``rank_evidence.refits`` (their counts) and ``diagnostics["factor_match_score"]`` (the
-        mean over all pairs): components that come out every time can be interpreted.
+        the result that orders most of the triplets that it held out rightly (its own figures are
+        then the best of so many). How far the others agree with it is in ``rank_evidence.refits``
+        (their counts) and ``diagnostics["factor_match_score"]`` (the mean over all pairs):
+        components that come out every time can be interpreted.
     random_state : int, RandomState or Generator, optional
         Fixes every random choice: the same bits on the same machine and versions.
     verbose : int or bool, default 0
         1: a progress bar on a terminal (with tqdm installed), some lines elsewhere; 2: every pass.
     callback : callable, optional
         Called as ``callback(state, error)`` after each pass of the fit that decides; returning True
-        ends it there, and there is no second fit. See `TrainingState`.
+        ends it there, and there is no second fit (each of `n_init` times). See `TrainingState`.
     return_errors : bool, default False
         Return ``(result, errors)``.
 
@@ -195,6 +197,8 @@ def no_rank_decomposition(
     for _ in range(n_init):
         results.append(recipe.run(settings, callback))
     result = best_of(results)
+    if rank is None and result.rank_evidence is not None:
+        warn_of_count(result.rank_evidence, max_rank)
     return (result, list(result.history["error"])) if return_errors else result
 
 

@@ -46,7 +46,7 @@ class NoRankTensor(CPTensor):
     explained_variance : float
         Share of the squared norm of ``tensor - offset`` that the CP tensor accounts for.
     rank_evidence : RankEvidence or None
-        What held-out samples say about the number of components; None where none could be held out.
+        What the samples say about the number of components; None with ``validation_fraction=0``.
     history : dict of str to list of float
         Per pass: ``error`` (the monitored objective, on held-out samples where there are enough),
         ``triplet_accuracy`` of the same samples, ``objective`` and its unweighted terms
@@ -211,11 +211,9 @@ class NoRankTensor(CPTensor):
         """Shape, components and how they came about, in five lines."""
         evidence = self.rank_evidence
         if evidence is None:
-            counted = "no held-out samples"
-        elif evidence.significant == 0:
-            counted = f"no evidence for any on {evidence.n_held_out} held-out samples"
+            counted = "not counted"
         else:
-            counted = f"held-out evidence for {evidence.chosen} ({evidence.n_held_out} samples)"
+            counted = f"{evidence.significant} significant, {evidence.n_held_out} samples held out"
         end = "converged" if self.converged else "not converged"
         return (
             f"NoRankTensor of shape {tuple(self.shape)}, samples on mode {self.mode}\n"

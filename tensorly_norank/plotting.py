@@ -5,7 +5,7 @@ Each function draws into the axes that it is given, or into new ones, and return
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -79,7 +79,7 @@ def plot_comparison(table: Any, figure: str = "silhouette", ax: Axes | None = No
         )
     check_choice(figure, "figure", table.index.get_level_values("figure").unique())
     rows = table.loc[figure]
-    ax = ax or _new_axes(5.0, 0.45 * len(rows) + 1)
+    ax = _check_axes(ax) or _new_axes(5.0, 0.45 * len(rows) + 1)
     splits = table.attrs.get("splits", [])
     for place, (name, row) in enumerate(rows.iterrows()):
         own = [split for split in splits if split["method"] == name]
@@ -127,9 +127,9 @@ def plot_rank_evidence(evidence: Any, ax: Axes | None = None) -> Axes:
     Axes
         Over the number of components: the share of held-out triplets in the right order, with its
         standard error (line and band, left), and the p-value of there being fewer (squares, right,
-        filled where 0.01 or less). A solid line stands at the number that is significant, a dotted
-        one at the number that is needed (neither it nor the line where no sample could be held
-        out). Candidates far behind both are left out.
+        filled where 0.01 or less). A solid line stands at the number that is significant, if any, a
+        dotted one at the number that is needed. Candidates far behind both are left out. Where no
+        sample could be held out there are p-values alone.
 
     Raises
     ------
@@ -155,16 +155,19 @@ def plot_rank_evidence(evidence: Any, ax: Axes | None = None) -> Axes:
     shown = slice(min(last, len(evidence.candidates)))
     candidates = evidence.candidates[shown]
     accuracy, error = evidence.triplet_accuracy[shown], evidence.triplet_accuracy_se[shown]
-    ax = ax or _new_axes(4.0, 3.0)
+    ax = _check_axes(ax) or _new_axes(4.0, 3.0)
     ax.fill_between(candidates, accuracy - error, accuracy + error, color=_LIGHT, alpha=0.4)
     ax.plot(candidates, accuracy, "o-", color=_DARK, markersize=4)
-    ax.axvline(max(evidence.significant, 1), color=_DARK, linewidth=1)
+    if evidence.significant:
+        ax.axvline(evidence.significant, color=_DARK, linewidth=1)
     title = f"{evidence.significant} significant"
     if evidence.needed:
         ax.axvline(evidence.needed, color=_DARK, linewidth=1, linestyle=":")
         title += f", {evidence.needed} needed"
+    else:
+        ax.set_yticks([])
     ax.set_xlabel("components")
-    ax.set_ylabel("held-out triplets in order")
+    ax.set_ylabel("held-out triplets in order" if evidence.needed else "")
     ticker = import_optional("matplotlib.ticker", "plot", "tensorly_norank.plotting")
     ax.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     beside = ax.twinx()
@@ -268,7 +271,8 @@ def plot_samples(
             row, column = code * (n_rows + 1), place * (n_columns + 1)
             sheet[row : row + n_rows, column : column + n_columns] = _to_unit(images[index])
     beside = 0.1 * max(map(len, names))  # inches for the longest name
-    ax = ax or _new_axes(1.0 * n_each + beside, 1.0 * len(classes) * n_rows / n_columns)
+    height = 1.0 * len(classes) * n_rows / n_columns
+    ax = _check_axes(ax) or _new_axes(1.0 * n_each + beside, height)
     ax.imshow(sheet, cmap="gray", interpolation="nearest")
     ax.set_xticks([])
     ax.set_yticks(np.arange(len(names)) * (n_rows + 1) + n_rows / 2, names)
@@ -304,6 +308,12 @@ def _to_unit(image: np.ndarray) -> np.ndarray:
     known = image[np.isfinite(image)]
     low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
     return (image - low) / ((high - low) or 1.0)
+
+
+def _check_axes(ax: Any) -> Axes | None:
+    if ax is None or hasattr(ax, "fill_between"):
+        return cast("Axes | None", ax)
+    raise TypeError(f"ax must be a matplotlib Axes, got a {type(ax).__name__}.")
 
 
 def _new_axes(width: float, height: float) -> Axes:

@@ -11,7 +11,14 @@ import tensorly as tl
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from tensorly_norank import NoRankTensor, no_rank_decomposition
+from tensorly_norank import (
+    NoRankTensor,
+    _batches,
+    _rank_evidence,
+    _recipe,
+    no_rank_decomposition,
+)
+from tensorly_norank._components import canonical_axes
 from tensorly_norank.datasets import simulate_planted
 from tensorly_norank.encoders import make_encoder
 
@@ -196,6 +203,47 @@ def test_without_validation_there_is_no_evidence():
     assert "held_out_triplet_accuracy" not in result.diagnostics
 
 
+def test_what_is_counted_on_was_neither_fitted_nor_watched(monkeypatch):
+    splits, counted = [], []
+
+    def split_samples(*arguments):
+        splits.extend(_batches.split_samples(*arguments))
+        return splits
+
+    def count_components(held_out, *arguments):
+        counted.extend(part.embedding.codes for part in held_out)
+        return _rank_evidence.count_components(held_out, *arguments)
+
+    monkeypatch.setattr(_recipe, "split_samples", split_samples)
+    monkeypatch.setattr(_recipe, "count_components", count_components)
+    values, labels = _data(n_each=30)
+    no_rank_decomposition(tl.tensor(values), labels, **QUICK)
+    codes = np.unique(labels, return_inverse=True)[1]
+    assert len(counted) > 1
+    for split, own in zip(splits, counted, strict=False):
+        np.testing.assert_array_equal(own, codes[split.count])
+        assert not np.isin(split.count, split.fit).any()
+    assert not np.isin(splits[0].count, splits[0].stop).any()
+
+
+def test_where_the_structure_is_linear_the_axes_of_the_linear_part_come_first():
+    """A line of classes that the sphere bends: the first axis follows the line itself."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(240) % 6
+    along = labels - 2.5 + 0.2 * rng.normal(size=240)
+    values = np.einsum("i,jk->ijk", along, rng.normal(size=(5, 4)))
+    values += 0.3 * rng.normal(size=values.shape)
+    options = QUICK | {"n_iter_max": 40}
+    result = no_rank_decomposition(tl.tensor(values), labels, **options)
+    assert result.rank_evidence.linear
+    assert result.rank == 1
+    first = tl.to_numpy(result.embedding)[:, 0]
+    points = result._embedder.embed(torch.from_numpy(values).to(result._embedder.mean))
+    plain = canonical_axes(points, torch.from_numpy(labels)).project(points)[:, 0]
+    ours, others = (abs(np.corrcoef(along, axis)[0, 1]) for axis in (first, plain.detach().numpy()))
+    assert ours > others
+
+
 @pytest.mark.parametrize("n_each", [2, 3])
 def test_where_nothing_can_be_held_out_all_samples_count_the_components(n_each):
     planted = simulate_planted(
@@ -212,8 +260,10 @@ def test_where_nothing_can_be_held_out_all_samples_count_the_components(n_each):
 def test_where_nothing_can_be_tested_there_is_one_component_and_a_warning():
     values, _ = _data()
     labels = ["a", "a", *range(len(values) - 2)]
-    with pytest.warns(UserWarning, match="fewer than two classes have two samples"):
+    with pytest.warns(UserWarning) as caught:
         result = no_rank_decomposition(tl.tensor(values), labels, **QUICK)
+    assert "No samples could be held out" in str(caught[0].message)
+    assert "fewer than two classes have two samples" in str(caught[1].message)
     assert result.rank == 1
     assert np.isnan(result.rank_evidence.p_value).all()
 
@@ -243,13 +293,17 @@ def test_the_callback_sees_every_pass_and_can_stop():
     assert result.n_iter == 5
 
 
-def test_a_callback_that_looks_changes_nothing():
+@pytest.mark.parametrize("n_passes", [11, 12, 13])
+def test_a_callback_that_looks_changes_nothing(n_passes):
     values, labels = _data()
-    plain = _embedding(tl.tensor(values), labels, **QUICK)
-    watched = _embedding(
-        tl.tensor(values), labels, callback=lambda state, error: state.result() is None, **QUICK
+    options = QUICK | {"n_iter_max": n_passes}
+    plain = no_rank_decomposition(tl.tensor(values), labels, **options)
+    watched = no_rank_decomposition(
+        tl.tensor(values), labels, callback=lambda state, error: state.result() is None, **options
     )
-    np.testing.assert_array_equal(plain, watched)
+    assert plain.history == watched.history
+    np.testing.assert_array_equal(plain.rank_evidence.p_value, watched.rank_evidence.p_value)
+    np.testing.assert_array_equal(tl.to_numpy(plain.embedding), tl.to_numpy(watched.embedding))
 
 
 def test_tol_zero_runs_all_passes_and_a_plateau_ends_the_fit():

@@ -5,7 +5,7 @@ import torch
 from sklearn.linear_model import LinearRegression
 
 from tensorly_norank import _linear_part
-from tensorly_norank._linear_part import LinearPart, PrincipalComponents
+from tensorly_norank._linear_part import LinearPart, PrincipalComponents, principal_scores
 
 
 def _samples(n=200, shape=(4, 3), seed=0):
@@ -78,7 +78,59 @@ def test_one_dimension_stays_a_column():
 
 
 def test_many_samples_are_drawn_from(monkeypatch):
-    monkeypatch.setattr(_linear_part, "MOST_SAMPLES", 50)
+    monkeypatch.setattr(_linear_part, "_MOST_SAMPLES", 50)
     samples, codes = _samples(n=300)
     points = samples.flatten(1)[:, :2]
     torch.testing.assert_close(_part(samples, points, codes)(samples), points, atol=1e-2, rtol=1e-2)
+
+
+def _scores(samples, codes, shares=(4, 8)):
+    return principal_scores(samples, codes, shares, np.random.default_rng(0))
+
+
+def test_a_quarter_and_an_eighth_as_many_axes_as_samples():
+    def n_axes(n_samples, n_entries):
+        scores, _ = _scores(*_samples(n_samples, (n_entries,)))
+        return [one.shape[1] for one in scores]
+
+    assert n_axes(100, 50) == [12, 25]
+    assert n_axes(100, 15) == [12, 15]
+    assert n_axes(100, 4) == [4]
+    assert n_axes(7, 3) == [1]
+
+
+def test_cross_fitted_scores_of_few_axes_that_stand_out_are_those_of_all_samples():
+    rng = np.random.default_rng(0)
+    loud = rng.normal(size=(80, 2)) * [10, 5] @ np.linalg.qr(rng.normal(size=(9, 2)))[0].T
+    samples = torch.from_numpy(loud + 0.01 * rng.normal(size=(80, 9)))
+    (scores,), _ = _scores(samples, np.arange(80) % 4, [40])
+    expected = PrincipalComponents(samples, rng)(samples)[:, :2]
+    signs = np.sign((scores * expected).sum(axis=0))
+    np.testing.assert_allclose(scores * signs, expected, atol=0.1)
+
+
+def test_of_more_entries_than_samples_distances_are_kept():
+    samples, _ = _samples(20, (30,))
+    points = _linear_part._without_empty_dimensions(samples.numpy())
+    assert points.shape == (20, 20)
+    centred = samples.numpy() - samples.numpy().mean(axis=0)
+    np.testing.assert_allclose(points @ points.T, centred @ centred.T, atol=1e-12)
+
+
+def test_noise_of_a_sample_does_not_turn_the_axes_that_it_is_scored_on():
+    """Else the scores of a noisy class grow: more entries than samples, one common component."""
+    rng = np.random.default_rng(0)
+    codes = np.arange(200) % 2
+    noise = rng.normal(size=(200, 2000)) * np.array([0.02, 0.2])[codes, None]
+    pattern = np.linalg.qr(rng.normal(size=(2000, 1)))[0][:, 0]
+    samples = torch.from_numpy(1.5 * pattern + np.outer(rng.normal(size=200), pattern) + noise)
+    (scores,), _ = _scores(samples, codes, [8])
+    plain = PrincipalComponents(samples, rng)(samples)
+    spread = [[np.std(s[codes == k, 0]) for k in (0, 1)] for s in (scores, plain)]
+    assert spread[0][1] / spread[0][0] < 0.8 * spread[1][1] / spread[1][0]
+
+
+def test_of_many_samples_some_are_scored(monkeypatch):
+    monkeypatch.setattr(_linear_part, "_MOST_CROSS_FITTED", 50)
+    scores, codes = _scores(*_samples(300))
+    assert len(codes) == len(scores[0]) == 50

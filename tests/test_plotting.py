@@ -162,6 +162,9 @@ def test_evidence_shows_both_readings(evidence):
 def test_evidence_that_is_missing_or_of_another_kind_is_named(evidence):
     _, ax = pyplot.subplots()
     assert plot_rank_evidence(evidence, ax) is ax
+    for not_axes in (3, pyplot.subplots(1, 2)[1], ax.figure):
+        with pytest.raises(TypeError, match="ax must be a matplotlib Axes, got a "):
+            plot_rank_evidence(evidence, not_axes)
     with pytest.raises(TypeError, match="evidence must be a NoRankTensor or its rank_evidence"):
         plot_rank_evidence({"chosen": 3})
     result = _of_triples(rank=1, validation_fraction=0)
@@ -174,8 +177,9 @@ def test_evidence_without_held_out_samples_shows_p_values_alone():
         evidence = _of_triples().rank_evidence
     ax = plot_rank_evidence(evidence)
     assert ax.get_title(loc="left") == f"{evidence.significant} significant"
-    accuracy, _ = ax.lines
+    accuracy = ax.lines[0]
     assert np.isnan(accuracy.get_ydata()).all()
+    assert not len(ax.get_yticks())
     (beside,) = (axes for axes in ax.figure.axes if axes is not ax)
     assert sum(len(line.get_xdata()) for line in beside.lines[:2]) > 0
 

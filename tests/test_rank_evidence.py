@@ -33,7 +33,7 @@ def _gaussian(n_separated, n_samples=240, n_classes=6, n_dimensions=8, seed=0, s
 
 def _count(*held_out, seed=0):
     n_dimensions = held_out[0].embedding.coordinates.shape[1]
-    return count_components(held_out, None, n_dimensions, np.random.default_rng(seed))
+    return count_components(held_out, [], n_dimensions, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("n_separated", [1, 2, 4])
@@ -139,11 +139,11 @@ def test_many_hypotheses_are_searched_by_bisection(n_separated):
 
 
 def test_resamples_are_four_fifths_of_each_class_and_two_at_least():
-    codes = np.repeat([0, 1, 2, 3], [20, 10, 2, 1])
-    part = LabelledPoints(np.arange(33.0)[:, None], codes)
+    codes = np.repeat(np.arange(6), [20, 10, 2, 1, 3, 4])
+    part = LabelledPoints(np.arange(40.0)[:, None], codes)
     one, two = (part.resample(np.random.default_rng(seed)) for seed in (0, 1))
     for resampled in (one, two):
-        np.testing.assert_array_equal(np.bincount(resampled.codes), [16, 8, 2, 1])
+        np.testing.assert_array_equal(np.bincount(resampled.codes), [16, 8, 2, 1, 2, 3])
         np.testing.assert_array_equal(
             codes[resampled.coordinates[:, 0].astype(int)], resampled.codes
         )
@@ -156,8 +156,8 @@ def test_needed_is_the_smallest_count_that_costs_no_accuracy(anchors, needed):
     assert _rank_evidence._needed(np.array([anchors]) + common, np.full(50, 1 / 50)) == needed
 
 
-def _test(*looks, n_most=100, seed=0):
-    return _SequentialTest(looks, n_most, np.random.default_rng(seed))
+def _test(*looks, seed=0, **options):
+    return _SequentialTest(looks, np.random.default_rng(seed), **options)
 
 
 def test_several_parts_are_combined_by_fishers_method():
@@ -169,12 +169,15 @@ def test_several_parts_are_combined_by_fishers_method():
     assert together.p_value[0] == pytest.approx(expected, rel=0.5, abs=0.005)  # other draws
 
 
-def test_several_looks_are_combined_by_bonferronis_method():
-    weak, strong = (_gaussian(1, 60, strength=size).linear for size in (0.3, 0.6))
-    each = [_test([one]).p_value[0] for one in (weak, strong)]
-    together = _test([weak], [strong]).p_value[0]
-    assert together == pytest.approx(2 * min(each), rel=0.5)  # other draws
-    assert _test([weak], [weak.leading(1)], [weak.leading(2)]).p_value[0] <= 1
+def test_several_looks_are_combined_by_bonferronis_method(monkeypatch):
+    """Also with looks that were had before, and not with those that have no such hypothesis."""
+    p_values = iter([0.2, 0.004, 0.1])
+    looks = [[_gaussian(1, 60).linear.leading(1)]] * 3
+    monkeypatch.setattr(_rank_evidence, "_fisher", lambda *_: next(p_values))
+    assert _test(*looks, n_before=2).p_value[0] == pytest.approx(5 * 0.004)
+    useless = LabelledPoints(np.zeros((4, 1)), np.array([0, 0, 1, 2]))
+    p_values = iter([0.004])
+    assert _test([useless], looks[0]).p_value[0] == 0.004
 
 
 def test_the_best_of_three_looks_can_reject_alone():
@@ -188,39 +191,58 @@ def test_parts_that_test_nothing_are_left_out():
     alone = _test([useful])
     for looks in ([[useless, useful]], [[useless], [useful]]):
         beside = _test(*looks)
-        assert beside.statistic == alone.statistic
         assert beside.p_value == alone.p_value
         assert beside.count == alone.count == 2
     assert _test([useless]).count == 0
 
 
-def test_no_more_directions_are_counted_than_the_embedding_has():
-    assert _test([_gaussian(4).linear], n_most=2).count == 2
-
-
-def test_a_quarter_and_an_eighth_as_many_axes_as_samples_are_looked_at():
-    def n_axes(n_samples, n_columns):
-        points = LabelledPoints(np.zeros((n_samples, n_columns)), np.zeros(n_samples, int))
-        looks = _rank_evidence._blind_looks(points)
-        return [look[0].coordinates.shape[1] for look in looks]
-
-    assert n_axes(100, 50) == [12, 25]
-    assert n_axes(100, 15) == [12, 15]
-    assert n_axes(100, 4) == [4]
-    assert n_axes(6, 3) == [1]
-    assert _rank_evidence._blind_looks(None) == []
+def test_more_directions_than_the_embedding_has_are_counted_and_told():
+    plane = _gaussian(2).linear.leading(2)
+    evidence = count_components(
+        [HeldOut(plane, plane, 2)],
+        [_gaussian(4).linear],
+        2,
+        np.random.default_rng(0),
+    )
+    assert (evidence.significant, evidence.chosen, len(evidence.candidates)) == (4, 2, 2)
+    with pytest.warns(UserWarning, match="the embedding's dimension=2 is smaller than the 4 comp"):
+        warn_of_count(evidence, None)
 
 
 def test_all_samples_show_what_few_held_out_ones_do_not():
     few, all_samples = _gaussian(3, 12, strength=2), _gaussian(3, 200, strength=2).linear
     rng = np.random.default_rng
-    assert count_components([few], None, 8, rng(0)).significant < 3
-    evidence = count_components([few], all_samples, 8, rng(0))
+    assert count_components([few], [], 8, rng(0)).significant < 3
+    evidence = count_components([few], [all_samples], 8, rng(0))
     assert (evidence.significant, evidence.n_held_out) == (3, 12)
 
 
+def test_the_evidence_prints_as_a_table():
+    lines = str(_count(_gaussian(2))).splitlines()
+    assert lines[0].startswith("2 kept: 2 significant, 2 needed (240 samples held out; linear")
+    assert len(lines) == 2 + 5 + 1  # two behind the first that holds, and the resamples
+    assert lines[-1].startswith("resamples give 2: 9") or lines[-1] == "resamples give 2: 100%"
+    without = count_components([], [_gaussian(0).linear], 8, np.random.default_rng(0))
+    assert str(without).startswith("1 kept: 0 significant (none held out; linear in the data)")
+
+
+def test_triplets_are_taken_from_some_hundreds_of_samples(monkeypatch):
+    seen = []
+    original = _rank_evidence._by_rank
+
+    def spy(points, ranks):
+        if len(ranks) > 1:
+            seen.append(len(points))
+        return original(points, ranks)
+
+    monkeypatch.setattr(_rank_evidence, "_by_rank", spy)
+    _count(_gaussian(2, 900), _gaussian(2, 100, seed=1))
+    assert seen == [300, 100]
+
+
 def test_without_held_out_samples_directions_are_counted_and_triplets_are_not():
-    evidence = count_components([], _gaussian(3).linear, 8, np.random.default_rng(0), max_rank=5)
+    blind = [_gaussian(3).linear]
+    evidence = count_components([], blind, 8, np.random.default_rng(0), max_rank=5)
     assert (evidence.significant, evidence.chosen, evidence.linear) == (3, 3, True)
     assert (evidence.needed, evidence.n_held_out) == (0, 0)
     assert np.isnan(evidence.triplet_accuracy).all()
@@ -230,16 +252,16 @@ def test_without_held_out_samples_directions_are_counted_and_triplets_are_not():
 
 
 def test_more_components_than_max_rank_are_counted_and_told():
-    evidence = count_components([_gaussian(4)], None, 8, np.random.default_rng(0), max_rank=2)
+    evidence = count_components([_gaussian(4)], [], 8, np.random.default_rng(0), max_rank=2)
     assert (evidence.significant, evidence.chosen, len(evidence.candidates)) == (4, 2, 2)
     assert evidence.needed <= 2
     with pytest.warns(UserWarning, match=r"max_rank=2 is smaller than the 4 .* 2 are kept"):
-        warn_of_count(evidence)
+        warn_of_count(evidence, max_rank=2)
 
 
 def test_only_data_without_structure_are_warned_about(recwarn):
     for n_separated in (3, 0):
-        warn_of_count(_count(_gaussian(n_separated)))
-    assert [str(warning.message)[:40] for warning in recwarn] == [
-        "No component separates the classes on 24"
+        warn_of_count(_count(_gaussian(n_separated)), None)
+    assert [str(warning.message)[:42] for warning in recwarn] == [
+        "No component separates the classes (p = 0."
     ]

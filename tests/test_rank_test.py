@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import linalg
 
+from tensorly_norank._rank_evidence import _fisher
 from tensorly_norank._rank_test import MeansRankTest
 
 
@@ -21,7 +23,7 @@ def sample(sizes, n_dimensions=4, n_directions=0, strength=4.0, scales=None, tai
 
 def p_value(points, codes, r=0, seed=0):
     test = MeansRankTest(points, codes, np.random.default_rng(seed))
-    return (1 + np.sum(test.draws(r) >= test.statistic(r))) / 600
+    return _fisher([test.statistic(r)], [test.draws(r)])
 
 
 def test_first_statistic_is_the_trace_of_lawley_and_hotelling_where_classes_are_alike():
@@ -70,11 +72,12 @@ CASES = {
 
 @pytest.mark.parametrize("n_directions", [0, 1])
 @pytest.mark.parametrize("case", CASES)
-def test_the_level_is_kept_whatever_the_classes_look_like(case, n_directions):
+def test_the_level_is_kept_whatever_the_classes_look_like(case, n_directions, monkeypatch):
     """Of 100 data sets, 5 are expected below 0.05; F would reject most where small classes vary.
 
     There, with four and five samples in the classes that vary most, it is 12 (of 400 data sets).
     """
+    monkeypatch.setattr("tensorly_norank._rank_test._N_DRAWS", 99)
     p_values = [
         p_value(*sample(**CASES[case], n_directions=n_directions, seed=seed), n_directions)
         for seed in range(100)
@@ -85,34 +88,69 @@ def test_the_level_is_kept_whatever_the_classes_look_like(case, n_directions):
 def test_the_means_that_are_drawn_have_the_spread_that_means_of_samples_have():
     """Deviations from an estimated mean are too short, by half for pairs: they are enlarged."""
     rng = np.random.default_rng(0)
-    sizes = np.array([1000] + [2] * 500)
-    points, codes = rng.normal(size=(2000, 1)), np.repeat(np.arange(501), sizes)
+    sizes = np.array([1000] + [2] * 600)
+    points, codes = rng.normal(size=(2200, 1)), np.repeat(np.arange(601), sizes)
     test = MeansRankTest(points, codes, rng)
-    squares = np.mean(test._shifts(rng.choice([-1.0, 1.0], (600, 2000))) ** 2, axis=0)[:, 0]
+    squares = np.mean(test._shifts(rng.choice([-1.0, 1.0], (600, 2200))) ** 2, axis=0)[:, 0]
     assert np.mean(2 * squares[1:]) == pytest.approx(1000 * squares[0], rel=0.15)
 
 
-@pytest.mark.parametrize("sizes", [[10] * 4, [4] * 9, [30, 12, 5, 2, 2, 2]])
-def test_the_statistic_of_a_draw_is_that_of_its_samples(sizes):
+@pytest.mark.parametrize("r", [0, 1, 2])
+@pytest.mark.parametrize("sizes", [[10] * 4, [4] * 9, [30, 12, 5, 4, 4, 4]])
+def test_the_statistic_of_a_draw_is_that_of_its_samples(sizes, r):
     """The draws take short cuts: here is one made sample by sample, weights and ridge as given."""
-    points, codes = sample(sizes, 5, 1)
+    points, codes = sample(sizes, 5, 3, strength=1)
     test = MeansRankTest(points, codes, np.random.default_rng(3))
-    drawn = test.draws(0)[0]
+    drawn = test._bootstrap(r)[0]
     signs = 1.0 - 2.0 * np.random.default_rng(3).integers(2, size=(599, len(codes)))[0]
-    factor = np.sqrt(test._sizes / (test._sizes - 1))[codes]
-    means = np.stack([points[codes == k].mean(axis=0) for k in range(len(sizes))])
+    n_within = len(codes) - len(sizes)
+
+    def means_of(values):
+        return np.stack([values[codes == k].mean(axis=0) for k in range(len(sizes))])
+
+    def eigenvalues(means, deviations):
+        """And the class means cut to r directions, in the metric of W."""
+        inner = deviations * np.sqrt(test._weights / test._sizes)[codes, None]
+        root = linalg.sqrtm((1 - test._share) * inner.T @ inner + test._ridge * np.eye(5)).real
+        centred = means - np.average(means, axis=0, weights=test._weights)
+        weighted = np.sqrt(test._weights)[:, None] * centred @ np.linalg.inv(root)
+        left, singular, right = np.linalg.svd(weighted, full_matrices=False)
+        cut = (left[:, :r] * singular[:r]) @ right[:r] @ root
+        return singular**2, cut / np.sqrt(test._weights)[:, None]
+
+    means = means_of(points)
     deviations = points - means[codes]
-    deviations /= np.sqrt((deviations**2).sum(axis=0) / (len(codes) - len(sizes)))
-    put = (signs * factor)[:, None] * deviations
-    weights = test._weights / test._sizes  # of a sample
-    means = np.stack([put[codes == k].mean(axis=0) for k in range(len(sizes))])
-    inner = put - means[codes]
-    within = (1 - test._share) * (inner * weights[codes, None]).T @ inner
-    within += test._ridge * np.eye(5)
-    centred = means - np.average(means, axis=0, weights=test._weights)
-    between = (centred * test._weights[:, None]).T @ centred
-    expected = (len(codes) - len(sizes)) * np.trace(np.linalg.solve(within, between))
-    assert drawn == pytest.approx(expected)
+    spread = np.sqrt((deviations**2).sum(axis=0) / n_within)
+    observed, cut = eigenvalues(means / spread, deviations / spread)
+    assert test.statistic(r) == pytest.approx(n_within * observed[r:].sum())
+    factor = np.sqrt(test._sizes / (test._sizes - 1))[codes]
+    put = (cut[codes] if r else 0) + (signs * factor)[:, None] * deviations / spread
+    expected, _ = eigenvalues(means_of(put), put - means_of(put)[codes])
+    assert drawn == pytest.approx(n_within * expected[r:].sum())
+
+
+@pytest.mark.parametrize("sizes", [[2, 2], [3, 3], [4, 4], [2] * 4])
+def test_few_samples_of_noise_prove_nothing(sizes):
+    p_values = [p_value(*sample(sizes, 2, seed=seed), seed=seed) for seed in range(25)]
+    assert np.sum(np.array(p_values) <= 0.01) <= 2
+    if len(sizes) == 2 and sum(sizes) < 8:
+        assert min(p_values) > 0.05  # there are not as many ways to deal out the labels
+
+
+def test_a_pair_that_varies_much_is_left_out_where_large_classes_are():
+    points, codes = sample([40, 40, 40, 2], 3, scales=[1, 1, 1, 9])
+    with_pair = MeansRankTest(points, codes, np.random.default_rng(0))
+    without = MeansRankTest(points[:120], codes[:120], np.random.default_rng(0))
+    assert with_pair.statistic(0) == without.statistic(0)
+    assert MeansRankTest(*sample([4, 2, 2, 2]), np.random.default_rng(0)).n_tests == 3
+
+
+def test_axes_of_rounding_errors_are_left_out():
+    points, codes = sample([10] * 5, 4, 2)
+    rounding = 1e-7 * np.random.default_rng(0).normal(size=(50, 3)) * np.ptp(points)
+    test = MeansRankTest(np.c_[points, rounding], codes, np.random.default_rng(0))
+    alone = MeansRankTest(points, codes, np.random.default_rng(0))
+    assert test.statistic(0) == alone.statistic(0)
 
 
 def test_classes_weigh_by_their_size_over_their_variance():
@@ -153,8 +191,8 @@ def test_nothing_is_tested_where_nothing_can_be(points, codes):
 
 def test_draws_in_pieces_are_the_draws_at_once(monkeypatch):
     points, codes = sample([10] * 4, 3, 1)
-    at_once = MeansRankTest(points, codes, np.random.default_rng(0)).draws(1)
+    at_once = MeansRankTest(points, codes, np.random.default_rng(0)).draws(1)[0]
     monkeypatch.setattr("tensorly_norank._rank_test._LARGEST_CHUNK", 1000)
-    pieces = MeansRankTest(points, codes, np.random.default_rng(0)).draws(1)
+    pieces = MeansRankTest(points, codes, np.random.default_rng(0)).draws(1)[0]
     np.testing.assert_allclose(pieces, at_once)
     assert len(pieces) == 599

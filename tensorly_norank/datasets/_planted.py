@@ -16,6 +16,7 @@ from tensorly_norank.datasets._bunch import SIMULATED, make_bunch
 _NOISE_KINDS = ("gaussian", "heavy_tailed", "unequal")
 _CLASS_MEANS = ("general", "simplex")
 _DEGREES_OF_FREEDOM = 3  # of the heavy-tailed noise: its variance exists, its kurtosis does not
+_MOST_MODES = 16  # of a sample
 _LARGEST_TO_SMALLEST = 4.0  # standard deviation within classes, where it is unequal
 
 _DESCR = """Planted CP tensor
@@ -84,7 +85,8 @@ def simulate_planted(
         Drawn from a normal distribution, so that some directions separate the classes better than
         others; or a random projection of a regular simplex, all directions being equally good.
     imbalance : float, default 1.0
-        Size of the largest class over that of the smallest, sizes falling geometrically.
+        Size of the largest class over that of the smallest, sizes falling geometrically; of what is
+        left when each class has got two samples.
 
     Returns
     -------
@@ -118,6 +120,11 @@ def simulate_planted(
     shape = _check_shape(sample_shape)
     check_number(n_classes, "n_classes", integer=True, low=2, high=n_samples // 2 + 1)
     check_number(rank, "rank", integer=True, low=1, high=n_classes)
+    if rank > math.prod(shape):
+        raise ValueError(
+            f"rank must be at most {math.prod(shape)}, the number of entries of a sample of shape "
+            f"{shape}: class means differ in no more directions. Got {rank}."
+        )
     check_number(n_distractors, "n_distractors", integer=True)
     check_number(noise, "noise")
     check_choice(noise_kind, "noise_kind", _NOISE_KINDS)
@@ -165,8 +172,11 @@ def simulate_planted(
 
 
 def _check_shape(sample_shape: Any) -> tuple[int, ...]:
-    if not isinstance(sample_shape, list | tuple) or not sample_shape:
-        raise TypeError(f"sample_shape must be a sequence of lengths, got {sample_shape!r}.")
+    if not isinstance(sample_shape, list | tuple) or not 1 <= len(sample_shape) <= _MOST_MODES:
+        raise TypeError(
+            f"sample_shape must be a list or tuple of 1 to {_MOST_MODES} lengths, "
+            f"got {sample_shape!r}."
+        )
     for length in sample_shape:
         check_number(length, "every length of sample_shape", integer=True, low=1)
     return tuple(int(length) for length in sample_shape)

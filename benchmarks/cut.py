@@ -1,0 +1,82 @@
+"""What the count keeps and what it cuts off, on samples that the fit has not seen.
+
+    python benchmarks/cut.py digits:auto olivetti:auto planted:linear planted:mlp
+    python benchmarks/cut.py digits:auto olivetti:auto --unseen
+
+One half is fitted (with --unseen half of the classes), with all components kept, and the other half
+is scored with as many components as were counted; and with one less, one more, and all of them,
+as a difference from that on the same split: mean and standard deviation over splits.
+"""
+
+import argparse
+import warnings
+
+import numpy as np
+import pandas
+from _data import load
+from held_out import split_samples
+
+from tensorly_norank import no_rank_decomposition
+from tensorly_norank.datasets import simulate_planted
+from tensorly_norank.evaluation import evaluate_embedding
+
+FIGURES = ("triplet_accuracy", "knn_accuracy", "recall_at_1", "verification_auc")
+
+
+def load_split(name, seed, unseen):
+    """Tensor, labels, and the two halves; of planted tensors a new one for every seed."""
+    if name == "planted":
+        bunch = simulate_planted(800, rank=1 + seed % 6, n_classes=8, random_state=seed)
+        tensor, labels = bunch.tensor, bunch.labels
+    else:
+        tensor, labels = load(name)
+    return tensor, np.asarray(labels), *split_samples(labels, seed, unseen)
+
+
+def scores(name, encoder, seed, unseen):
+    """A row for each number of components."""
+    tensor, labels, fit, new = load_split(name, seed, unseen)
+    most = min(64, tensor[0].size)
+    result = no_rank_decomposition(
+        tensor[fit], labels[fit], encoder=encoder, rank=most, random_state=seed
+    )
+    chosen = result.rank_evidence.chosen
+    fitted, held_out = result.embedding, result.transform(tensor[new])
+    known = {} if unseen else {"fit_labels": labels[fit]}
+    ranks = {"count": chosen, "one less": chosen - 1, "one more": chosen + 1, "all": most}
+    for kept, rank in ranks.items():
+        if 0 < rank <= most:
+            if known:
+                known["fit_embedding"] = fitted[:, :rank]
+            figures = evaluate_embedding(held_out[:, :rank], labels[new], **known)
+            row = {"components": rank} | {
+                name: figures[name] for name in FIGURES if name in figures
+            }
+            if kept == "count":
+                at_count = row
+            else:
+                row = {name: value - at_count[name] for name, value in row.items()}
+            yield {"kept": kept} | row
+
+
+def main():
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="+", metavar="DATA:ENCODER")
+    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--unseen", action="store_true")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    for run in options.runs:
+        rows = [
+            row
+            for seed in range(options.splits)
+            for row in scores(*run.split(":"), seed, options.unseen)
+        ]
+        table = pandas.DataFrame(rows).groupby("kept", sort=False).agg(["mean", "std"]).round(3)
+        with pandas.option_context("display.width", 200, "display.max_columns", 20):
+            print(f"{run}, {'classes not fitted' if options.unseen else 'held out'}\n{table}")
+
+
+if __name__ == "__main__":
+    main()
