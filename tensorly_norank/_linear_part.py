@@ -8,12 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tensorly_norank._batches import some_samples
+from tensorly_norank._batches import shuffle_within_classes, some_samples
 
 _N_AXES = 128
 _MOST_SAMPLES = 4096  # that axes and map are fitted to
-_MOST_CROSS_FITTED = 1000  # samples
-_N_FOLDS = 10
+_MOST_SCORED = 1000  # samples
 _ROWS_AT_ONCE = 256
 _PENALTIES = np.logspace(-4, 2, 13)  # in units of the mean sum of squares of a principal component
 
@@ -48,28 +47,40 @@ class PrincipalComponents:
 
 def principal_scores(
     samples: Tensor, codes: np.ndarray, shares: Sequence[int], rng: np.random.Generator
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Scores of samples (n, ...) on their leading n // share principal components, and codes.
+) -> list[list[tuple[np.ndarray, np.ndarray]]]:
+    """Scores on n // share principal components for each share, of n samples (n, ...); and codes.
 
-    They are cross-fitted: a sample is projected on the space of the components of nine tenths of
-    the samples that it is not among, and then read on the axes of all. A component turns towards
-    the noise of each sample that it is fitted to, by how noisy that one is. Where there are more
-    entries than samples, a class that is noisier than the others would so get a mean of its own.
+    The samples are halved, and each half is scored on the components of the other: a list of two
+    for each share. A component turns towards the noise of every sample that it is fitted to, by how
+    noisy that one is. Where there are more entries than samples, a class that is noisier than the
+    others would so get a mean of its own.
 
-    Of more than 1,000 samples, so many are drawn. Looks with as many axes are one.
+    Of more than 1,000 samples, so many are drawn. Classes of two and three stay together, and
+    shares that come to as many axes are one.
     """
-    chosen = some_samples(codes, _MOST_CROSS_FITTED, rng)
+    chosen = some_samples(codes, _MOST_SCORED, rng)
+    codes = codes[chosen]
     points = _without_empty_dimensions(_rows(samples[torch.from_numpy(chosen).to(samples.device)]))
-    n, n_most = len(points), min(_N_AXES, points.shape[1])
-    all_axes = sorted({min(max(n // share, 1), n_most) for share in shares})
-    common = _leading_axes(points, all_axes[-1])
-    scores = [np.empty((n, n_axes)) for n_axes in all_axes]
-    for fold in np.array_split(rng.permutation(n), min(_N_FOLDS, n)):
-        axes = _leading_axes(np.delete(points, fold, axis=0), all_axes[-1])
-        for into in scores:
-            own = axes[:, : into.shape[1]]
-            into[fold] = points[fold] @ own @ (own.T @ common[:, : into.shape[1]])
-    return scores, codes[chosen]
+    is_first = _first_half(codes, rng)
+    looks = []
+    for n_axes in sorted({max(len(points) // share, 1) for share in shares}):
+        halves = []
+        for half in (is_first, ~is_first):
+            axes = _leading_axes(points[~half], min(n_axes, _N_AXES))
+            halves.append((points[half] @ axes, codes[half]))
+        looks.append(halves)
+        if n_axes >= points.shape[1]:
+            break  # all there are
+    return looks
+
+
+def _first_half(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Half of each class, (n,) of bool; all or nothing of those that would be left with one."""
+    order, place = shuffle_within_classes(codes, rng)
+    is_small = np.bincount(codes)[codes[order]] < 4
+    is_first = np.empty(len(codes), dtype=bool)
+    is_first[order] = np.where(is_small, codes[order], place) % 2 == 0
+    return is_first
 
 
 def _without_empty_dimensions(rows: np.ndarray) -> np.ndarray:

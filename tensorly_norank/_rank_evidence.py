@@ -54,7 +54,7 @@ class RankEvidence:
         The number of components that the decomposition keeps when `rank` is not given:
         `significant`, but at least 1 and at most `max_rank`.
     n_held_out : int
-        Number of samples that were held out. Where fewer than 800, the hypotheses are also tested
+        Number of samples that were held out. Where fewer than 500, the hypotheses are also tested
         on all samples, see :doc:`the method's page </user_guide/method>`.
     stability : dict of int to float
         Share of 50 resamples for each number of significant directions: four fifths of each class
@@ -155,7 +155,7 @@ Look = Sequence[LabelledPoints]
 
 def count_components(
     held_out: Sequence[HeldOut],
-    blind: Sequence[LabelledPoints],
+    blind: Sequence[Look],
     n_dimensions: int,
     rng: np.random.Generator,
     max_rank: int | None = None,
@@ -176,8 +176,9 @@ def count_components(
     ----------
     held_out : sequence of HeldOut
         One for each fit; may be empty if `blind` is given.
-    blind : sequence of LabelledPoints
-        All samples on so many leading principal components, and on so many.
+    blind : sequence of sequences of LabelledPoints
+        All samples on so many leading principal components, and on so many; halved, and each half
+        on the components of the other.
     n_dimensions : int
         Of the embedding: no more components are kept.
     rng : numpy Generator
@@ -191,7 +192,7 @@ def count_components(
     """
     axes, linear = [one.linear for one in held_out], [_spanned(one, one.linear) for one in held_out]
     looks: list[Look] = [linear] if linear else []
-    looks += [[points] for points in blind]
+    looks += blind
     tests = _SequentialTest(looks, rng)
     whole = [one.embedding for one in held_out]
     bends = bool(held_out) and _is_beyond_linear(axes, whole, max(tests.count, 1))

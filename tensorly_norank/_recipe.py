@@ -22,6 +22,7 @@ from tensorly_norank._linear_part import LinearPart, principal_scores
 from tensorly_norank._rank_evidence import (
     HeldOut,
     LabelledPoints,
+    Look,
     RankEvidence,
     count_components,
 )
@@ -30,7 +31,7 @@ from tensorly_norank.encoders import Encoder, make_encoder
 from tensorly_norank.norank_tensor import NoRankTensor
 
 _ENOUGH_HELD_OUT = 160  # samples; with fewer, more parts are held out
-_ENOUGH_TO_TEST = 800  # held-out samples; with fewer, all samples are looked at too
+_ENOUGH_TO_TEST = 500  # held-out samples; with fewer, all samples are looked at too
 _AXES_OF_SAMPLES = (4, 8)  # then: a quarter and an eighth as many principal axes as samples
 _PASSES_TO_COUNT = 0.25  # share of the first fit's: more make the count no better
 
@@ -164,14 +165,12 @@ class Recipe:
         blind = self._principal_scores(embedder, rng) if is_little else []
         return count_components(parts, blind, self.n_dimensions, rng, self.max_rank)
 
-    def _principal_scores(
-        self, embedder: Embedder, rng: np.random.Generator
-    ) -> list[LabelledPoints]:
-        """All samples on their leading principal components."""
+    def _principal_scores(self, embedder: Embedder, rng: np.random.Generator) -> list[Look]:
+        """All samples on so many leading principal components, and on so many."""
         whole = self.data.part
         samples = embedder.standardise(whole.samples)
-        looks, codes = principal_scores(samples, whole.codes, _AXES_OF_SAMPLES, rng)
-        return [LabelledPoints(scores, codes) for scores in looks]
+        scores = principal_scores(samples, whole.codes, _AXES_OF_SAMPLES, rng)
+        return [[LabelledPoints(*half) for half in halves] for halves in scores]
 
     def _fit_again(self, plan: Plan, indices: np.ndarray, title: str) -> Embedder:
         """The passes of a plan, from a new start, on other samples."""

@@ -90,47 +90,52 @@ def _scores(samples, codes, shares=(4, 8)):
 
 def test_a_quarter_and_an_eighth_as_many_axes_as_samples():
     def n_axes(n_samples, n_entries):
-        scores, _ = _scores(*_samples(n_samples, (n_entries,)))
-        return [one.shape[1] for one in scores]
+        looks = _scores(*_samples(n_samples, (n_entries,)))
+        return [[scores.shape[1] for scores, _ in halves] for halves in looks]
 
-    assert n_axes(100, 50) == [12, 25]
-    assert n_axes(100, 15) == [12, 15]
-    assert n_axes(100, 4) == [4]
-    assert n_axes(7, 3) == [1]
+    assert n_axes(100, 50) == [[12, 12], [25, 25]]
+    assert n_axes(100, 15) == [[12, 12], [15, 15]]
+    assert n_axes(100, 4) == [[4, 4]]
+    assert n_axes(7, 3) == [[1, 1]]
 
 
-def test_cross_fitted_scores_of_few_axes_that_stand_out_are_those_of_all_samples():
-    rng = np.random.default_rng(0)
-    loud = rng.normal(size=(80, 2)) * [10, 5] @ np.linalg.qr(rng.normal(size=(9, 2)))[0].T
-    samples = torch.from_numpy(loud + 0.01 * rng.normal(size=(80, 9)))
-    (scores,), _ = _scores(samples, np.arange(80) % 4, [40])
-    expected = PrincipalComponents(samples, rng)(samples)[:, :2]
-    signs = np.sign((scores * expected).sum(axis=0))
-    np.testing.assert_allclose(scores * signs, expected, atol=0.1)
+def test_each_half_is_scored_on_the_components_of_the_other():
+    samples, codes = _samples(60)
+    samples = torch.cat([samples.flatten(1), torch.arange(60.0)[:, None].double() * 1e-9], dim=1)
+    ((one, _), (two, _)), *_ = _scores(samples, codes, [1])
+    rows = samples.numpy() - samples.numpy().mean(axis=0)
+
+    def rows_of(scores):
+        """All axes are kept: lengths tell which sample is which."""
+        lengths = np.linalg.norm(rows, axis=1)
+        return [np.abs(lengths - length).argmin() for length in np.linalg.norm(scores, axis=1)]
+
+    first, second = rows_of(one), rows_of(two)
+    assert sorted(first + second) == list(range(60))
+    for half, other, scores in ((first, second, one), (second, first, two)):
+        axes = np.linalg.svd(rows[other] - rows[other].mean(axis=0), full_matrices=False)[2]
+        np.testing.assert_allclose(np.abs(scores), np.abs(rows[half] @ axes.T), atol=1e-6)
+
+
+def test_halves_keep_small_classes_and_share_larger_ones():
+    codes = np.repeat(np.arange(12), [2] * 5 + [3] * 5 + [8, 5])
+    samples, _ = _samples(len(codes))
+    for _, half in _scores(samples, codes)[0]:
+        sizes = np.bincount(half, minlength=12)
+        assert set(sizes[:10]) == {0, 2, 3}
+        assert 12 <= sizes[:10].sum() <= 13
+        assert sizes[10] == 4
+        assert sizes[11] in (2, 3)
 
 
 def test_of_more_entries_than_samples_distances_are_kept():
     samples, _ = _samples(20, (30,))
-    points = _linear_part._without_empty_dimensions(samples.numpy())
+    points = _linear_part._without_empty_dimensions(samples.flatten(1).numpy())
     assert points.shape == (20, 20)
     centred = samples.numpy() - samples.numpy().mean(axis=0)
-    np.testing.assert_allclose(points @ points.T, centred @ centred.T, atol=1e-12)
-
-
-def test_noise_of_a_sample_does_not_turn_the_axes_that_it_is_scored_on():
-    """Else the scores of a noisy class grow: more entries than samples, one common component."""
-    rng = np.random.default_rng(0)
-    codes = np.arange(200) % 2
-    noise = rng.normal(size=(200, 2000)) * np.array([0.02, 0.2])[codes, None]
-    pattern = np.linalg.qr(rng.normal(size=(2000, 1)))[0][:, 0]
-    samples = torch.from_numpy(1.5 * pattern + np.outer(rng.normal(size=200), pattern) + noise)
-    (scores,), _ = _scores(samples, codes, [8])
-    plain = PrincipalComponents(samples, rng)(samples)
-    spread = [[np.std(s[codes == k, 0]) for k in (0, 1)] for s in (scores, plain)]
-    assert spread[0][1] / spread[0][0] < 0.8 * spread[1][1] / spread[1][0]
+    np.testing.assert_allclose(points @ points.T, centred @ centred.T, atol=1e-10)
 
 
 def test_of_many_samples_some_are_scored(monkeypatch):
-    monkeypatch.setattr(_linear_part, "_MOST_CROSS_FITTED", 50)
-    scores, codes = _scores(*_samples(300))
-    assert len(codes) == len(scores[0]) == 50
+    monkeypatch.setattr(_linear_part, "_MOST_SCORED", 50)
+    assert sum(len(half) for _, half in _scores(*_samples(300))[0]) == 50

@@ -200,7 +200,7 @@ def test_more_directions_than_the_embedding_has_are_counted_and_told():
     plane = _gaussian(2).linear.leading(2)
     evidence = count_components(
         [HeldOut(plane, plane, 2)],
-        [_gaussian(4).linear],
+        [[_gaussian(4).linear]],
         2,
         np.random.default_rng(0),
     )
@@ -213,7 +213,7 @@ def test_all_samples_show_what_few_held_out_ones_do_not():
     few, all_samples = _gaussian(3, 12, strength=2), _gaussian(3, 200, strength=2).linear
     rng = np.random.default_rng
     assert count_components([few], [], 8, rng(0)).significant < 3
-    evidence = count_components([few], [all_samples], 8, rng(0))
+    evidence = count_components([few], [[all_samples]], 8, rng(0))
     assert (evidence.significant, evidence.n_held_out) == (3, 12)
 
 
@@ -222,7 +222,7 @@ def test_the_evidence_prints_as_a_table():
     assert lines[0].startswith("2 kept: 2 significant, 2 needed (240 samples held out; linear")
     assert len(lines) == 2 + 5 + 1  # two behind the first that holds, and the resamples
     assert lines[-1].startswith("resamples give 2: 9") or lines[-1] == "resamples give 2: 100%"
-    without = count_components([], [_gaussian(0).linear], 8, np.random.default_rng(0))
+    without = count_components([], [[_gaussian(0).linear]], 8, np.random.default_rng(0))
     assert str(without).startswith("1 kept: 0 significant (none held out; linear in the data)")
 
 
@@ -241,7 +241,7 @@ def test_triplets_are_taken_from_some_hundreds_of_samples(monkeypatch):
 
 
 def test_without_held_out_samples_directions_are_counted_and_triplets_are_not():
-    blind = [_gaussian(3).linear]
+    blind = [[_gaussian(3).linear]]
     evidence = count_components([], blind, 8, np.random.default_rng(0), max_rank=5)
     assert (evidence.significant, evidence.chosen, evidence.linear) == (3, 3, True)
     assert (evidence.needed, evidence.n_held_out) == (0, 0)
