@@ -168,16 +168,17 @@ def count_components(
     the other fits, so that the p-values are not quite independent.)
 
     Whether class means of the data differ in more than r directions can also be seen on coordinates
-    that know no labels. So the linear part is looked at in up to three ways: on held-out samples,
-    and on as many leading principal components of all samples as a quarter and an eighth of the
-    samples. A hypothesis is rejected if it is in any of them, at a level divided by their number.
+    that know no labels. So the linear part is looked at in up to four ways: on held-out samples,
+    and on as many leading principal components of all samples as a quarter, an eighth and a
+    sixteenth of the samples. A hypothesis is rejected if it is in any of them, at a level divided
+    by their number.
 
     Parameters
     ----------
     held_out : sequence of HeldOut
         One for each fit; may be empty if `blind` is given.
     blind : sequence of sequences of LabelledPoints
-        All samples on so many leading principal components, and on so many; halved, and each half
+        All samples on so many leading principal components, and on fewer; halved, and each half
         on the components of the other.
     n_dimensions : int
         Of the embedding: no more components are kept.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_N_DRAWS = 599  # the smallest p-value is 1/600: three tests together can still reject at 0.01
+_N_DRAWS = 599  # the smallest p-value is 1/600: five tests together can still reject at 0.01
 _LARGEST_CHUNK = 2**22  # numbers held at once
 _PRIOR_SAMPLES = 5  # of the average variance, that a class's own is mixed with
 _SMALL_CLASS = 4  # smaller ones are left out if the others hold half of the samples

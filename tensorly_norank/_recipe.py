@@ -32,7 +32,7 @@ from tensorly_norank.norank_tensor import NoRankTensor
 
 _ENOUGH_HELD_OUT = 160  # samples; with fewer, more parts are held out
 _ENOUGH_TO_TEST = 500  # held-out samples; with fewer, all samples are looked at too
-_AXES_OF_SAMPLES = (4, 8)  # then: a quarter and an eighth as many principal axes as samples
+_AXES_OF_SAMPLES = (4, 8, 16)  # then: a quarter as many principal axes as samples, an eighth, ...
 _PASSES_TO_COUNT = 0.25  # share of the first fit's: more make the count no better
 
 
@@ -166,7 +166,7 @@ class Recipe:
         return count_components(parts, blind, self.n_dimensions, rng, self.max_rank)
 
     def _principal_scores(self, embedder: Embedder, rng: np.random.Generator) -> list[Look]:
-        """All samples on so many leading principal components, and on so many."""
+        """All samples on so many leading principal components, and on fewer."""
         whole = self.data.part
         samples = embedder.standardise(whole.samples)
         scores = principal_scores(samples, whole.codes, _AXES_OF_SAMPLES, rng)
