@@ -62,16 +62,13 @@ def principal_scores(
     codes = codes[chosen]
     points = _without_empty_dimensions(_rows(samples[torch.from_numpy(chosen).to(samples.device)]))
     is_first = _first_half(codes, rng)
-    looks = []
-    for n_axes in sorted({max(len(points) // share, 1) for share in shares}):
-        halves = []
-        for half in (is_first, ~is_first):
-            axes = _leading_axes(points[~half], min(n_axes, _N_AXES))
-            halves.append((points[half] @ axes, codes[half]))
-        looks.append(halves)
-        if n_axes >= points.shape[1]:
-            break  # all there are
-    return looks
+    n_most = min(_N_AXES, points.shape[1])
+    n_axes = sorted({min(max(len(points) // share, 1), n_most) for share in shares})
+    halves = [
+        (points[half] @ _leading_axes(points[~half], n_axes[-1]), codes[half])
+        for half in (is_first, ~is_first)
+    ]
+    return [[(scores[:, :n], own) for scores, own in halves] for n in n_axes]
 
 
 def _first_half(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -48,6 +48,7 @@ class Data:
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
+        """Of one sample, the mode of the samples left out."""
         return tuple(self.part.samples.shape[1:])
 
 
