@@ -249,7 +249,7 @@ class _SequentialTest:
 
     def _rejects(self, r: int) -> bool:
         self._draws[r] = [[_draws(test, r) for test in tests] for tests in self._looks]
-        statistics = [[_statistic(test, r) for test in tests] for tests in self._looks]
+        statistics = _statistics(self._looks, r)
         first = np.array(statistics[0])
         self.statistic[r] = float(first[~np.isnan(first)].mean()) if np.any(first >= 0) else np.nan
         self.p_value[r] = self._p_value(statistics, r)
@@ -270,8 +270,7 @@ class _SequentialTest:
         resampled = [[points.test(rng) for points in look] for look in looks]
         tested = sorted(self._draws)
         for r in tested:
-            statistics = [[_statistic(test, r) for test in tests] for tests in resampled]
-            if self._p_value(statistics, r) > ALPHA:
+            if self._p_value(_statistics(resampled, r), r) > ALPHA:
                 return r
         return tested[-1] + 1 if tested else 0
 
@@ -280,9 +279,11 @@ class _SequentialTest:
         return np.array([values.get(r, np.nan) for r in range(n_candidates)])
 
 
-def _statistic(test: MeansRankTest, r: int) -> float:
-    """NaN where there is no such hypothesis."""
-    return test.statistic(r) if r < test.n_tests else np.nan
+def _statistics(looks: Sequence[Sequence[MeansRankTest]], r: int) -> list[list[float]]:
+    """Of each test of each look; NaN where there is no such hypothesis."""
+    return [
+        [test.statistic(r) if r < test.n_tests else np.nan for test in tests] for tests in looks
+    ]
 
 
 def _draws(test: MeansRankTest, r: int) -> np.ndarray:
