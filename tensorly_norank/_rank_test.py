@@ -12,6 +12,62 @@ _PERMUTED = 200  # with fewer samples, "no direction" is tested by permutations 
 _ROUNDING = 1e-6  # axes that vary less than that, compared with the widest, carry rounding errors
 
 
+class _ClassScatter:
+    """Class means in the metric of the scatter within classes; of stacks of data sets at once.
+
+    Parameters
+    ----------
+    points : ndarray of shape (..., n, D)
+        Samples, those of a class one after the other.
+    starts, sizes : ndarray of shape (K,)
+        Where each class begins and how many samples it has.
+    """
+
+    def __init__(self, points: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> None:
+        self._starts, self._sizes = starts, sizes
+        n_samples, n_dimensions = points.shape[-2:]
+        self.n_within = n_samples - len(sizes)
+        self.share = n_dimensions / (n_dimensions + self.n_within)  # of the identity, in W
+        means = self._sums(points) / sizes[:, None]
+        deviations = points - np.repeat(means, sizes, axis=-2)
+        spread = np.sqrt((deviations**2).sum(axis=-2, keepdims=True) / self.n_within)
+        # Classes that are points have no spread: next to none, in units of the whole.
+        spread = np.maximum(spread, 1e-6 * points.std(axis=-2, keepdims=True))
+        self.means = means / spread  # (..., K, D)
+        self.deviations = deviations / spread  # (..., n, D)
+        # A class's own variance, in units of the average; of small classes mostly the average.
+        own = self._sums((self.deviations**2).mean(axis=-1, keepdims=True))[..., 0]
+        self._variances = (own + _PRIOR_SAMPLES) / (sizes - 1 + _PRIOR_SAMPLES)  # (..., K)
+        self.weights = sizes / self._variances  # (..., K)
+        within = self._within(self.deviations)
+        trace = np.trace(within, axis1=-2, axis2=-1)[..., None, None]
+        floor = 1e-9 * n_samples  # in units of the variance within classes, which may be none
+        self._ridge = self.share * trace / n_dimensions + floor
+        self.root = self.root_of(self.deviations)  # (..., D, D)
+
+    def _sums(self, values: np.ndarray) -> np.ndarray:
+        return np.add.reduceat(values, self._starts, axis=-2)
+
+    def _within(self, deviations: np.ndarray) -> np.ndarray:
+        weighted = deviations / np.repeat(np.sqrt(self._variances), self._sizes, axis=-1)[..., None]
+        return weighted.swapaxes(-1, -2) @ weighted
+
+    def root_of(self, deviations: np.ndarray) -> np.ndarray:
+        """Of the scatter matrix of these deviations, shrunk as much as that of the samples."""
+        shrunk = (1 - self.share) * self._within(deviations)
+        return np.linalg.cholesky(shrunk + self._ridge * np.eye(deviations.shape[-1]))
+
+    def weigh(self, means: np.ndarray) -> np.ndarray:
+        """Class means (..., K, D), centred and times the roots of their weights."""
+        weights = self.weights[..., None]
+        centre = (weights * means).sum(axis=-2, keepdims=True) / weights.sum(axis=-2, keepdims=True)
+        return np.sqrt(weights) * (means - centre)
+
+    def whitened_means(self) -> np.ndarray:
+        """W^(-1/2) times the weighted class means, (..., D, K)."""
+        return np.linalg.solve(self.root, self.weigh(self.means).swapaxes(-1, -2))
+
+
 class MeansRankTest:
     """Tests the hypotheses "class means differ in at most r directions", r = 0, 1, ...
 
@@ -80,45 +136,17 @@ class MeansRankTest:
             self._prepare()
 
     def _prepare(self) -> None:
-        n_samples, n_dimensions = self._points.shape
-        self._n_within = n_samples - len(self._sizes)
-        means = np.add.reduceat(self._points, self._starts) / self._sizes[:, None]
-        deviations = self._points - np.repeat(means, self._sizes, axis=0)
-        spread = np.sqrt((deviations**2).sum(axis=0) / self._n_within)
-        # Classes that are points have no spread: next to none, in units of the whole.
-        spread = np.maximum(spread, 1e-6 * self._points.std(axis=0))
-        deviations = deviations / spread
-        variances = self._class_variances(deviations)
-        self._weights = self._sizes / variances
-        unit = np.repeat(np.sqrt(variances), self._sizes)[:, None]
-        within = (deviations / unit).T @ (deviations / unit)
-        self._share = n_dimensions / (n_dimensions + self._n_within)
-        floor = 1e-9 * n_samples  # in units of the variance within classes, which may be none
-        self._ridge = self._share * np.trace(within) / n_dimensions + floor
-        root = self._root(within)
-        weighted = np.linalg.solve(root, self._weigh(means / spread).T)  # (D, K)
-        left, self._singular, self._right = np.linalg.svd(weighted, full_matrices=False)
+        scatter = _ClassScatter(self._points, self._starts, self._sizes)
+        self._scatter, self._n_within = scatter, scatter.n_within
+        left, self._singular, self._right = np.linalg.svd(
+            scatter.whitened_means(), full_matrices=False
+        )
         # From here on, coordinates are those in which the scatter that is drawn from is a unit.
         enlarged = np.sqrt(self._sizes / (self._sizes - 1))
-        deviations *= np.repeat(enlarged, self._sizes)[:, None]
-        drawn_root = self._root((deviations / unit).T @ (deviations / unit))
+        deviations = scatter.deviations * np.repeat(enlarged, self._sizes)[:, None]
+        drawn_root = scatter.root_of(deviations)
         self._deviations = np.linalg.solve(drawn_root, deviations.T).T
-        self._left = np.linalg.solve(drawn_root, root @ left)
-
-    def _root(self, within: np.ndarray) -> np.ndarray:
-        """Of a scatter matrix, shrunk."""
-        shrunk = (1 - self._share) * within + self._ridge * np.eye(len(within))
-        return np.linalg.cholesky(shrunk)
-
-    def _weigh(self, means: np.ndarray) -> np.ndarray:
-        """Class means (..., K, D), centred and times the roots of their weights."""
-        centred = means - (self._weights @ means)[..., None, :] / self._weights.sum()
-        return np.sqrt(self._weights)[:, None] * centred
-
-    def _class_variances(self, deviations: np.ndarray) -> np.ndarray:
-        """Mean over axes, in units of the average; of small classes mostly the average, (K,)."""
-        own = np.add.reduceat((deviations**2).mean(axis=1), self._starts)
-        return (own + _PRIOR_SAMPLES) / (self._sizes - 1 + _PRIOR_SAMPLES)
+        self._left = np.linalg.solve(drawn_root, scatter.root @ left)
 
     def statistic(self, r: int) -> float:
         """That of the hypothesis "at most r directions"."""
@@ -134,17 +162,19 @@ class MeansRankTest:
         return self._bootstrap(r)[None]
 
     def _permutations(self) -> np.ndarray:
-        codes = np.repeat(np.arange(len(self._sizes)), self._sizes)
-        return np.array(
-            [
-                MeansRankTest(self._points, self._rng.permutation(codes), self._rng).statistic(0)
-                for _ in range(_N_DRAWS)
-            ]
-        )
+        n_at_once = max(1, _LARGEST_CHUNK // self._points.size)
+        drawn = []
+        for start in range(0, _N_DRAWS, n_at_once):
+            n_here = min(n_at_once, _N_DRAWS - start)
+            orders = [self._rng.permutation(len(self._points)) for _ in range(n_here)]
+            scatter = _ClassScatter(self._points[np.array(orders)], self._starts, self._sizes)
+            drawn.append((scatter.whitened_means() ** 2).sum(axis=(-2, -1)))
+        return self._n_within * np.concatenate(drawn)
 
     def _bootstrap(self, r: int) -> np.ndarray:
         kept = (self._left[:, :r] * self._singular[:r]) @ self._right[:r]  # (D, K)
-        means = kept.T / np.sqrt(self._weights)[:, None]
+        root_weights = np.sqrt(self._scatter.weights)[:, None]
+        means = kept.T / root_weights
         n_samples = len(self._points)
         n_numbers = n_samples + 4 * means.size + 4 * min(means.shape) ** 2
         n_at_once = max(1, _LARGEST_CHUNK // n_numbers)
@@ -152,8 +182,8 @@ class MeansRankTest:
         for start in range(0, _N_DRAWS, n_at_once):
             n_here = min(n_at_once, _N_DRAWS - start)
             shifts = self._shifts(1.0 - 2.0 * self._rng.integers(2, size=(n_here, n_samples)))
-            lost = np.sqrt(self._weights)[:, None] * shifts
-            eigenvalues = self._eigenvalues(self._weigh(means + shifts), lost)  # ascending
+            weighted = self._scatter.weigh(means + shifts)
+            eigenvalues = self._eigenvalues(weighted, root_weights * shifts)  # ascending
             drawn.append(eigenvalues[:, : eigenvalues.shape[1] - r].sum(axis=-1))
         return self._n_within * np.concatenate(drawn)
 
@@ -171,7 +201,7 @@ class MeansRankTest:
         L is what the class means that are drawn take from the scatter within classes.
         """
         n_classes, n_dimensions = means.shape[-2:]
-        kept, across = 1 - self._share, means.swapaxes(-1, -2)
+        kept, across = 1 - self._scatter.share, means.swapaxes(-1, -2)
         if n_classes > n_dimensions:
             within = np.eye(n_dimensions) - kept * (lost.swapaxes(-1, -2) @ lost)
             whitened = np.linalg.solve(np.linalg.cholesky(within), across)  # (..., D, K)

@@ -103,20 +103,21 @@ def test_the_statistic_of_a_draw_is_that_of_its_samples(sizes, r):
     test = MeansRankTest(points, codes, np.random.default_rng(3))
     drawn = test._bootstrap(r)[0]
     signs = 1.0 - 2.0 * np.random.default_rng(3).integers(2, size=(599, len(codes)))[0]
-    n_within = len(codes) - len(sizes)
+    n_within, weights = len(codes) - len(sizes), test._scatter.weights
 
     def means_of(values):
         return np.stack([values[codes == k].mean(axis=0) for k in range(len(sizes))])
 
     def eigenvalues(means, deviations):
         """And the class means cut to r directions, in the metric of W."""
-        inner = deviations * np.sqrt(test._weights / test._sizes)[codes, None]
-        root = linalg.sqrtm((1 - test._share) * inner.T @ inner + test._ridge * np.eye(5)).real
-        centred = means - np.average(means, axis=0, weights=test._weights)
-        weighted = np.sqrt(test._weights)[:, None] * centred @ np.linalg.inv(root)
+        inner = deviations * np.sqrt(weights / test._sizes)[codes, None]
+        within = (1 - test._scatter.share) * inner.T @ inner
+        root = linalg.sqrtm(within + test._scatter._ridge * np.eye(5)).real
+        centred = means - np.average(means, axis=0, weights=weights)
+        weighted = np.sqrt(weights)[:, None] * centred @ np.linalg.inv(root)
         left, singular, right = np.linalg.svd(weighted, full_matrices=False)
         cut = (left[:, :r] * singular[:r]) @ right[:r] @ root
-        return singular**2, cut / np.sqrt(test._weights)[:, None]
+        return singular**2, cut / np.sqrt(weights)[:, None]
 
     means = means_of(points)
     deviations = points - means[codes]
@@ -156,8 +157,19 @@ def test_axes_of_rounding_errors_are_left_out():
 def test_classes_weigh_by_their_size_over_their_variance():
     points, codes = sample([400, 400, 40], 6, scales=[1, 3, 3])
     test = MeansRankTest(points, codes, np.random.default_rng(0))
-    assert test._weights[0] / test._weights[1] == pytest.approx(9, rel=0.15)
-    assert test._weights[1] / test._weights[2] == pytest.approx(10, rel=0.2)
+    weights = test._scatter.weights
+    assert weights[0] / weights[1] == pytest.approx(9, rel=0.15)
+    assert weights[1] / weights[2] == pytest.approx(10, rel=0.2)
+
+
+def test_the_statistics_of_permutations_are_those_of_samples_put_in_another_order():
+    points, codes = sample([5, 9, 12], 7, 2, strength=1)
+    test = MeansRankTest(points, codes, np.random.default_rng(3))
+    drawn = test._permutations()
+    rng = np.random.default_rng(3)
+    for statistic in drawn[:5]:
+        shuffled = MeansRankTest(points[rng.permutation(len(points))], codes, rng)
+        assert shuffled.statistic(0) == pytest.approx(statistic)
 
 
 def test_pairs_of_classes_in_as_many_dimensions_as_their_means_span_suffice():
