@@ -25,9 +25,9 @@ __all__ = [
 
 _PCA_SAMPLES = 4096  # principal axes of so many samples are those of all of them, for our purpose
 _LONG = 8  # two modes of this length make "auto" convolve
-_SHORTEST_CONVOLVED = (
-    4  # a mode shorter than this is a set of channels, not a place to slide a kernel along
-)
+# A mode shorter than this is a set of channels, not a place to slide a kernel along.
+_SHORTEST_CONVOLVED = 4
+_MOST_PLACES = 1024  # along the convolved modes together: a finer grid costs much and gains nothing
 
 
 def _empty(layer: type[nn.Module], *args: int, **kwargs: object) -> nn.Module:
@@ -326,12 +326,15 @@ class MLPEncoder(Encoder):
 
 
 class ConvEncoder(Encoder):
-    """Three convolutional blocks, then a hidden layer beside a linear map.
+    """Three convolutional blocks and a hidden layer, beside linear maps.
 
     For samples whose modes have neighbourhoods: images, spectra, volumes. Up to three modes are
-    convolved: those of at least 4 entries, the longest first. The other modes are channels. Each
-    block is a convolution of width 3, max pooling along modes that are still at least 4 long, a
-    normalisation within the sample and a rectifier.
+    convolved: those of at least 4 entries, the longest first. The other modes are channels. If the
+    convolved modes have more than 1,024 places together, neighbouring entries are averaged first.
+    Each block is a convolution of width 3, max pooling along modes that are still at least 4 long,
+    a normalisation within the sample and a rectifier. What comes out is mapped by a hidden layer
+    and linearly, and so are the sample's whitened principal components: what is linear in the
+    samples need not be learned by convolving, and serves classes that were never shown.
 
     Parameters
     ----------
@@ -339,10 +342,12 @@ class ConvEncoder(Encoder):
         Shape of one sample; at least one mode must have 4 entries.
     n_components : int
         Dimension of the embedding.
-    n_channels : sequence of int, default (16, 32, 64)
+    n_channels : sequence of int, default (32, 64, 128)
         Channels of each block, multiples of 8.
     n_hidden : int, default 256
         Width of the hidden layer, of which one half is dropped at random in each training step.
+    n_axes : int, default 128
+        How many principal components of the samples are used, at most one a feature.
 
     Examples
     --------
@@ -360,8 +365,9 @@ class ConvEncoder(Encoder):
         self,
         sample_shape: Sequence[int],
         n_components: int,
-        n_channels: Sequence[int] = (16, 32, 64),
+        n_channels: Sequence[int] = (32, 64, 128),
         n_hidden: int = 256,
+        n_axes: int = 128,
     ) -> None:
         super().__init__(sample_shape, n_components)
         long_modes = [k for k, n in enumerate(self.sample_shape) if n >= _SHORTEST_CONVOLVED]
@@ -372,22 +378,29 @@ class ConvEncoder(Encoder):
             )
         longest = sorted(long_modes, key=lambda k: -self.sample_shape[k])[:3]
         self.convolved_modes = tuple(sorted(longest))
-        lengths = [self.sample_shape[k] for k in self.convolved_modes]
-        self.blocks, n_features = self._make_blocks(lengths, n_channels)
+        self.blocks, n_features = self._make_blocks(n_channels)
+        n_entries = prod(self.sample_shape)
+        self.whitening = _Whitening(n_entries, min(n_axes, n_entries))
+        self.projection = _empty(nn.Linear, min(n_axes, n_entries), n_components, bias=False)
         self.skip = _empty(nn.Linear, n_features, n_components, bias=False)
         self.layers = nn.Sequential(
             *_hidden_layer(n_features, n_hidden), _empty(nn.Linear, n_hidden, n_components)
         )
 
-    def _make_blocks(
-        self, lengths: list[int], n_channels: Sequence[int]
-    ) -> tuple[nn.Sequential, int]:
+    def _make_blocks(self, n_channels: Sequence[int]) -> tuple[nn.Sequential, int]:
+        lengths = [self.sample_shape[k] for k in self.convolved_modes]
         order = len(lengths)
         convolution = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[order]
         pool: Callable[..., nn.Module]
         pool = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}[order]
-        layers: list[nn.Module] = []
+        average: Callable[..., nn.Module]
+        average = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}[order]
         channels = prod(self.sample_shape) // prod(lengths)
+        steps = _steps_between_places(lengths)
+        layers: list[nn.Module] = []
+        if max(steps) > 1:
+            layers.append(average(steps, ceil_mode=True))
+            lengths = _coarser(lengths, steps)
         for width in n_channels:
             layers.append(_empty(convolution, channels, width, kernel_size=3, padding=1))
             steps = tuple(2 if length >= _SHORTEST_CONVOLVED else 1 for length in lengths)
@@ -403,6 +416,11 @@ class ConvEncoder(Encoder):
             blocks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return blocks, channels * prod(lengths)
 
+    def _initialize(self, samples: Tensor, generator: torch.Generator | None) -> None:
+        """Find the principal axes and draw the layers."""
+        self.whitening.initialize(samples, generator)
+        _draw(self, generator)
+
     @property
     def shifted_modes(self) -> tuple[int, ...]:
         """The convolved modes: what a kernel slides along has no fixed place."""
@@ -416,7 +434,21 @@ class ConvEncoder(Encoder):
         if maps.ndim == 4:
             maps = maps.contiguous(memory_format=torch.channels_last)
         features = self.blocks(maps).flatten(1)
-        return self.skip(features) + self.layers(features)
+        return (
+            self.projection(self.whitening(samples)) + self.skip(features) + self.layers(features)
+        )
+
+
+def _steps_between_places(lengths: Sequence[int]) -> tuple[int, ...]:
+    """How many neighbours to average along each mode, the longest first, for few enough places."""
+    steps = [1] * len(lengths)
+    while prod(coarse := _coarser(lengths, steps)) > _MOST_PLACES:
+        steps[coarse.index(max(coarse))] += 1
+    return tuple(steps)
+
+
+def _coarser(lengths: Sequence[int], steps: Sequence[int]) -> list[int]:
+    return [-(-length // step) for length, step in zip(lengths, steps, strict=True)]
 
 
 _ENCODERS: dict[str, type[Encoder]] = {

@@ -132,6 +132,43 @@ def test_convolution_does_not_mix_up_modes():
     assert torch.equal(seen[0], samples.permute(0, 1, 3, 2, 4).reshape(5, 6, 9, 8))
 
 
+@pytest.mark.parametrize(
+    ("shape", "steps"),
+    [
+        ((8, 8), (1, 1)),
+        ((32, 32), (1, 1)),
+        ((64, 64), (2, 2)),
+        ((62, 47), (2, 2)),
+        ((5, 5, 200), (1, 1, 5)),
+        ((5000,), (5,)),
+    ],
+    ids=str,
+)
+def test_convolution_averages_neighbours_along_the_longest_modes(shape, steps):
+    encoder = ConvEncoder(shape, 3)
+    first = encoder.blocks[0]
+    if max(steps) == 1:
+        assert not isinstance(first, nn.AvgPool1d | nn.AvgPool2d | nn.AvgPool3d)
+    else:
+        assert tuple(first.kernel_size) == steps
+    # Edges count for as much as they hold: the mean of a constant is that constant.
+    ones = torch.ones(1, 1, *shape)
+    averaged = first(ones) if max(steps) > 1 else ones
+    assert torch.equal(averaged, torch.ones_like(averaged))
+    assert averaged.numel() <= 1024
+
+
+def test_convolution_stands_beside_a_linear_map_of_principal_components():
+    encoder = _built(ConvEncoder, (8, 5)).eval()
+    samples = _samples(7, 8, 5, seed=1)
+    points = encoder(samples)
+    linear = encoder.projection(encoder.whitening(samples))
+    for parameter in [*encoder.skip.parameters(), *encoder.layers[-1].parameters()]:
+        parameter.data.zero_()
+    torch.testing.assert_close(encoder(samples), linear)
+    assert not torch.allclose(points, linear)
+
+
 @pytest.mark.parametrize("shape", [(3,), (3, 2), (1, 1)])
 def test_convolution_of_short_modes_is_refused(shape):
     with pytest.raises(ValueError, match=r"encoder='conv' needs a sample mode of at least 4"):
