@@ -37,14 +37,15 @@ def class_balanced_pass(
     Parameters
     ----------
     labels : ndarray of shape (n_samples,)
-        Class codes 0, ..., n_classes - 1.
+        Class codes.
     batch_size : int
         At most so many samples a batch.
     rng : numpy Generator
         Shuffles samples and classes.
     """
-    members = [np.flatnonzero(labels == code) for code in range(labels.max() + 1)]
-    n_classes = len(members)
+    classes, labels = np.unique(labels, return_inverse=True)
+    n_classes = len(classes)
+    members = [np.flatnonzero(labels == code) for code in range(n_classes)]
     classes_per_batch = min(n_classes, max(2, batch_size // _SMALLEST_CHUNK))
     chunk_size = max(2, batch_size // classes_per_batch)
 

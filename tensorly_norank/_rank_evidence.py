@@ -12,6 +12,7 @@ import torch
 from scipy import stats
 
 from tensorly_norank._batches import shuffle_within_classes, some_samples
+from tensorly_norank._class_balance import class_weights, standard_error
 from tensorly_norank._rank_test import MeansRankTest
 from tensorly_norank.losses import triplet_accuracy_by_anchor
 
@@ -308,7 +309,7 @@ def _is_beyond_linear(linear: Look, whole: Look, count: int) -> bool:
     of_linear, weights = _triplet_accuracy_by_rank(linear, [count])
     of_whole, _ = _triplet_accuracy_by_rank(whole, [whole[0].coordinates.shape[1]])
     gain = of_whole - of_linear
-    least = max(_WORTH_BENDING, float(_BEYOND_LINEAR * _standard_error(gain, weights)[0]))
+    least = max(_WORTH_BENDING, float(_BEYOND_LINEAR * standard_error(gain, weights)[0]))
     return float((weights @ gain)[0]) > least
 
 
@@ -321,7 +322,7 @@ def _triplet_reading(parts: Look, n_candidates: int, rng: np.random.Generator) -
     accuracy, weights = _triplet_accuracy_by_rank(parts, range(1, n_candidates + 1))
     return {
         "triplet_accuracy": weights @ accuracy,
-        "triplet_accuracy_se": _standard_error(accuracy, weights),
+        "triplet_accuracy_se": standard_error(accuracy, weights),
         "needed": _needed(accuracy, weights),
     }
 
@@ -335,8 +336,7 @@ def _triplet_accuracy_by_rank(parts: Look, ranks: Sequence[int]) -> tuple[np.nda
     accuracy = np.concatenate([_by_rank(part, ranks) for part in parts])
     codes = np.concatenate([part.codes for part in parts])
     is_anchor = ~np.isnan(accuracy[:, 0])
-    _, codes, sizes = np.unique(codes[is_anchor], return_inverse=True, return_counts=True)
-    return accuracy[is_anchor], 1 / (len(sizes) * sizes[codes])
+    return accuracy[is_anchor], class_weights(codes[is_anchor])
 
 
 def _by_rank(part: LabelledPoints, ranks: Sequence[int]) -> np.ndarray:
@@ -345,15 +345,10 @@ def _by_rank(part: LabelledPoints, ranks: Sequence[int]) -> np.ndarray:
     return np.stack(by_rank, axis=1)
 
 
-def _standard_error(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Of the weighted mean of each column."""
-    return np.sqrt(weights**2 @ (values - weights @ values) ** 2)
-
-
 def _needed(accuracy: np.ndarray, weights: np.ndarray) -> int:
     best = int((weights @ accuracy).argmax())
     cost = accuracy[:, [best]] - accuracy  # of the same anchors, so differences are paired
-    return int(np.argmax(weights @ cost <= _standard_error(cost, weights) + 1e-12)) + 1
+    return int(np.argmax(weights @ cost <= standard_error(cost, weights) + 1e-12)) + 1
 
 
 def warn_of_count(evidence: RankEvidence, max_rank: int | None) -> None:

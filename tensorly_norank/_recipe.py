@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from tensorly_norank._batches import Split, split_samples
 from tensorly_norank._components import CanonicalAxes, canonical_axes
 from tensorly_norank._diagnostics import diagnose, triplet_figures
 from tensorly_norank._embedder import Embedder
+from tensorly_norank._encoder_choice import EncoderChoice, choose_encoder
 from tensorly_norank._linear_part import LinearPart, principal_scores
 from tensorly_norank._rank_evidence import (
     HeldOut,
@@ -27,7 +28,7 @@ from tensorly_norank._rank_evidence import (
     count_components,
 )
 from tensorly_norank._training import Fit, Objective, Part, Plan, Settings, train
-from tensorly_norank.encoders import Encoder, make_encoder
+from tensorly_norank.encoders import Encoder, candidates, make_encoder
 from tensorly_norank.norank_tensor import NoRankTensor
 
 _ENOUGH_HELD_OUT = 160  # samples; with fewer, more parts are held out
@@ -90,13 +91,14 @@ class Recipe:
     validation_fraction: float
     verbose: int
     rng: np.random.Generator
+    choice: EncoderChoice | None = None  # where `encoder` was "auto"
 
     def run(
         self,
         settings: Settings,
         callback: Callable[[TrainingState, float], bool | None] | None,
     ) -> NoRankTensor:
-        """Fit on a part, decide on the rest, fit on everything, assemble."""
+        """Choose the encoder, fit on a part, decide on the rest, fit on everything, assemble."""
         splits = split_samples(self.data.part.codes, self.validation_fraction, self.rng)
         split = splits[0]
         if split.count is None and self.rank is None:
@@ -107,6 +109,33 @@ class Recipe:
                 UserWarning,
                 stacklevel=3,
             )
+        return self._with_encoder(split, settings)._decompose(splits, settings, callback)
+
+    def _with_encoder(self, split: Split, settings: Settings) -> Recipe:
+        """For "auto", with the encoder that is best for the samples that shall not count."""
+        if self.encoder != "auto" and self.choice is None:
+            return self
+
+        def fit(name: str, part: Part, share: float) -> Embedder:
+            trial = replace(self, encoder=name, verbose=max(0, self.verbose - 1))
+            return trial._fit_again(Plan(settings).shortened(share), part, f"trial of {name}")
+
+        n_samples = len(self.data.part)
+        counted = np.array([], dtype=int) if split.count is None else split.count
+        part = self.data.part.take(np.setdiff1d(np.arange(n_samples), counted))
+        names = candidates(self.data.sample_shape)
+        choice = choose_encoder(names, part, self.objective.margin, fit, self.rng)
+        if self.verbose:
+            print(choice)
+        return replace(self, encoder=choice.chosen, choice=choice)
+
+    def _decompose(
+        self,
+        splits: list[Split],
+        settings: Settings,
+        callback: Callable[[TrainingState, float], bool | None] | None,
+    ) -> NoRankTensor:
+        split = splits[0]
         fitted = self.data.part.take(split.fit)
         embedder = self._new_embedder(fitted)
 
@@ -145,7 +174,7 @@ class Recipe:
         else:
             counted = self._count(embedder, fit, splits)
             held_out = self._held_out_figures(embedder, split, counted, self.rng)
-            final = self._fit_again(fit.plan, np.arange(len(self.data.part)), "fit on all")
+            final = self._fit_again(fit.plan, self.data.part, "fit on all")
             result = self._assemble(final, fit, counted, held_out, self.rng)
         return result
 
@@ -156,7 +185,10 @@ class Recipe:
         plan = fit.plan.shortened(_PASSES_TO_COUNT)
         for k, split in enumerate(more):
             title = f"fit on another part, {k + 1} of {len(more)}"
-            parts.append(self._held_out(self._fit_again(plan, split.fit, title), split, self.rng))
+            # The encoder, too, is chosen without the samples that count.
+            other = self._with_encoder(split, plan.settings)
+            fitted = other._fit_again(plan, self.data.part.take(split.fit), title)
+            parts.append(self._held_out(fitted, split, self.rng))
         return self._evidence(embedder, parts, self.rng)
 
     def _evidence(
@@ -173,9 +205,8 @@ class Recipe:
         scores = principal_scores(samples, whole.codes, _AXES_OF_SAMPLES, rng)
         return [[LabelledPoints(*half) for half in halves] for halves in scores]
 
-    def _fit_again(self, plan: Plan, indices: np.ndarray, title: str) -> Embedder:
+    def _fit_again(self, plan: Plan, part: Part, title: str) -> Embedder:
         """The passes of a plan, from a new start, on other samples."""
-        part = self.data.part.take(indices)
         embedder = self._new_embedder(part)
         train(
             embedder,
@@ -284,6 +315,7 @@ class Recipe:
             offset=mean_sample,
             explained_variance=factors.explained_variance,
             rank_evidence=evidence,
+            encoder_choice=self.choice,
             history={name: list(values) for name, values in fit.history.items()},
             diagnostics={"converged": fit.plan.converged}
             | diagnose(

@@ -71,8 +71,11 @@ def no_rank_decomposition(
     mode : int, default 0
         The mode that indexes the samples.
     encoder : {"auto", "multilinear", "linear", "mlp", "conv"} or torch.nn.Module
-        What maps a sample to its embedding; see :mod:`tensorly_norank.encoders`. "auto" takes
-        "conv" where two sample modes or more have at least 8 entries, else "mlp". A module must map
+        What maps a sample to its embedding; see :mod:`tensorly_norank.encoders`. "auto" lets all
+        that make sense ("multilinear" of two sample modes or more, "conv" where one has 8 entries)
+        embed samples that were left out of a short fit, and takes the one that orders most of their
+        triplets rightly: see ``result.encoder_choice``. None of these samples counts components. It
+        costs about as much as fitting the chosen one. A module must map
         ``(batch, *sample_shape)`` to (batch, D); it is copied, and trained on standardised samples.
         For the built-in encoders these are varied a little in every pass (see the method's page);
         for a module of yours they are not.

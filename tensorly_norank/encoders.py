@@ -24,9 +24,10 @@ __all__ = [
 ]
 
 _PCA_SAMPLES = 4096  # principal axes of so many samples are those of all of them, for our purpose
-_LONG = 8  # two modes of this length make "auto" convolve
+_LONG = 8  # a mode of this length makes convolutions worth a trial
 # A mode shorter than this is a set of channels, not a place to slide a kernel along.
 _SHORTEST_CONVOLVED = 4
+_SMALL = 0.1
 _MOST_PLACES = 1024  # along the convolved modes together: a finer grid costs much and gains nothing
 
 
@@ -44,6 +45,12 @@ def _draw(module: nn.Module, generator: torch.Generator | None) -> None:
                 nn.init.zeros_(layer.bias)
         elif isinstance(layer, nn.GroupNorm | nn.LayerNorm):
             layer.reset_parameters()
+
+
+def _start_small(*layers: nn.Module) -> None:
+    """Let training begin near the linear map of the principal components beside these layers."""
+    for layer in layers:
+        layer.get_parameter("weight").data.mul_(_SMALL)
 
 
 def _random_rows(samples: Tensor, n_rows: int, generator: torch.Generator | None) -> Tensor:
@@ -318,6 +325,7 @@ class MLPEncoder(Encoder):
         """Find the principal axes and draw the layers."""
         self.whitening.initialize(samples, generator)
         _draw(self, generator)
+        _start_small(self.layers[-1])
 
     def forward(self, samples: Tensor) -> Tensor:
         """Embed samples: ``(batch, *sample_shape)`` to (batch, n_components)."""
@@ -420,6 +428,7 @@ class ConvEncoder(Encoder):
         """Find the principal axes and draw the layers."""
         self.whitening.initialize(samples, generator)
         _draw(self, generator)
+        _start_small(self.skip, self.layers[-1])
 
     @property
     def shifted_modes(self) -> tuple[int, ...]:
@@ -460,15 +469,19 @@ _ENCODERS: dict[str, type[Encoder]] = {
 
 
 def make_encoder(name: str, sample_shape: Sequence[int], n_components: int) -> Encoder:
-    """Build an encoder by name, "auto" included.
-
-    "auto" is a rule on the shape: convolutions where two sample modes or more have at least 8
-    entries, a multilayer perceptron otherwise.
-    """
-    if name == "auto":
-        n_long = sum(length >= _LONG for length in sample_shape)
-        name = "conv" if n_long >= 2 else "mlp"
+    """Build an encoder by name."""
     return _ENCODERS[name](sample_shape, n_components)
+
+
+def candidates(sample_shape: Sequence[int]) -> list[str]:
+    """Names of the encoders that make sense for samples of this shape, the simplest first."""
+    names = ["linear"]
+    if len(sample_shape) > 1:
+        names.append("multilinear")
+    names.append("mlp")
+    if max(sample_shape) >= _LONG:
+        names.append("conv")
+    return names
 
 
 def check_encoder(encoder: str | nn.Module, samples: Tensor, n_components: int) -> int:
@@ -479,7 +492,9 @@ def check_encoder(encoder: str | nn.Module, samples: Tensor, n_components: int) 
             raise ValueError(
                 f"encoder must be one of {names}, or a torch.nn.Module, got {encoder!r}."
             )
-        return make_encoder(encoder, samples.shape[1:], n_components).n_components
+        if encoder != "auto":
+            make_encoder(encoder, samples.shape[1:], n_components)  # which may refuse the shape
+        return n_components
     if not isinstance(encoder, nn.Module):
         raise TypeError(
             f"encoder must be a name or a torch.nn.Module, got {encoder!r} of type "

@@ -140,10 +140,15 @@ def mean_hinge(embedding: Tensor, labels: Tensor, margin: float) -> Tensor:
     What the loop monitors: the mean over violating triplets alone is no measure of progress,
     because its denominator shrinks too.
     """
+    return _mean_over_classes(hinge_by_anchor(embedding, labels, margin), labels)
+
+
+def hinge_by_anchor(embedding: Tensor, labels: Tensor, margin: float) -> Tensor:
+    """Mean hinge over all triplets of each anchor, (n,); NaN for an anchor without triplets."""
     distances = pairwise_distances(embedding)
     pairs = _violations(distances, labels, margin)
     hinges = (pairs * distances).sum(1) + margin * pairs.clamp(min=0).sum(1)
-    return _mean_over_classes(hinges / count_triplets(labels), labels)
+    return hinges / count_triplets(labels)
 
 
 def margin_violations(embedding: Tensor, labels: Tensor, margin: float) -> float:

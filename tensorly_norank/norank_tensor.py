@@ -13,6 +13,7 @@ from torch import nn
 from tensorly_norank import _backend
 from tensorly_norank._components import CanonicalAxes
 from tensorly_norank._embedder import Embedder
+from tensorly_norank._encoder_choice import EncoderChoice
 from tensorly_norank._rank_evidence import RankEvidence
 from tensorly_norank._validation import check_number
 
@@ -47,6 +48,9 @@ class NoRankTensor(CPTensor):
         Share of the squared norm of ``tensor - offset`` that the CP tensor accounts for.
     rank_evidence : RankEvidence or None
         What the samples say about the number of components; None with ``validation_fraction=0``.
+    encoder_choice : EncoderChoice or None
+        With ``encoder="auto"``: which encoders were tried, their scores and the one that was taken.
+        It prints as a table. None if an encoder was given.
     history : dict of str to list of float
         Per pass: ``error`` (the monitored objective, on held-out samples where there are enough),
         ``triplet_accuracy`` of the same samples, ``objective`` and its unweighted terms
@@ -90,6 +94,7 @@ class NoRankTensor(CPTensor):
         offset: Any,
         explained_variance: float,
         rank_evidence: RankEvidence | None,
+        encoder_choice: EncoderChoice | None,
         history: dict[str, list[float]],
         diagnostics: dict[str, Any],
         converged: bool,
@@ -104,6 +109,7 @@ class NoRankTensor(CPTensor):
         self.offset = offset
         self.explained_variance = explained_variance
         self.rank_evidence = rank_evidence
+        self.encoder_choice = encoder_choice
         self.history = history
         self.diagnostics = diagnostics
         self.n_iter = len(history["error"])

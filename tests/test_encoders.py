@@ -53,6 +53,14 @@ def test_starting_values_come_from_the_generator_alone(kind):
     assert not torch.allclose(first.eval()(samples), other.eval()(samples))
 
 
+@pytest.mark.parametrize("kind", [MLPEncoder, ConvEncoder])
+def test_training_begins_near_a_linear_map(kind):
+    encoder = _built(kind, (8, 5)).eval()
+    one, other = _samples(7, 8, 5, seed=1), _samples(7, 8, 5, seed=2)
+    bent = encoder(one + other) - encoder(one) - encoder(other) + encoder(0 * one)
+    assert 0 < bent.norm() < 0.2 * encoder(one + other).norm()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_reaches_every_parameter(kind):
     encoder = _built(kind, (8, 5))
@@ -216,10 +224,14 @@ def test_principal_axes_equal_a_singular_value_decomposition(shape):
     torch.testing.assert_close((axes @ right[:3].T).abs(), torch.eye(3, dtype=torch.float64))
 
 
-def test_auto_convolves_where_two_modes_are_long():
-    expected = {(8, 8): ConvEncoder, (8, 7): MLPEncoder, (100,): MLPEncoder, (2, 9, 9): ConvEncoder}
-    for shape, kind in expected.items():
-        assert type(encoders.make_encoder("auto", shape, 2)) is kind
+def test_candidates_suit_the_shape_of_a_sample():
+    expected = {
+        (7,): ["linear", "mlp"],
+        (6, 7): ["linear", "multilinear", "mlp"],
+        (100,): ["linear", "mlp", "conv"],
+        (2, 9, 3): ["linear", "multilinear", "mlp", "conv"],
+    }
+    assert {shape: encoders.candidates(shape) for shape in expected} == expected
 
 
 @pytest.mark.parametrize(

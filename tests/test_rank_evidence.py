@@ -106,7 +106,7 @@ def test_an_embedding_that_only_takes_noise_out_of_its_linear_part_counts_as_lin
         for points, rank in ((one.linear, 5), (one.embedding, 8))
     )
     gain = weights @ (whole - linear)
-    assert 2 * _rank_evidence._standard_error(whole - linear, weights) < gain < 0.01
+    assert 2 * _rank_evidence.standard_error(whole - linear, weights) < gain < 0.01
     assert _count(one).linear
 
 

@@ -1,0 +1,201 @@
+"""The encoder that the data choose: on samples left out, with no more work than it takes."""
+
+from collections import Counter
+from unittest import mock
+
+import numpy as np
+import pytest
+import tensorly as tl
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tensorly_norank import _recipe, no_rank_decomposition
+from tensorly_norank._encoder_choice import _quarters, choose_encoder
+from tensorly_norank._training import Part
+from tensorly_norank.encoders import MLPEncoder
+
+LABELS = np.repeat(np.arange(4), 20)
+QUICK = {"n_iter_max": 15, "tol": 0, "random_state": 0}
+
+
+class Embedding:
+    """In place of a fitted embedder: a function of samples (n, 1) that hold their own numbers."""
+
+    def __init__(self, function):
+        self.embed = function
+
+
+def points(seed, spread):
+    """Four corners of the plane, and samples around them."""
+    corners = torch.tensor([[1.0, 0], [0, 1], [-1, 0], [0, -1]])
+    generator = torch.Generator().manual_seed(seed)
+    return corners[torch.from_numpy(LABELS)] + spread * torch.randn(80, 2, generator=generator)
+
+
+def race(maps, labels=LABELS, seed=0):
+    """The choice between embeddings that no fit changes, and (name, numbers, share) of the fits."""
+    fits = []
+
+    def fit(name, part, share):
+        fits.append((name, part.samples[:, 0].long().numpy(), share))
+        return Embedding(lambda samples: maps[name][samples[:, 0].long()])
+
+    part = Part(torch.arange(len(labels), dtype=torch.float32)[:, None], labels)
+    return choose_encoder(list(maps), part, 0.8, fit, np.random.default_rng(seed)), fits
+
+
+def test_what_orders_triplets_best_is_chosen_and_what_is_clearly_behind_runs_one_heat():
+    maps = {"noise": points(0, 5.0), "good": points(1, 0.4), "fair": points(2, 0.5)}
+    choice, fits = race(maps)
+    assert choice.chosen == "good"
+    assert choice.triplet_accuracy[0] < 0.6 < 0.8 < choice.triplet_accuracy[1:].min()
+    assert choice.n_heats.tolist() == [1, 2, 2]
+    assert Counter(name for name, _, _ in fits) == {"noise": 2, "good": 4, "fair": 4}
+    assert len({share for _, _, share in fits}) == 2
+
+
+def test_a_single_one_that_is_not_behind_needs_no_second_heat():
+    choice, fits = race({"noise": points(0, 5.0), "good": points(1, 0.1)})
+    assert choice.chosen == "good"
+    assert choice.n_heats.tolist() == [1, 1]
+    assert len(fits) == 4
+
+
+def test_where_all_triplets_are_in_order_the_distance_from_the_margin_decides():
+    tight = points(1, 0.01)
+    choice, _ = race({"near": 0.3 * tight, "far": tight, "nearer": 0.1 * tight})
+    assert choice.triplet_accuracy == pytest.approx(1)
+    assert choice.chosen == "far"
+    assert choice.n_heats.tolist() == [2, 2, 1]  # no more than two come to the second
+    # Each hinge by brute force: all classes lie as far apart as their neighbours, or twice that.
+    near = 0.3 * np.sqrt(2)
+    assert choice.hinge[0] == pytest.approx((2 * (0.8 - near) + (0.8 - 0.6)) / 3, abs=0.02)
+
+
+def test_accuracy_weighs_classes_the_same():
+    labels = np.repeat([0, 1], [8, 72])
+    wrong = torch.zeros(80, 2)
+    wrong[8:] = 1 + 0.01 * torch.randn(72, 2, generator=torch.Generator().manual_seed(0))
+    wrong[:8] = 9 * torch.randn(8, 2, generator=torch.Generator().manual_seed(0))
+    choice, _ = race({"one": wrong, "other": wrong}, labels)
+    small = [choice.triplet_accuracy[0]]
+    # The small class is spread over everything: half right at best; of the large one, all are.
+    assert 0.5 <= small[0] <= 0.85
+
+
+def test_a_sample_that_is_scored_was_not_fitted():
+    seen = []
+
+    def fit(name, part, share):
+        fitted = set(part.samples[:, 0].tolist())
+
+        def embed(samples):
+            seen.append((fitted, samples[:, 0].tolist()))
+            return points(0, 0.5)[samples[:, 0].long()]
+
+        return Embedding(embed)
+
+    part = Part(torch.arange(80.0)[:, None], LABELS)
+    with mock.patch(
+        "tensorly_norank._encoder_choice.triplet_accuracy_by_anchor",
+        side_effect=lambda points, labels: torch.arange(len(points), dtype=torch.float32),
+    ) as accuracy:
+        choose_encoder(["one"], part, 0.8, fit, np.random.default_rng(0))
+    assert accuracy.called
+    for fitted, shown in seen:
+        n_anchors = len(LABELS) - len(fitted)
+        assert n_anchors == 20
+        assert fitted.isdisjoint(shown[:n_anchors])
+        assert fitted.issuperset(shown[n_anchors:])
+
+
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=12), st.integers(0, 99))
+def test_quarters_leave_something_to_learn_from_or_there_are_none(sizes, seed):
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    splits = _quarters(codes, np.random.default_rng(seed))
+    assert len(splits) in (0, 2)
+    left_out = [set(out.tolist()) for _, out in splits]
+    assert not left_out or left_out[0].isdisjoint(left_out[1])
+    for fitted, out in splits:
+        assert set(fitted) | set(out) == set(range(len(codes)))
+        assert not set(fitted) & set(out)
+        n_fitted, n_out = (np.bincount(codes[part], minlength=len(sizes)) for part in (fitted, out))
+        assert (n_fitted > 0).sum() >= 2
+        assert n_fitted.max() >= 2
+        for size, kept, lost in zip(sizes, n_fitted, n_out, strict=True):
+            assert lost <= -(-size // 4) or (size == 2 and kept == 0)
+            assert size != 1 or kept == 1
+            assert size != 2 or kept in (0, 2)
+
+
+def test_without_anything_to_compare_the_simplest_is_taken():
+    choice, fits = race({"simple": points(0, 1.0), "other": points(1, 0.1)}, np.array([0, 0, 1]))
+    assert choice.chosen == "simple"
+    assert not fits
+    assert np.isnan(choice.triplet_accuracy).all()
+    assert "nan" in str(choice)
+
+
+def test_the_choice_prints_as_a_table():
+    text = str(race({"noise": points(0, 5.0), "good": points(1, 0.1)})[0])
+    assert text.startswith("good chosen")
+    assert len(text.splitlines()) == 4
+
+
+def _rings(n_each=60, seed=0):
+    """Two classes that no linear map separates: inner and outer ring, among noise."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(["inner", "outer"], n_each)
+    angle = rng.uniform(0, 2 * np.pi, 2 * n_each)
+    radius = np.where(labels == "inner", 1.0, 3.0) + 0.1 * rng.normal(size=2 * n_each)
+    samples = 0.1 * rng.normal(size=(2 * n_each, 3, 2))
+    samples[:, 0, 0], samples[:, 1, 1] = radius * np.cos(angle), radius * np.sin(angle)
+    return samples, labels
+
+
+def test_classes_that_no_linear_map_separates_get_a_perceptron():
+    samples, labels = _rings()
+    options = {"n_iter_max": 60, "tol": 0, "random_state": 0}
+    result = no_rank_decomposition(tl.tensor(samples), labels, **options)
+    assert result.encoder_choice.candidates == ("linear", "multilinear", "mlp")
+    assert result.encoder_choice.chosen == "mlp"
+    assert isinstance(result.encoder, MLPEncoder)
+    again = no_rank_decomposition(tl.tensor(samples), labels, **options)
+    assert again.encoder_choice.triplet_accuracy.tolist() == (
+        result.encoder_choice.triplet_accuracy.tolist()
+    )
+
+
+def test_an_encoder_that_is_given_is_not_chosen():
+    samples, labels = _rings()
+    result = no_rank_decomposition(tl.tensor(samples), labels, encoder="linear", **QUICK)
+    assert result.encoder_choice is None
+
+
+@pytest.mark.parametrize("fraction", [0.3, 0.0])
+def test_samples_that_count_have_no_say_in_the_choice(fraction):
+    samples, labels = _rings(n_each=40)
+    asked, held_out = [], []
+    choose, look = _recipe.choose_encoder, _recipe.Recipe._held_out
+
+    def asking(names, part, *others):
+        asked.append(part.samples[:, 0, 0].tolist())
+        return choose(names, part, *others)
+
+    def looking(self, embedder, split, rng):
+        held_out.append(self.data.part.samples[split.count, 0, 0].tolist())
+        return look(self, embedder, split, rng)
+
+    with (
+        mock.patch.object(_recipe, "choose_encoder", asking),
+        mock.patch.object(_recipe.Recipe, "_held_out", looking),
+    ):
+        no_rank_decomposition(
+            tl.tensor(samples), labels, validation_fraction=fraction, rank=1, **QUICK
+        )
+    assert len(asked) == max(1, len(held_out))
+    assert len(held_out) == (3 if fraction else 0)
+    for part, counted in zip(asked, held_out, strict=False):
+        assert set(part).isdisjoint(counted)
+        assert len(part) + len(counted) == 80
