@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,6 +12,7 @@ from tensorly_norank._neighbourhoods import neighbourhood_agreement
 from tensorly_norank._training import Part
 from tensorly_norank.losses import margin_violations, triplet_accuracy
 
+_LARGE_GAP = 0.15  # between the shares of triplets in order, of samples fitted and held out
 _MOST_SAMPLES = 1000  # of which neighbours and triplets are looked at
 
 
@@ -53,3 +56,18 @@ def _neighbourhoods(points: Tensor, part: Part) -> dict[str, float]:
         "trustworthiness": neighbourhood_agreement(samples, embedded),
         "continuity": neighbourhood_agreement(embedded, samples),
     }
+
+
+def warn_of_overfitting(diagnostics: dict[str, float]) -> None:
+    """Say so when the samples are in much better order than those that were held out."""
+    fitted = diagnostics["triplet_accuracy"]
+    held_out = diagnostics.get("held_out_triplet_accuracy", np.nan)
+    if fitted - held_out > _LARGE_GAP:
+        warnings.warn(
+            f"Of the triplets of fitted samples {fitted:.0%} are in order, of held-out ones "
+            f"{held_out:.0%}: the embedding knows its own samples partly by heart. Judge it by "
+            "held-out figures alone; more samples, encoder='linear' or a smaller n_iter_max may "
+            "close the gap.",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -33,6 +33,7 @@ _SMOOTHING = 0.8  # of the exponential average that `tol` looks at
 _LARGEST_GRADIENT = 1.0
 _WEIGHT_DECAY = 1e-2
 _MONITORED = 512  # so many of the fitted samples are watched where none are held out
+_FEWEST_MONITORED = 64  # and, beside held-out ones, as many as these but no fewer than this
 
 
 @dataclass(frozen=True)
@@ -225,8 +226,7 @@ def train(
     on_pass : callable, optional
         Called with the fit after every pass; True stops it.
     """
-    if held_out is None:
-        held_out = part.take(some_samples(part.codes, _MONITORED, rng))
+    watched = _Watched(part, held_out, objective, rng)
     generator = torch.Generator(part.samples.device).manual_seed(int(rng.integers(2**63)))
     optimizer = torch.optim.AdamW(
         embedder.parameters(), lr=plan.settings.learning_rate, weight_decay=_WEIGHT_DECAY
@@ -241,25 +241,45 @@ def train(
     ):
         while fit.n_iter < plan.n_iter:
             means = _one_pass(embedder, part, objective, optimizer, fit, generator, rng)
-            watched = _watch(embedder, held_out, objective) if is_watched else {}
-            _append(fit.history, means | watched)
+            figures = watched.figures(embedder) if is_watched else {}
+            _append(fit.history, means | figures)
             if is_watched:
                 report(fit)
             if on_pass is not None and on_pass(fit):
                 fit.stopped = True
                 break
-            if stops and not plan.converged and stopper.plateaued(watched["error"]):
+            if stops and not plan.converged and stopper.plateaued(figures["error"]):
                 plan.end_plateau(fit.n_iter)
     embedder.eval()
     return fit
 
 
-@torch.no_grad()
-def _watch(embedder: Embedder, held_out: Part, objective: Objective) -> dict[str, float]:
-    labels = held_out.labels
-    points = embedder.embed(held_out.samples)
-    error = objective.monitored(points, labels, embedder.standardise(held_out.samples))
-    return {"error": error, "triplet_accuracy": triplet_accuracy(points, labels)}
+class _Watched:
+    """Samples that are looked at after every pass: held-out ones, and as many of the fitted."""
+
+    def __init__(
+        self, part: Part, held_out: Part | None, objective: Objective, rng: np.random.Generator
+    ) -> None:
+        n_most = _MONITORED if held_out is None else max(_FEWEST_MONITORED, len(held_out))
+        fitted = part.take(some_samples(part.codes, n_most, rng))
+        self._fitted = None if held_out is None else fitted
+        self._watched = fitted if held_out is None else held_out
+        self._objective = objective
+
+    @torch.no_grad()
+    def figures(self, embedder: Embedder) -> dict[str, float]:
+        """The objective, and the share of triplets in order."""
+        part = self._watched
+        points = embedder.embed(part.samples)
+        samples = embedder.standardise(part.samples)
+        figures = {
+            "error": self._objective.monitored(points, part.labels, samples),
+            "triplet_accuracy": triplet_accuracy(points, part.labels),
+        }
+        if self._fitted is not None:
+            points = embedder.embed(self._fitted.samples)
+            figures["fitted_triplet_accuracy"] = triplet_accuracy(points, self._fitted.labels)
+        return figures
 
 
 def _one_pass(

@@ -11,6 +11,7 @@ from torch import nn
 
 from tensorly_norank import _backend
 from tensorly_norank._batches import class_balanced_pass, default_batch_size
+from tensorly_norank._diagnostics import warn_of_overfitting
 from tensorly_norank._rank_evidence import warn_of_count
 from tensorly_norank._recipe import Data, Recipe, TrainingState
 from tensorly_norank._replicates import best_of
@@ -145,7 +146,8 @@ def no_rank_decomposition(
         If the error still improved when the passes ran out.
     UserWarning
         If no component separates the classes, or more than `max_rank` do; if no samples could be
-        held out, so that components are counted on principal components alone.
+        held out, so that components are counted on principal components alone; if fitted triplets
+        are in order by 15 points more often than held-out ones.
 
     See Also
     --------
@@ -202,6 +204,7 @@ def no_rank_decomposition(
     result = best_of(results)
     if rank is None and result.rank_evidence is not None:
         warn_of_count(result.rank_evidence, max_rank)
+    warn_of_overfitting(result.diagnostics)
     return (result, list(result.history["error"])) if return_errors else result
 
 

@@ -53,7 +53,8 @@ class NoRankTensor(CPTensor):
         It prints as a table. None if an encoder was given.
     history : dict of str to list of float
         Per pass: ``error`` (the monitored objective, on held-out samples where there are enough),
-        ``triplet_accuracy`` of the same samples, ``objective`` and its unweighted terms
+        ``triplet_accuracy`` of the same samples, ``fitted_triplet_accuracy`` of fitted ones beside
+        it (where the others are held out), ``objective`` and its unweighted terms
         (``triplet``, ...) on the training batches, ``learning_rate``.
     diagnostics : dict
         ``converged``; ``triplet_accuracy`` and ``margin_violations`` (share of triplets) of the

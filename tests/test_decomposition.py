@@ -465,6 +465,19 @@ def test_components_are_counted_on_samples_that_were_not_fitted():
     assert caught[0].filename == __file__
 
 
+def test_samples_learned_by_heart_make_a_warning_with_both_figures_and_advice():
+    with pytest.warns(UserWarning, match="of held-out ones 4.%: .*encoder='linear'") as caught:
+        _overfitted(rank=2)
+    assert [one.filename for one in caught] == [__file__]
+
+
+def test_samples_in_the_same_order_whether_held_out_or_not_make_no_warning():
+    values, labels = _data()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        no_rank_decomposition(tl.tensor(values), labels, **QUICK)
+
+
 def test_the_fit_that_is_returned_has_seen_all_samples():
     values, result = _overfitted(rank=2)
     np.testing.assert_allclose(result._embedder.mean.numpy(), values.mean(axis=0), atol=1e-6)

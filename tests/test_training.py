@@ -14,6 +14,7 @@ from tensorly_norank.losses import (
     diversity_loss,
     locality_loss,
     mean_hinge,
+    triplet_accuracy,
     triplet_loss,
     uniformity_loss,
 )
@@ -155,6 +156,18 @@ def test_the_watched_error_is_the_held_out_one():
     points = embedder.embed(held_out.samples)
     expected = TRIPLETS_ONLY.monitored(points, held_out.labels, held_out.samples)
     assert fit.history["error"][-1] == pytest.approx(expected)
+
+
+def test_fitted_triplets_are_watched_beside_held_out_ones():
+    everything = _part()
+    held_out, part = everything.take(np.arange(0, 48, 3)), everything.take(np.arange(1, 48, 3))
+    embedder = _embedder(part)
+    fit = _train(embedder, part, held_out=held_out)
+    for name, watched in [("triplet_accuracy", held_out), ("fitted_triplet_accuracy", part)]:
+        expected = triplet_accuracy(embedder.embed(watched.samples), watched.labels)
+        assert fit.history[name][-1] == pytest.approx(expected)
+        assert len(fit.history[name]) == fit.n_iter
+    assert "fitted_triplet_accuracy" not in _train(_embedder(part), part).history
 
 
 def test_the_callback_ends_the_loop():
