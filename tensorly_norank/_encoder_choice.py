@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from tensorly_norank._embedder import Embedder
 from tensorly_norank._training import Part
 from tensorly_norank.losses import hinge_by_anchor, triplet_accuracy_by_anchor
 
-_HEATS = (1 / 15, 2 / 15)  # shares of all passes: the two best run the second
+_SHARE = 0.1  # of all passes, in a short fit
 _LEVEL = 2.0  # standard errors of the difference from the best one
 _MOST_SCORED = 512  # samples left out, each time
 
@@ -31,66 +30,35 @@ class EncoderChoice:
     candidates : tuple of str
         Encoders that were tried.
     triplet_accuracy, triplet_accuracy_se : ndarray, shape (n_candidates,)
-        Share of held-out triplets in the right order after a short fit, classes weighing the same,
-        and its standard error over anchors. NaN where no samples could be left out.
-    hinge : ndarray, shape (n_candidates,)
-        Mean hinge of the same triplets: by how much they fall short of the margin.
-    n_heats : ndarray of int, shape (n_candidates,)
-        After which of the short fits that is: the first, of a fifteenth of the passes, or the
-        second, of two fifteenths, which only the two best come to.
+        Share of triplets in the right order whose anchor was left out of a short fit, classes
+        weighing the same, and its standard error over anchors. NaN where no samples could be left
+        out.
+    hinge, hinge_se : ndarray, shape (n_candidates,)
+        The same of the mean hinge: by how much these triplets fall short of the margin.
     chosen : str
-        Of those whose accuracy falls short of the best one's by no more than twice the standard
-        error of their difference, the one with the least hinge.
+        Those whose accuracy falls short of the best one's by more than twice the standard error of
+        their difference are out; of the others, those whose hinge exceeds the least by so much are.
+        The first of what is left.
     """
 
     candidates: tuple[str, ...]
     triplet_accuracy: np.ndarray = field(repr=False)
     triplet_accuracy_se: np.ndarray = field(repr=False)
     hinge: np.ndarray = field(repr=False)
-    n_heats: np.ndarray = field(repr=False)
+    hinge_se: np.ndarray = field(repr=False)
     chosen: str
 
     def __str__(self) -> str:
         """A line for each candidate."""
-        lines = [f"{self.chosen} chosen", "encoder      triplets in order  hinge  heats"]
+        lines = [f"{self.chosen} chosen", "encoder      triplets in order  hinge"]
+        columns = (self.triplet_accuracy, self.triplet_accuracy_se, self.hinge, self.hinge_se)
         lines += [
-            f"{name:11s}  {accuracy:.4f} ± {error:.4f}    {hinge:.3f}  {n_heats:5d}"
-            for name, accuracy, error, hinge, n_heats in zip(
-                self.candidates,
-                self.triplet_accuracy,
-                self.triplet_accuracy_se,
-                self.hinge,
-                self.n_heats,
-                strict=True,
+            f"{name:11s}  {accuracy:.4f} ± {error:.4f}    {hinge:.4f} ± {hinge_error:.4f}"
+            for name, accuracy, error, hinge, hinge_error in zip(
+                self.candidates, *columns, strict=True
             )
         ]
         return "\n".join(lines)
-
-
-@dataclass(frozen=True)
-class _Score:
-    """What one candidate did on the samples left out."""
-
-    accuracy: np.ndarray  # (n_anchors,)
-    weights: np.ndarray  # (n_anchors,)
-    hinge: float
-    n_heats: int
-
-    @property
-    def mean(self) -> float:
-        return float(self.weights @ self.accuracy)
-
-    @property
-    def error(self) -> float:
-        return float(standard_error(self.accuracy, self.weights))
-
-    def is_level_with(self, best: _Score) -> bool:
-        """Anchors are the same, so that differences are paired."""
-        behind = best.accuracy - self.accuracy
-        return bool(self.weights @ behind <= _LEVEL * standard_error(behind, self.weights))
-
-
-_NOTHING = _Score(np.full(1, np.nan), np.ones(1), np.nan, 0)
 
 
 def choose_encoder(
@@ -99,14 +67,13 @@ def choose_encoder(
     """Let each candidate, after a short fit of three quarters of the samples, place the fourth.
 
     Twice, with different fourths. Triplets whose anchor was left out decide; the other two samples
-    may have been fitted, so that as many as possible are. A fifteenth of the passes tells most
-    candidates apart. Where they are level (all triplets may be in order), the hinges decide: how
-    far the triplets are from the margin. The two that are level and have least run two fifteenths.
+    may have been fitted, so that as many as possible are. Where their order does not (all may be in
+    order), their hinges may: how far they are from the margin.
 
     Parameters
     ----------
     candidates : sequence of str
-        Names of encoders, the simplest first: it is taken where nothing can be compared.
+        Names of encoders, in the order in which they are taken if nothing tells them apart.
     part : Part
         Samples that may decide.
     margin : float
@@ -121,36 +88,40 @@ def choose_encoder(
     EncoderChoice
     """
     quarters = _quarters(part.codes, rng)
-    scores: dict[str, _Score] = {}
-    best = list(candidates)
-    for n_heats, share in enumerate(_HEATS if quarters else (), start=1):
-        heat = {}
-        for name in best:
-            placed = [
-                _place(fit(name, part.take(fitted), share), part, fitted, left_out, margin)
+    if not quarters:
+        accuracy, error, hinge, hinge_error = np.full((4, len(candidates)), np.nan)
+        return EncoderChoice(tuple(candidates), accuracy, error, hinge, hinge_error, candidates[0])
+    placed = [
+        np.concatenate(
+            [
+                _place(fit(name, part.take(fitted), _SHARE), part, fitted, left_out, margin)
                 for fitted, left_out in quarters
-            ]
-            heat[name] = _score(placed, n_heats)
-        scores |= heat
-        best = _best_two(heat)
-        if len(best) == 1:
-            break
-    listed = [scores.get(name, _NOTHING) for name in candidates]
+            ],
+            axis=1,
+        )
+        for name in candidates
+    ]
+    accuracy, hinge = np.stack(placed, axis=-1)  # (n_anchors, n_candidates) each
+    is_anchor = ~np.isnan(accuracy[:, 0])
+    accuracy, hinge = accuracy[is_anchor], hinge[is_anchor]
+    codes = part.codes[np.concatenate([left_out for _, left_out in quarters])]
+    weights = class_weights(codes[is_anchor])
+    is_level = _level_with_best(accuracy, weights)
+    is_level[is_level] = _level_with_best(-hinge[:, is_level], weights)
     return EncoderChoice(
         candidates=tuple(candidates),
-        triplet_accuracy=np.array([score.mean for score in listed]),
-        triplet_accuracy_se=np.array([score.error for score in listed]),
-        hinge=np.array([score.hinge for score in listed]),
-        n_heats=np.array([score.n_heats for score in listed]),
-        chosen=best[0],
+        triplet_accuracy=weights @ accuracy,
+        triplet_accuracy_se=standard_error(accuracy, weights),
+        hinge=weights @ hinge,
+        hinge_se=standard_error(hinge, weights),
+        chosen=candidates[int(is_level.argmax())],
     )
 
 
-def _best_two(heat: dict[str, _Score]) -> list[str]:
-    """Of those whose accuracy is level with the best one, the two with least hinge, in order."""
-    leader = max(heat.values(), key=lambda score: score.mean)
-    level = [name for name, score in heat.items() if score.is_level_with(leader)]
-    return sorted(level, key=lambda name: heat[name].hinge)[:2]
+def _level_with_best(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Columns that fall short of the best one by no more than chance; anchors are paired."""
+    behind = values[:, [(weights @ values).argmax()]] - values
+    return weights @ behind <= _LEVEL * standard_error(behind, weights)
 
 
 def _quarters(codes: np.ndarray, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -176,28 +147,15 @@ def _quarters(codes: np.ndarray, rng: np.random.Generator) -> list[tuple[np.ndar
     return splits
 
 
-class _Placed(NamedTuple):
-    """Samples left out, among those fitted."""
-
-    codes: np.ndarray  # (n,)
-    accuracy: np.ndarray  # (n,)
-    hinge: np.ndarray  # (n,)
-
-
 def _place(
     embedder: Embedder, part: Part, fitted: np.ndarray, left_out: np.ndarray, margin: float
-) -> _Placed:
-    """Triplets of the samples left out, with all others that there are, at most so many."""
+) -> np.ndarray:
+    """Share of triplets in order and mean hinge of each sample left out, (2, n_left_out).
+
+    Its triplets are with all other samples, fitted ones too, or with some of these if many.
+    """
     every = max(1, len(fitted) // _MOST_SCORED)
     both = part.take(np.concatenate([left_out, fitted[::every]]))
-    points, labels, n_anchors = embedder.embed(both.samples), both.labels, len(left_out)
-    accuracy = triplet_accuracy_by_anchor(points, labels)[:n_anchors]
-    hinge = hinge_by_anchor(points, labels, margin)[:n_anchors]
-    return _Placed(part.codes[left_out], *(v.double().cpu().numpy() for v in (accuracy, hinge)))
-
-
-def _score(placed: Sequence[_Placed], n_heats: int) -> _Score:
-    codes, accuracy, hinge = (np.concatenate(values) for values in zip(*placed, strict=True))
-    is_anchor = ~np.isnan(accuracy)
-    weights = class_weights(codes[is_anchor])
-    return _Score(accuracy[is_anchor], weights, float(weights @ hinge[is_anchor]), n_heats)
+    points, labels = embedder.embed(both.samples), both.labels
+    figures = [triplet_accuracy_by_anchor(points, labels), hinge_by_anchor(points, labels, margin)]
+    return np.stack([values[: len(left_out)].double().cpu().numpy() for values in figures])

@@ -474,14 +474,17 @@ def make_encoder(name: str, sample_shape: Sequence[int], n_components: int) -> E
 
 
 def candidates(sample_shape: Sequence[int]) -> list[str]:
-    """Names of the encoders that make sense for samples of this shape, the simplest first."""
-    names = ["linear"]
-    if len(sample_shape) > 1:
-        names.append("multilinear")
-    names.append("mlp")
+    """Names of the encoders that make sense for samples of this shape.
+
+    They are in the order in which they are taken if nothing tells them apart: what assumes least
+    about the data first.
+    """
+    names = ["mlp"]
     if max(sample_shape) >= _LONG:
         names.append("conv")
-    return names
+    if len(sample_shape) > 1:
+        names.append("multilinear")
+    return [*names, "linear"]
 
 
 def check_encoder(encoder: str | nn.Module, samples: Tensor, n_components: int) -> int:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorly_norank import _recipe, no_rank_decomposition
+from tensorly_norank import _encoder_choice, _recipe, no_rank_decomposition
 from tensorly_norank._encoder_choice import _quarters, choose_encoder
 from tensorly_norank._training import Part
 from tensorly_norank.encoders import MLPEncoder
@@ -45,21 +45,22 @@ def race(maps, labels=LABELS, seed=0):
     return choose_encoder(list(maps), part, 0.8, fit, np.random.default_rng(seed)), fits
 
 
-def test_what_orders_triplets_best_is_chosen_and_what_is_clearly_behind_runs_one_heat():
-    maps = {"noise": points(0, 5.0), "good": points(1, 0.4), "fair": points(2, 0.5)}
+def test_what_orders_triplets_clearly_best_is_chosen():
+    maps = {"noise": points(0, 5.0), "fair": points(2, 0.9), "good": points(1, 0.2)}
     choice, fits = race(maps)
     assert choice.chosen == "good"
-    assert choice.triplet_accuracy[0] < 0.6 < 0.8 < choice.triplet_accuracy[1:].min()
-    assert choice.n_heats.tolist() == [1, 2, 2]
-    assert Counter(name for name, _, _ in fits) == {"noise": 2, "good": 4, "fair": 4}
-    assert len({share for _, _, share in fits}) == 2
+    noise, fair, good = choice.triplet_accuracy
+    assert noise < 0.6 < fair < 0.9 < good
+    assert Counter(name for name, _, _ in fits) == {"noise": 2, "good": 2, "fair": 2}
 
 
-def test_a_single_one_that_is_not_behind_needs_no_second_heat():
-    choice, fits = race({"noise": points(0, 5.0), "good": points(1, 0.1)})
-    assert choice.chosen == "good"
-    assert choice.n_heats.tolist() == [1, 1]
-    assert len(fits) == 4
+@pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
+def test_of_those_that_nothing_tells_apart_the_first_is_taken(order):
+    noise = points(1, 1.0) - points(1, 0.0)
+    maps = {"one": points(0, 0.5), "two": points(0, 0.5) + 0.03 * noise}
+    choice, _ = race({name: maps[name] for name in order})
+    assert choice.triplet_accuracy[0] != choice.triplet_accuracy[1]
+    assert choice.chosen == order[0]
 
 
 def test_where_all_triplets_are_in_order_the_distance_from_the_margin_decides():
@@ -67,21 +68,60 @@ def test_where_all_triplets_are_in_order_the_distance_from_the_margin_decides():
     choice, _ = race({"near": 0.3 * tight, "far": tight, "nearer": 0.1 * tight})
     assert choice.triplet_accuracy == pytest.approx(1)
     assert choice.chosen == "far"
-    assert choice.n_heats.tolist() == [2, 2, 1]  # no more than two come to the second
-    # Each hinge by brute force: all classes lie as far apart as their neighbours, or twice that.
+    # By hand: two other classes lie √2 away, one 2, times the scale; one's own does not.
     near = 0.3 * np.sqrt(2)
     assert choice.hinge[0] == pytest.approx((2 * (0.8 - near) + (0.8 - 0.6)) / 3, abs=0.02)
 
 
-def test_accuracy_weighs_classes_the_same():
-    labels = np.repeat([0, 1], [8, 72])
-    wrong = torch.zeros(80, 2)
-    wrong[8:] = 1 + 0.01 * torch.randn(72, 2, generator=torch.Generator().manual_seed(0))
-    wrong[:8] = 9 * torch.randn(8, 2, generator=torch.Generator().manual_seed(0))
-    choice, _ = race({"one": wrong, "other": wrong}, labels)
-    small = [choice.triplet_accuracy[0]]
-    # The small class is spread over everything: half right at best; of the large one, all are.
-    assert 0.5 <= small[0] <= 0.85
+def test_hinges_do_not_decide_against_the_order_of_triplets():
+    wide = 0.05 * points(1, 0.01)  # all in order, all within the margin
+    half = points(0, 0.01)
+    half[LABELS == 3] = half[LABELS == 2].roll(1, 0)  # two classes in one place, two far away
+    choice, _ = race({"half": half, "wide": wide})
+    assert choice.hinge[0] < choice.hinge[1]
+    assert choice.chosen == "wide"
+
+
+def test_figures_and_their_errors_are_means_over_classes():
+    rng = np.random.default_rng(0)
+    labels = rng.permutation(np.repeat([0, 1, 2], [12, 24, 44]))
+    maps = torch.from_numpy(rng.normal(size=(80, 2)))
+    placed = []
+    place = _encoder_choice._place
+
+    def keep(embedder, part, fitted, left_out, margin):
+        placed.append((labels[left_out], place(embedder, part, fitted, left_out, margin)))
+        return placed[-1][1]
+
+    with mock.patch.object(_encoder_choice, "_place", keep):
+        choice, _ = race({"one": maps}, labels)
+    codes = np.concatenate([codes for codes, _ in placed])
+    for figure, mean, error in [
+        (0, choice.triplet_accuracy, choice.triplet_accuracy_se),
+        (1, choice.hinge, choice.hinge_se),
+    ]:
+        values = np.concatenate([both[figure] for _, both in placed])
+        by_class = [values[codes == code] for code in range(3)]
+        total = np.mean([own.mean() for own in by_class])
+        variance = sum(((own - total) ** 2).sum() / (3 * len(own)) ** 2 for own in by_class)
+        assert mean[0] == pytest.approx(total)
+        assert error[0] == pytest.approx(np.sqrt(variance))
+
+
+def test_a_sample_left_out_is_scored_in_triplets_with_all_others():
+    maps = points(3, 1.0)
+    part = Part(torch.arange(80.0)[:, None], LABELS)
+    left_out = np.arange(0, 80, 7)
+    fitted = np.setdiff1d(np.arange(80), left_out)
+    embedder = Embedding(lambda samples: maps[samples[:, 0].long()])
+    accuracy, hinge = _encoder_choice._place(embedder, part, fitted, left_out, 0.8)
+    distances = torch.cdist(maps, maps).numpy()
+    for k, anchor in enumerate(left_out):
+        others = np.arange(80) != anchor
+        same = LABELS == LABELS[anchor]
+        gaps = distances[anchor][same & others][:, None] - distances[anchor][~same]
+        assert accuracy[k] == pytest.approx((gaps < 0).mean(), abs=1e-6)
+        assert hinge[k] == pytest.approx(np.maximum(gaps + 0.8, 0).mean(), abs=1e-5)
 
 
 def test_a_sample_that_is_scored_was_not_fitted():
@@ -129,9 +169,9 @@ def test_quarters_leave_something_to_learn_from_or_there_are_none(sizes, seed):
             assert size != 2 or kept in (0, 2)
 
 
-def test_without_anything_to_compare_the_simplest_is_taken():
-    choice, fits = race({"simple": points(0, 1.0), "other": points(1, 0.1)}, np.array([0, 0, 1]))
-    assert choice.chosen == "simple"
+def test_without_anything_to_compare_the_first_is_taken():
+    choice, fits = race({"first": points(0, 1.0), "other": points(1, 0.1)}, np.array([0, 0, 1]))
+    assert choice.chosen == "first"
     assert not fits
     assert np.isnan(choice.triplet_accuracy).all()
     assert "nan" in str(choice)
@@ -158,7 +198,7 @@ def test_classes_that_no_linear_map_separates_get_a_perceptron():
     samples, labels = _rings()
     options = {"n_iter_max": 60, "tol": 0, "random_state": 0}
     result = no_rank_decomposition(tl.tensor(samples), labels, **options)
-    assert result.encoder_choice.candidates == ("linear", "multilinear", "mlp")
+    assert result.encoder_choice.candidates == ("mlp", "multilinear", "linear")
     assert result.encoder_choice.chosen == "mlp"
     assert isinstance(result.encoder, MLPEncoder)
     again = no_rank_decomposition(tl.tensor(samples), labels, **options)

@@ -226,10 +226,10 @@ def test_principal_axes_equal_a_singular_value_decomposition(shape):
 
 def test_candidates_suit_the_shape_of_a_sample():
     expected = {
-        (7,): ["linear", "mlp"],
-        (6, 7): ["linear", "multilinear", "mlp"],
-        (100,): ["linear", "mlp", "conv"],
-        (2, 9, 3): ["linear", "multilinear", "mlp", "conv"],
+        (7,): ["mlp", "linear"],
+        (6, 7): ["mlp", "multilinear", "linear"],
+        (100,): ["mlp", "conv", "linear"],
+        (2, 9, 3): ["mlp", "conv", "multilinear", "linear"],
     }
     assert {shape: encoders.candidates(shape) for shape in expected} == expected
 
