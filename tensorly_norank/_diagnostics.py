@@ -64,10 +64,10 @@ def warn_of_overfitting(diagnostics: dict[str, float]) -> None:
     held_out = diagnostics.get("held_out_triplet_accuracy", np.nan)
     if fitted - held_out > _LARGE_GAP:
         warnings.warn(
-            f"Of the triplets of fitted samples {fitted:.0%} are in order, of held-out ones "
-            f"{held_out:.0%}: the embedding knows its own samples partly by heart. Judge it by "
-            "held-out figures alone; more samples, encoder='linear' or a smaller n_iter_max may "
-            "close the gap.",
+            f"Of the triplets of fitted samples {fitted:.0%} are in order, but of samples held out "
+            f"of a fit {held_out:.0%}: the embedding knows its own samples partly by heart. Judge "
+            "it by held-out figures alone. More samples help most, a simpler encoder or fewer "
+            "passes sometimes.",
             UserWarning,
             stacklevel=3,
         )

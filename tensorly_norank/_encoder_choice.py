@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tensorly_norank._batches import shuffle_within_classes, some_samples
+from tensorly_norank._batches import shuffle_within_classes
 from tensorly_norank._class_balance import class_weights, standard_error
 from tensorly_norank._embedder import Embedder
 from tensorly_norank._training import Part
@@ -15,13 +15,15 @@ from tensorly_norank.losses import hinge_by_anchor, triplet_accuracy_by_anchor
 
 _SHARE = 0.1  # of all passes, in a short fit
 _LEVEL = 2.0  # standard errors of the difference from the best one
+_WORTH = 0.01  # of the triplets, or of the hinge: two fits of one encoder differ by as much
 _MOST_SCORED = 512  # samples left out, each time
+_MOST_COMPANIONS = 1024  # fitted samples beside them
 
 # From an encoder's name, samples to fit and a share of all passes to the fitted embedder.
 ShortFit = Callable[[str, Part, float], Embedder]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EncoderChoice:
     """Why `encoder="auto"` took the encoder that it took.
 
@@ -31,14 +33,14 @@ class EncoderChoice:
         Encoders that were tried.
     triplet_accuracy, triplet_accuracy_se : ndarray, shape (n_candidates,)
         Share of triplets in the right order whose anchor was left out of a short fit, classes
-        weighing the same, and its standard error over anchors. NaN where no samples could be left
-        out.
+        weighing the same, and its standard error over anchors, given these fits. NaN where no
+        samples could be left out, or a fit diverged.
     hinge, hinge_se : ndarray, shape (n_candidates,)
         The same of the mean hinge: by how much these triplets fall short of the margin.
     chosen : str
         Those whose accuracy falls short of the best one's by more than twice the standard error of
-        their difference are out; of the others, those whose hinge exceeds the least by so much are.
-        The first of what is left.
+        their difference, and more than 0.01, are out; of the others, those whose hinge exceeds the
+        least by so much are. The first of what is left.
     """
 
     candidates: tuple[str, ...]
@@ -50,6 +52,8 @@ class EncoderChoice:
 
     def __str__(self) -> str:
         """A line for each candidate."""
+        if np.isnan(self.triplet_accuracy).all():
+            return f"{self.chosen} chosen: nothing could be compared"
         lines = [f"{self.chosen} chosen", "encoder      triplets in order  hinge"]
         columns = (self.triplet_accuracy, self.triplet_accuracy_se, self.hinge, self.hinge_se)
         lines += [
@@ -88,26 +92,19 @@ def choose_encoder(
     EncoderChoice
     """
     quarters = _quarters(part.codes, rng)
-    if not quarters:
+    seed = int(rng.integers(2**63))
+    tried = [_try(name, quarters, part, margin, fit, seed) for name in candidates]
+    placed = np.stack(tried, axis=-1)  # (2, n_anchors, n_candidates)
+    is_anchor = ~np.isnan(placed[0]).all(axis=1)
+    if not is_anchor.any():
         accuracy, error, hinge, hinge_error = np.full((4, len(candidates)), np.nan)
         return EncoderChoice(tuple(candidates), accuracy, error, hinge, hinge_error, candidates[0])
-    placed = [
-        np.concatenate(
-            [
-                _place(fit(name, part.take(fitted), _SHARE), part, fitted, left_out, margin)
-                for fitted, left_out in quarters
-            ],
-            axis=1,
-        )
-        for name in candidates
-    ]
-    accuracy, hinge = np.stack(placed, axis=-1)  # (n_anchors, n_candidates) each
-    is_anchor = ~np.isnan(accuracy[:, 0])
-    accuracy, hinge = accuracy[is_anchor], hinge[is_anchor]
-    codes = part.codes[np.concatenate([left_out for _, left_out in quarters])]
-    weights = class_weights(codes[is_anchor])
-    is_level = _level_with_best(accuracy, weights)
-    is_level[is_level] = _level_with_best(-hinge[:, is_level], weights)
+    accuracy, hinge = placed[:, is_anchor]  # (n_anchors, n_candidates) each
+    left_out = np.concatenate([left_out for _, left_out in quarters])
+    weights = class_weights(part.codes[left_out][is_anchor])
+    is_level = ~np.isnan(accuracy).any(axis=0)
+    for figure in (accuracy, -hinge):
+        is_level[is_level] = _level_with_best(figure[:, is_level], weights)
     return EncoderChoice(
         candidates=tuple(candidates),
         triplet_accuracy=weights @ accuracy,
@@ -118,16 +115,37 @@ def choose_encoder(
     )
 
 
+def _try(
+    name: str,
+    quarters: Sequence[tuple[np.ndarray, np.ndarray]],
+    part: Part,
+    margin: float,
+    fit: ShortFit,
+    seed: int,
+) -> np.ndarray:
+    """Figures of all samples left out, (2, n); NaN if a fit diverges."""
+    rng = np.random.default_rng(seed)  # the same companions for every candidate
+    try:
+        placed = [
+            _place(fit(name, part.take(fitted), _SHARE), part, fitted, left_out, margin, rng)
+            for fitted, left_out in quarters
+        ]
+    except FloatingPointError:
+        placed = [np.full((2, len(left_out)), np.nan) for _, left_out in quarters]
+    return np.concatenate([np.empty((2, 0)), *placed], axis=1)
+
+
 def _level_with_best(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Columns that fall short of the best one by no more than chance; anchors are paired."""
     behind = values[:, [(weights @ values).argmax()]] - values
-    return weights @ behind <= _LEVEL * standard_error(behind, weights)
+    return weights @ behind <= np.maximum(_WORTH, _LEVEL * standard_error(behind, weights))
 
 
 def _quarters(codes: np.ndarray, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
     """Samples to fit and samples to leave out, twice; none if that leaves nothing to learn from.
 
-    A fourth of each class is left out; pairs are left out or fitted together.
+    About a fourth of each class is left out, rounded up the first time; pairs are left out or
+    fitted together, and single samples fitted.
     """
     order, place = shuffle_within_classes(codes, rng)
     sizes = np.bincount(codes)
@@ -143,19 +161,37 @@ def _quarters(codes: np.ndarray, rng: np.random.Generator) -> list[tuple[np.ndar
         fitted_sizes = np.bincount(codes[fitted])
         if not len(left_out) or (fitted_sizes > 0).sum() < 2 or fitted_sizes.max() < 2:
             return []
-        splits.append((fitted, left_out[some_samples(codes[left_out], _MOST_SCORED, rng)]))
+        splits.append((fitted, left_out[_some_of_each_class(codes[left_out], _MOST_SCORED, rng)]))
     return splits
 
 
+def _some_of_each_class(
+    codes: np.ndarray, n_most: int, rng: np.random.Generator, urgent: np.ndarray | None = None
+) -> np.ndarray:
+    """At most so many samples, evenly over classes; two of each urgent one before all others."""
+    order, place = shuffle_within_classes(codes, rng)
+    waits = np.ones(len(codes), dtype=bool)
+    if urgent is not None:
+        waits = ~np.isin(codes[order], urgent) | (place >= 2)
+    return order[np.lexsort((rng.random(len(codes)), place, waits))[:n_most]]
+
+
 def _place(
-    embedder: Embedder, part: Part, fitted: np.ndarray, left_out: np.ndarray, margin: float
+    embedder: Embedder,
+    part: Part,
+    fitted: np.ndarray,
+    left_out: np.ndarray,
+    margin: float,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Share of triplets in order and mean hinge of each sample left out, (2, n_left_out).
 
-    Its triplets are with all other samples, fitted ones too, or with some of these if many.
+    Its triplets are with all other samples, or some of them if they are many, fitted ones too.
     """
-    every = max(1, len(fitted) // _MOST_SCORED)
-    both = part.take(np.concatenate([left_out, fitted[::every]]))
+    companions = _some_of_each_class(
+        part.codes[fitted], _MOST_COMPANIONS, rng, part.codes[left_out]
+    )
+    both = part.take(np.concatenate([left_out, fitted[companions]]))
     points, labels = embedder.embed(both.samples), both.labels
     figures = [triplet_accuracy_by_anchor(points, labels), hinge_by_anchor(points, labels, margin)]
     return np.stack([values[: len(left_out)].double().cpu().numpy() for values in figures])

@@ -13,6 +13,7 @@ from tensorly_norank._batches import shuffle_within_classes, some_samples
 _N_AXES = 128
 _MOST_SAMPLES = 4096  # that axes and map are fitted to
 _MOST_SCORED = 1000  # samples
+_HALVED = 8  # samples of a class; of half of fewer, nobody would know the variance
 _ROWS_AT_ONCE = 256
 _PENALTIES = np.logspace(-4, 2, 13)  # in units of the mean sum of squares of a principal component
 
@@ -55,7 +56,7 @@ def principal_scores(
     noisy that one is. Where there are more entries than samples, a class that is noisier than the
     others would so get a mean of its own.
 
-    Of more than 1,000 samples, so many are drawn. Classes of two and three stay together, and
+    Of more than 1,000 samples, so many are drawn. Classes of seven or fewer stay together, and
     shares that come to as many axes are one.
     """
     chosen = some_samples(codes, _MOST_SCORED, rng)
@@ -72,9 +73,9 @@ def principal_scores(
 
 
 def _first_half(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Half of each class, (n,) of bool; all or nothing of those that would be left with one."""
+    """Half of each class, (n,) of bool; all or nothing of small ones."""
     order, place = shuffle_within_classes(codes, rng)
-    is_small = np.bincount(codes)[codes[order]] < 4
+    is_small = np.bincount(codes)[codes[order]] < _HALVED
     is_first = np.empty(len(codes), dtype=bool)
     is_first[order] = np.where(is_small, codes[order], place) % 2 == 0
     return is_first

@@ -65,6 +65,10 @@ class RankEvidence:
         embedding as a whole orders held-out triplets no better (by 0.02, and 3 standard errors).
         Components are then directions of the data. If False, what separates the classes is not
         linear in the data, and the directions are those of the embedding.
+    n_untested : int
+        Classes that were left out of all tests because they have too few samples (one; or up to
+        three, or seven where held-out samples do not speak for them, beside large classes).
+        Directions that only they take are not counted.
     refits : tuple of int
         `chosen` of each of the `n_init` fits; empty with a single one.
     """
@@ -80,6 +84,7 @@ class RankEvidence:
     n_held_out: int
     stability: dict[int, float]
     linear: bool
+    n_untested: int = 0
     refits: tuple[int, ...] = ()
 
     def __str__(self) -> str:
@@ -88,7 +93,7 @@ class RankEvidence:
         kind = "linear in the data" if self.linear else "not linear in the data"
         needed = f", {self.needed} needed" if self.needed else ""
         lines = [
-            f"{self.chosen} kept: {self.significant} significant{needed} ({held_out}; {kind})",
+            f"{self.chosen} chosen: {self.significant} significant{needed} ({held_out}; {kind})",
             "components  statistic  p-value  triplets in order",
         ]
         is_shown = ~np.isnan(self.p_value) | (self.candidates <= self.needed)
@@ -160,6 +165,7 @@ def count_components(
     n_dimensions: int,
     rng: np.random.Generator,
     max_rank: int | None = None,
+    n_classes: int | None = None,
 ) -> RankEvidence:
     """Find how many leading canonical components carry structure.
 
@@ -187,6 +193,8 @@ def count_components(
         Draws the null distributions, and the resamples of `stability`.
     max_rank : int, optional
         The largest candidate; tests go on behind it.
+    n_classes : int, optional
+        How many classes there are; by default those of the samples given.
 
     Returns
     -------
@@ -202,6 +210,7 @@ def count_components(
         axes, looks = whole, [[_spanned(one, one.embedding) for one in held_out]]
         tests = _SequentialTest(looks, rng, n_before=len(blind) + 1)
     n_candidates = min(n_dimensions, max_rank or n_dimensions)
+    n_given = len({code for look in looks for points in look for code in points.codes.tolist()})
     counts = [tests.count_in(_resample(looks, rng)) for _ in range(_N_RESAMPLES)]
     return RankEvidence(
         candidates=np.arange(1, n_candidates + 1),
@@ -213,6 +222,7 @@ def count_components(
         n_held_out=sum(len(one) for one in held_out),
         stability={count: counts.count(count) / len(counts) for count in sorted(set(counts))},
         linear=not bends,
+        n_untested=(n_classes or n_given) - len(tests.classes),
     )
 
 
@@ -229,11 +239,13 @@ class _SequentialTest:
 
     def __init__(self, looks: Sequence[Look], rng: np.random.Generator, n_before: int = 0) -> None:
         self._looks = [[points.test(rng) for points in look] for look in looks]
+        tests = [test for tests in self._looks for test in tests]
+        self.classes = {code for test in tests for code in test.classes.tolist()}
         self._n_before = n_before  # looks that were had before these
         self._draws: dict[int, list[list[np.ndarray]]] = {}
         self.statistic: dict[int, float] = {}
         self.p_value: dict[int, float] = {}
-        self.count = self._search(max(test.n_tests for tests in self._looks for test in tests))
+        self.count = self._search(max(test.n_tests for test in tests))
 
     def _search(self, n_tests: int) -> int:
         """The number of leading rejections."""
@@ -362,12 +374,20 @@ def warn_of_count(evidence: RankEvidence, max_rank: int | None) -> None:
             UserWarning,
             stacklevel=3,
         )
+    is_tested = not np.isnan(evidence.p_value[0])
+    if evidence.n_untested and is_tested:
+        warnings.warn(
+            f"{evidence.n_untested} of the classes have too few samples to be tested beside the "
+            "others: directions that only they take are not counted. Pass a rank to keep more.",
+            UserWarning,
+            stacklevel=3,
+        )
     if evidence.significant > 0:
         return
-    if np.isnan(evidence.p_value[0]):
+    if not is_tested:
         reason = (
-            "(nothing can be tested): the data may be constant, or fewer than two classes have two "
-            "samples"
+            "(nothing can be tested): the data may be constant, or fewer than two classes have "
+            "enough samples"
         )
     else:
         reason = f"(p = {evidence.p_value[0]:.2g}): the labels may not depend on the data"

@@ -106,6 +106,8 @@ class MeansRankTest:
 
     Attributes
     ----------
+    classes : ndarray of int
+        Codes of the classes whose means are compared.
     n_tests : int
         How many hypotheses there are: r = 0, ..., n_tests − 1.
 
@@ -127,7 +129,7 @@ class MeansRankTest:
         points, codes = points[kept], codes[kept]
         width = np.ptp(points, axis=0) if len(points) else np.zeros(points.shape[1])
         varies = width > _ROUNDING * width.max(initial=0)
-        _, starts, sizes = np.unique(codes, return_index=True, return_counts=True)
+        self.classes, starts, sizes = np.unique(codes, return_index=True, return_counts=True)
         self._starts, self._sizes = starts, sizes
         self._points = points[:, varies] - points[:1, varies]
         self._rng = rng

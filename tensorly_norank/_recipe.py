@@ -34,6 +34,7 @@ from tensorly_norank.norank_tensor import NoRankTensor
 _ENOUGH_HELD_OUT = 160  # samples; with fewer, more parts are held out
 _ENOUGH_TO_TEST = 500  # held-out samples; with fewer, all samples are looked at too
 _AXES_OF_SAMPLES = (4, 8, 16)  # then: a quarter as many principal axes as samples, an eighth, ...
+_FEWEST_PASSES_OF_TRIAL = 5
 _PASSES_TO_COUNT = 0.25  # share of the first fit's: more make the count no better
 
 
@@ -118,6 +119,7 @@ class Recipe:
 
         def fit(name: str, part: Part, share: float) -> Embedder:
             trial = replace(self, encoder=name, verbose=max(0, self.verbose - 1))
+            share = max(share, min(1.0, _FEWEST_PASSES_OF_TRIAL / settings.n_iter_max))
             return trial._fit_again(Plan(settings).shortened(share), part, f"trial of {name}")
 
         n_samples = len(self.data.part)
@@ -165,9 +167,9 @@ class Recipe:
         if settings.tol and not fit.plan.converged and not fit.stopped:
             warnings.warn(
                 f"The error still improved after n_iter_max={settings.n_iter_max} passes: raise "
-                "n_iter_max, or tol (0 silences this).",
+                "n_iter_max; tol=0 silences this.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         if fit.stopped or split.count is None:
             result = self._finish(embedder, fit, split, self.rng)
@@ -196,7 +198,9 @@ class Recipe:
     ) -> RankEvidence:
         is_little = sum(len(part) for part in parts) < _ENOUGH_TO_TEST
         blind = self._principal_scores(embedder, rng) if is_little else []
-        return count_components(parts, blind, self.n_dimensions, rng, self.max_rank)
+        return count_components(
+            parts, blind, self.n_dimensions, rng, self.max_rank, len(self.data.classes)
+        )
 
     def _principal_scores(self, embedder: Embedder, rng: np.random.Generator) -> list[Look]:
         """All samples on so many leading principal components, and on fewer."""

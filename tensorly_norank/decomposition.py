@@ -26,6 +26,7 @@ from tensorly_norank.encoders import check_encoder
 
 __all__ = ["TrainingState", "no_rank_decomposition"]
 
+_DIMENSIONS = 64  # of the embedding, unless more are asked for or a sample has fewer entries
 _N_STEPS = 1600  # what `n_iter_max=None` aims at
 _FEWEST_PASSES, _MOST_PASSES = 30, 150
 
@@ -74,14 +75,16 @@ def no_rank_decomposition(
     encoder : {"auto", "multilinear", "linear", "mlp", "conv"} or torch.nn.Module
         What maps a sample to its embedding; see :mod:`tensorly_norank.encoders`. "auto" lets all
         that make sense ("multilinear" of two sample modes or more, "conv" where one has 8 entries)
-        embed samples that were left out of a short fit, and takes the one that orders most of their
-        triplets rightly: see ``result.encoder_choice``. None of these samples counts components. It
-        costs about as much as fitting the chosen one. A module must map
+        embed samples that were left out of a short fit, and takes the one that orders their
+        triplets best, or "mlp" if nothing tells them apart: see ``result.encoder_choice``. None of
+        these samples counts components. It costs about as much as fitting the chosen one (more
+        where that is much cheaper than "conv"). A module must map
         ``(batch, *sample_shape)`` to (batch, D); it is copied, and trained on standardised samples.
         For the built-in encoders these are varied a little in every pass (see the method's page);
         for a module of yours they are not.
     rank : int, optional
-        Keep that many components. By default they are counted, see `rank_evidence`.
+        Keep that many components, at most 64 or as many as a sample has entries. By default they
+        are counted, see `rank_evidence`.
     max_rank : int, optional
         Keep at most so many components, with a warning if more were found. The embedding has that
         dimension in training, but 64 (or the number of entries of a sample, if that is less) where
@@ -145,7 +148,8 @@ def no_rank_decomposition(
     ConvergenceWarning
         If the error still improved when the passes ran out.
     UserWarning
-        If no component separates the classes, or more than `max_rank` do; if no samples could be
+        If no component separates the classes, or more than `max_rank` do; if classes have too few
+        samples to be tested; if no samples could be
         held out, so that components are counted on principal components alone; if fitted triplets
         are in order by 15 points more often than held-out ones.
 
@@ -231,7 +235,14 @@ def _n_dimensions(
 ) -> int:
     """Dimension of the embedding; raises if the encoder is of no use or the rank too large."""
     n_entries = int(np.prod(data.sample_shape))
-    default = max(min(64, n_entries), rank or 1)
+    largest = max(_DIMENSIONS, n_entries)
+    for name, value in [("rank", rank), ("max_rank", max_rank)]:
+        if value is not None and value > largest:
+            raise ValueError(
+                f"{name} must be at most {largest} ({_DIMENSIONS}, or the number of entries of a "
+                f"sample if that is more), got {value}."
+            )
+    default = max(min(_DIMENSIONS, n_entries), rank or 1)
     # The count looks beyond a small `max_rank`, to say what is cut off.
     n_dimensions = check_encoder(encoder, data.part.samples[:2], max(max_rank or 0, default))
     most = min(n_dimensions, max_rank or n_dimensions)

@@ -27,7 +27,7 @@ _PCA_SAMPLES = 4096  # principal axes of so many samples are those of all of the
 _LONG = 8  # a mode of this length makes convolutions worth a trial
 # A mode shorter than this is a set of channels, not a place to slide a kernel along.
 _SHORTEST_CONVOLVED = 4
-_SMALL = 0.1
+_SMALL = 0.1  # times torch's own starting values
 _MOST_PLACES = 1024  # along the convolved modes together: a finer grid costs much and gains nothing
 
 
@@ -482,7 +482,7 @@ def candidates(sample_shape: Sequence[int]) -> list[str]:
     names = ["mlp"]
     if max(sample_shape) >= _LONG:
         names.append("conv")
-    if len(sample_shape) > 1:
+    if sum(length > 1 for length in sample_shape) > 1:
         names.append("multilinear")
     return [*names, "linear"]
 

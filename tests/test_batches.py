@@ -24,6 +24,16 @@ def labels(request):
     return np.random.default_rng(0).permutation(request.param)
 
 
+def test_classes_that_are_absent_do_not_matter():
+    codes = np.repeat([0, 1, 2], [9, 20, 5])
+    for given in (codes, np.array([3, 4, 9])[codes]):
+        batches = class_balanced_pass(given, 12, np.random.default_rng(0))
+        shown = [(batch.indices.tolist(), batch.weights.tolist()) for batch in batches]
+        if given is codes:
+            expected = shown
+    assert shown == expected
+
+
 def test_a_pass_shows_every_sample(labels):
     batches = class_balanced_pass(labels, 32, np.random.default_rng(0))
     shown = np.concatenate([batch.indices for batch in batches])

@@ -263,7 +263,7 @@ def test_where_nothing_can_be_tested_there_is_one_component_and_a_warning():
     with pytest.warns(UserWarning) as caught:
         result = no_rank_decomposition(tl.tensor(values), labels, **QUICK)
     assert "No samples could be held out" in str(caught[0].message)
-    assert "fewer than two classes have two samples" in str(caught[1].message)
+    assert "fewer than two classes have enough samples" in str(caught[1].message)
     assert result.rank == 1
     assert np.isnan(result.rank_evidence.p_value).all()
 
@@ -318,10 +318,39 @@ def test_tol_zero_runs_all_passes_and_a_plateau_ends_the_fit():
     assert all(len(values) == result.n_iter for values in result.history.values())
 
 
+def test_classes_too_small_to_be_tested_make_a_warning_that_counts_them():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(6), [40, 40, 40, 3, 2, 1])
+    values = rng.normal(size=(6, 5, 4))[labels] + 0.3 * rng.normal(size=(126, 5, 4))
+    with pytest.warns(UserWarning, match="^3 of the classes have too few samples") as caught:
+        result = no_rank_decomposition(tl.tensor(values), labels, **QUICK)
+    assert [one.filename for one in caught] == [__file__]
+    assert result.rank_evidence.n_untested == 3
+    assert result.rank == 2
+
+
+@pytest.mark.parametrize("sizes", [[200, 5, 5, 5], [60, 60, 6], [300, 7]], ids=str)
+def test_small_classes_beside_large_ones_are_tested(sizes):
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    values = rng.normal(size=(len(sizes), 5, 4))[labels] + 0.3 * rng.normal(size=(sum(sizes), 5, 4))
+    evidence = no_rank_decomposition(tl.tensor(values), labels, **QUICK).rank_evidence
+    assert evidence.n_untested == 0
+    assert evidence.significant >= min(2, len(sizes) - 1)
+
+
+@pytest.mark.parametrize("name", ["rank", "max_rank"])
+def test_more_components_than_there_can_be_are_refused(name):
+    values, labels = _data()
+    with pytest.raises(ValueError, match=f"^{name} must be at most 64 .*got 65"):
+        no_rank_decomposition(tl.tensor(values), labels, **QUICK | {name: 65})
+
+
 def test_a_fit_that_is_cut_short_warns():
     values, labels = _data()
-    with pytest.warns(ConvergenceWarning, match="n_iter_max=2"):
+    with pytest.warns(ConvergenceWarning, match="n_iter_max=2") as caught:
         no_rank_decomposition(tl.tensor(values), labels, **QUICK | {"tol": 1e-3, "n_iter_max": 2})
+    assert caught[0].filename == __file__
 
 
 def test_verbose_prints_plain_lines_and_silence_is_silent(capsys):
@@ -466,7 +495,7 @@ def test_components_are_counted_on_samples_that_were_not_fitted():
 
 
 def test_samples_learned_by_heart_make_a_warning_with_both_figures_and_advice():
-    with pytest.warns(UserWarning, match="of held-out ones 4.%: .*encoder='linear'") as caught:
+    with pytest.warns(UserWarning, match="9.% are in order, but .* 4.%: .*More samples") as caught:
         _overfitted(rank=2)
     assert [one.filename for one in caught] == [__file__]
 

@@ -219,11 +219,11 @@ def test_all_samples_show_what_few_held_out_ones_do_not():
 
 def test_the_evidence_prints_as_a_table():
     lines = str(_count(_gaussian(2))).splitlines()
-    assert lines[0].startswith("2 kept: 2 significant, 2 needed (240 samples held out; linear")
+    assert lines[0].startswith("2 chosen: 2 significant, 2 needed (240 samples held out; linear")
     assert len(lines) == 2 + 5 + 1  # two behind the first that holds, and the resamples
     assert lines[-1].startswith("resamples give 2: 9") or lines[-1] == "resamples give 2: 100%"
     without = count_components([], [[_gaussian(0).linear]], 8, np.random.default_rng(0))
-    assert str(without).startswith("1 kept: 0 significant (none held out; linear in the data)")
+    assert str(without).startswith("1 chosen: 0 significant (none held out; linear in the data)")
 
 
 def test_triplets_are_taken_from_some_hundreds_of_samples(monkeypatch):
