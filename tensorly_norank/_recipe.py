@@ -127,7 +127,7 @@ class Recipe:
         part = self.data.part.take(np.setdiff1d(np.arange(n_samples), counted))
         names = candidates(self.data.sample_shape)
         choice = choose_encoder(names, part, self.objective.margin, fit, self.rng)
-        if self.verbose:
+        if self.verbose and self.choice is None:  # those of later fits only serve to count
             print(choice)
         return replace(self, encoder=choice.chosen, choice=choice)
 

@@ -83,8 +83,8 @@ def no_rank_decomposition(
         For the built-in encoders these are varied a little in every pass (see the method's page);
         for a module of yours they are not.
     rank : int, optional
-        Keep that many components, at most 64 or as many as a sample has entries. By default they
-        are counted, see `rank_evidence`.
+        Keep that many components: at most 64, or as many as a sample has entries if that is more,
+        or as many as a module of yours returns. By default they are counted, see `rank_evidence`.
     max_rank : int, optional
         Keep at most so many components, with a warning if more were found. The embedding has that
         dimension in training, but 64 (or the number of entries of a sample, if that is less) where
@@ -149,9 +149,9 @@ def no_rank_decomposition(
         If the error still improved when the passes ran out.
     UserWarning
         If no component separates the classes, or more than `max_rank` do; if classes have too few
-        samples to be tested; if no samples could be
-        held out, so that components are counted on principal components alone; if fitted triplets
-        are in order by 15 points more often than held-out ones.
+        samples to be tested; if no samples could be held out, so that components are counted on
+        principal components alone; if of the triplets of fitted samples more are in order, by 15
+        in a hundred or more, than of held-out ones.
 
     See Also
     --------
@@ -237,7 +237,7 @@ def _n_dimensions(
     n_entries = int(np.prod(data.sample_shape))
     largest = max(_DIMENSIONS, n_entries)
     for name, value in [("rank", rank), ("max_rank", max_rank)]:
-        if value is not None and value > largest:
+        if isinstance(encoder, str) and value is not None and value > largest:
             raise ValueError(
                 f"{name} must be at most {largest} ({_DIMENSIONS}, or the number of entries of a "
                 f"sample if that is more), got {value}."

@@ -346,6 +346,13 @@ def test_more_components_than_there_can_be_are_refused(name):
         no_rank_decomposition(tl.tensor(values), labels, **QUICK | {name: 65})
 
 
+def test_a_module_may_return_more_components_than_a_sample_has_entries():
+    values, labels = _data()
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(20, 70))
+    options = QUICK | {"encoder": module, "n_iter_max": 2, "rank": 66}
+    assert no_rank_decomposition(tl.tensor(values), labels, **options).rank == 66
+
+
 def test_a_fit_that_is_cut_short_warns():
     values, labels = _data()
     with pytest.warns(ConvergenceWarning, match="n_iter_max=2") as caught:
