@@ -166,13 +166,14 @@ def _quarters(codes: np.ndarray, rng: np.random.Generator) -> list[tuple[np.ndar
 
 
 def _some_of_each_class(
-    codes: np.ndarray, n_most: int, rng: np.random.Generator, urgent: np.ndarray | None = None
+    codes: np.ndarray,
+    n_most: int,
+    rng: np.random.Generator,
+    urgent: Sequence[int] | np.ndarray = (),
 ) -> np.ndarray:
     """At most so many samples, evenly over classes; two of each urgent one before all others."""
     order, place = shuffle_within_classes(codes, rng)
-    waits = np.ones(len(codes), dtype=bool)
-    if urgent is not None:
-        waits = ~np.isin(codes[order], urgent) | (place >= 2)
+    waits = ~np.isin(codes[order], urgent) | (place >= 2)
     return order[np.lexsort((rng.random(len(codes)), place, waits))[:n_most]]
 
 
