@@ -9,22 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
 
-from tensorly_norank._batches import shuffle_within_classes, some_samples
 from tensorly_norank._class_balance import class_weights, standard_error
-from tensorly_norank._rank_test import MeansRankTest
+from tensorly_norank._rank_search import LabelledPoints, Look, SequentialTest
 from tensorly_norank.losses import triplet_accuracy_by_anchor
 
-ALPHA = 0.01  # level of each test: one false component in a hundred data sets without structure
 _BEYOND_LINEAR = 3.0  # standard errors by which an embedding must beat its linear part
 _WORTH_BENDING = 0.02  # share of triplets: less is what taking noise out of a linear map buys
-_TESTED_IN_TURN = 16  # of more hypotheses than that, those behind are searched by bisection
-_TESTED_BEHIND = 2  # hypotheses behind the first one that holds, to be looked at
-_TIE = 1 - 1e-9  # a permutation that changes nothing may differ by rounding
 _N_RESAMPLES = 50
 _MOST_FOR_TRIPLETS = 600  # samples: each candidate takes a sort of all their pairs
-_RESAMPLED_SHARE = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,37 +106,6 @@ class RankEvidence:
 
 
 @dataclass(frozen=True)
-class LabelledPoints:
-    """Samples in coordinates that were chosen without their labels."""
-
-    coordinates: np.ndarray  # (n, D)
-    codes: np.ndarray  # (n,)
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def leading(self, n_axes: int) -> LabelledPoints:
-        """The first coordinates alone."""
-        return LabelledPoints(self.coordinates[:, :n_axes], self.codes)
-
-    def some(self, n_most: int, rng: np.random.Generator) -> LabelledPoints:
-        """At most about so many of the samples."""
-        chosen = some_samples(self.codes, n_most, rng)
-        return LabelledPoints(self.coordinates[chosen], self.codes[chosen])
-
-    def test(self, rng: np.random.Generator) -> MeansRankTest:
-        """How many directions their class means differ in."""
-        return MeansRankTest(self.coordinates, self.codes, rng)
-
-    def resample(self, rng: np.random.Generator) -> LabelledPoints:
-        """Four fifths of the samples of each class, but at least 2."""
-        order, place = shuffle_within_classes(self.codes, rng)
-        sizes = np.bincount(self.codes)[self.codes[order]]
-        kept = order[place < np.maximum(2, np.floor(_RESAMPLED_SHARE * sizes))]
-        return LabelledPoints(self.coordinates[kept], self.codes[kept])
-
-
-@dataclass(frozen=True)
 class HeldOut:
     """Samples that one fit has not seen, on the canonical axes of those that it has."""
 
@@ -153,10 +115,6 @@ class HeldOut:
 
     def __len__(self) -> int:
         return len(self.linear)
-
-
-# What hypotheses are tested on: samples held out of one fit or of several.
-Look = Sequence[LabelledPoints]
 
 
 def count_components(
@@ -178,7 +136,7 @@ def count_components(
     that know no labels. So the linear part is looked at in up to four ways: on held-out samples,
     and on as many leading principal components of all samples as a quarter, an eighth and a
     sixteenth of the samples. A hypothesis is rejected if it is in any of them, at a level divided
-    by their number.
+    by their number; looks behind one that rejects it are not had.
 
     Parameters
     ----------
@@ -203,15 +161,15 @@ def count_components(
     axes, linear = [one.linear for one in held_out], [_spanned(one, one.linear) for one in held_out]
     looks: list[Look] = [linear] if linear else []
     looks += blind
-    tests = _SequentialTest(looks, rng)
+    tests = SequentialTest(looks, rng)
     whole = [one.embedding for one in held_out]
     bends = bool(held_out) and _is_beyond_linear(axes, whole, max(tests.count, 1))
     if bends:
         axes, looks = whole, [[_spanned(one, one.embedding) for one in held_out]]
-        tests = _SequentialTest(looks, rng, n_before=len(blind) + 1)
+        tests = SequentialTest(looks, rng, n_before=len(blind) + 1)
     n_candidates = min(n_dimensions, max_rank or n_dimensions)
     n_given = len({code for look in looks for points in look for code in points.codes.tolist()})
-    counts = [tests.count_in(_resample(looks, rng)) for _ in range(_N_RESAMPLES)]
+    counts = [tests.count_in_resample(rng) for _ in range(_N_RESAMPLES)]
     return RankEvidence(
         candidates=np.arange(1, n_candidates + 1),
         statistic=tests.by_candidate(tests.statistic, n_candidates),
@@ -228,92 +186,6 @@ def count_components(
 
 def _spanned(held_out: HeldOut, points: LabelledPoints) -> LabelledPoints:
     return points.leading(held_out.n_spanned)
-
-
-def _resample(looks: Sequence[Look], rng: np.random.Generator) -> list[Look]:
-    return [[points.resample(rng) for points in look] for look in looks]
-
-
-class _SequentialTest:
-    """The hypotheses "at most r directions" in turn, until one of them holds in all looks."""
-
-    def __init__(self, looks: Sequence[Look], rng: np.random.Generator, n_before: int = 0) -> None:
-        self._looks = [[points.test(rng) for points in look] for look in looks]
-        tests = [test for tests in self._looks for test in tests]
-        self.classes = {code for test in tests for code in test.classes.tolist()}
-        self._n_before = n_before  # looks that were had before these
-        self._draws: dict[int, list[list[np.ndarray]]] = {}
-        self.statistic: dict[int, float] = {}
-        self.p_value: dict[int, float] = {}
-        self.count = self._search(max(test.n_tests for test in tests))
-
-    def _search(self, n_tests: int) -> int:
-        """The number of leading rejections."""
-        for r in range(min(n_tests, _TESTED_IN_TURN)):
-            if not self._rejects(r):
-                for behind in range(r + 1, min(r + 1 + _TESTED_BEHIND, n_tests)):
-                    self._rejects(behind)
-                return r
-        low, high = min(n_tests, _TESTED_IN_TURN) - 1, n_tests  # rejected; there is none
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if self._rejects(middle) else (low, middle)
-        return high
-
-    def _rejects(self, r: int) -> bool:
-        self._draws[r] = [[_draws(test, r) for test in tests] for tests in self._looks]
-        statistics = _statistics(self._looks, r)
-        first = np.array(statistics[0])
-        self.statistic[r] = float(first[~np.isnan(first)].mean()) if np.any(first >= 0) else np.nan
-        self.p_value[r] = self._p_value(statistics, r)
-        return self.p_value[r] <= ALPHA
-
-    def _p_value(self, statistics: Sequence[Sequence[float]], r: int) -> float:
-        """Bonferroni's over the looks that have such a hypothesis, and those had before."""
-        p_values = [
-            _fisher(values, draws)
-            for values, draws in zip(statistics, self._draws[r], strict=True)
-            if not np.isnan(values).all()
-        ]
-        return min(1.0, (self._n_before + len(p_values)) * min(p_values, default=1.0))
-
-    def count_in(self, looks: Sequence[Look]) -> int:
-        """The count that fewer samples of the looks give by the same null draws."""
-        rng = np.random.default_rng(0)  # nothing is drawn
-        resampled = [[points.test(rng) for points in look] for look in looks]
-        tested = sorted(self._draws)
-        for r in tested:
-            if self._p_value(_statistics(resampled, r), r) > ALPHA:
-                return r
-        return tested[-1] + 1 if tested else 0
-
-    def by_candidate(self, values: dict[int, float], n_candidates: int) -> np.ndarray:
-        """Entry r is about r + 1 components; NaN where nothing was tested."""
-        return np.array([values.get(r, np.nan) for r in range(n_candidates)])
-
-
-def _statistics(looks: Sequence[Sequence[MeansRankTest]], r: int) -> list[list[float]]:
-    """Of each test of each look; NaN where there is no such hypothesis."""
-    return [
-        [test.statistic(r) if r < test.n_tests else np.nan for test in tests] for tests in looks
-    ]
-
-
-def _draws(test: MeansRankTest, r: int) -> np.ndarray:
-    """Of one null distribution or of two, (1 or 2, n_draws)."""
-    return test.draws(r) if r < test.n_tests else np.empty((1, 0))
-
-
-def _fisher(statistics: Sequence[float], draws: Sequence[np.ndarray]) -> float:
-    """Fisher's combined p-value, from those sets of samples that have such a hypothesis."""
-    p_values = [
-        (1 + np.sum(drawn >= _TIE * statistic, axis=1).max()) / (1 + drawn.shape[1])
-        for drawn, statistic in zip(draws, statistics, strict=True)
-        if not np.isnan(statistic) and drawn.size
-    ]
-    if len(p_values) < 2:
-        return float(p_values[0]) if p_values else 1.0
-    return float(stats.chi2.sf(-2 * np.log(p_values).sum(), 2 * len(p_values)))
 
 
 def _is_beyond_linear(linear: Look, whole: Look, count: int) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 _N_DRAWS = 599  # the smallest p-value is 1/600: five tests together can still reject at 0.01
@@ -134,25 +136,41 @@ class MeansRankTest:
         self._points = points[:, varies] - points[:1, varies]
         self._rng = rng
         self.n_tests = max(min(len(sizes) - 1, self._points.shape[1]), 0)
-        if self.n_tests:
-            self._prepare()
 
-    def _prepare(self) -> None:
-        scatter = _ClassScatter(self._points, self._starts, self._sizes)
-        self._scatter, self._n_within = scatter, scatter.n_within
-        left, self._singular, self._right = np.linalg.svd(
-            scatter.whitened_means(), full_matrices=False
-        )
-        # From here on, coordinates are those in which the scatter that is drawn from is a unit.
-        enlarged = np.sqrt(self._sizes / (self._sizes - 1))
-        deviations = scatter.deviations * np.repeat(enlarged, self._sizes)[:, None]
-        drawn_root = scatter.root_of(deviations)
-        self._deviations = np.linalg.solve(drawn_root, deviations.T).T
-        self._left = np.linalg.solve(drawn_root, scatter.root @ left)
+    @cached_property
+    def _scatter(self) -> _ClassScatter:
+        return _ClassScatter(self._points, self._starts, self._sizes)
+
+    @cached_property
+    def _decomposed_means(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return np.linalg.svd(self._scatter.whitened_means(), full_matrices=False)
+
+    @cached_property
+    def _enlarged(self) -> np.ndarray:
+        """Deviations as long as those from the true means, (n, D)."""
+        factor = np.sqrt(self._sizes / (self._sizes - 1))
+        return self._scatter.deviations * np.repeat(factor, self._sizes)[:, None]
+
+    @cached_property
+    def _drawn_root(self) -> np.ndarray:
+        """Of the scatter of enlarged deviations: the metric of all that is drawn."""
+        return self._scatter.root_of(self._enlarged)
+
+    @cached_property
+    def _deviations(self) -> np.ndarray:
+        """The enlarged ones, in that metric."""
+        return np.linalg.solve(self._drawn_root, self._enlarged.T).T
+
+    def _cut_means(self, r: int) -> np.ndarray:
+        """The weighted class means in their r leading directions, in that metric, (K, D)."""
+        left, singular, right = self._decomposed_means
+        turned = np.linalg.solve(self._drawn_root, self._scatter.root @ left[:, :r])
+        return ((turned * singular[:r]) @ right[:r]).T
 
     def statistic(self, r: int) -> float:
         """That of the hypothesis "at most r directions"."""
-        return float(self._n_within * (self._singular[r:] ** 2).sum())
+        _, singular, _ = self._decomposed_means
+        return float(self._scatter.n_within * (singular[r:] ** 2).sum())
 
     def draws(self, r: int) -> np.ndarray:
         """What the statistic might be if the hypothesis were true, (1 or 2, 599).
@@ -171,12 +189,11 @@ class MeansRankTest:
             orders = [self._rng.permutation(len(self._points)) for _ in range(n_here)]
             scatter = _ClassScatter(self._points[np.array(orders)], self._starts, self._sizes)
             drawn.append((scatter.whitened_means() ** 2).sum(axis=(-2, -1)))
-        return self._n_within * np.concatenate(drawn)
+        return self._scatter.n_within * np.concatenate(drawn)
 
     def _bootstrap(self, r: int) -> np.ndarray:
-        kept = (self._left[:, :r] * self._singular[:r]) @ self._right[:r]  # (D, K)
         root_weights = np.sqrt(self._scatter.weights)[:, None]
-        means = kept.T / root_weights
+        means = self._cut_means(r) / root_weights
         n_samples = len(self._points)
         n_numbers = n_samples + 4 * means.size + 4 * min(means.shape) ** 2
         n_at_once = max(1, _LARGEST_CHUNK // n_numbers)
@@ -187,7 +204,7 @@ class MeansRankTest:
             weighted = self._scatter.weigh(means + shifts)
             eigenvalues = self._eigenvalues(weighted, root_weights * shifts)  # ascending
             drawn.append(eigenvalues[:, : eigenvalues.shape[1] - r].sum(axis=-1))
-        return self._n_within * np.concatenate(drawn)
+        return self._scatter.n_within * np.concatenate(drawn)
 
     def _shifts(self, signs: np.ndarray) -> np.ndarray:
         """Class means of the deviations with these signs (m, n), (m, K, D)."""

@@ -20,13 +20,8 @@ from tensorly_norank._diagnostics import diagnose, triplet_figures
 from tensorly_norank._embedder import Embedder
 from tensorly_norank._encoder_choice import EncoderChoice, choose_encoder
 from tensorly_norank._linear_part import LinearPart, principal_scores
-from tensorly_norank._rank_evidence import (
-    HeldOut,
-    LabelledPoints,
-    Look,
-    RankEvidence,
-    count_components,
-)
+from tensorly_norank._rank_evidence import HeldOut, RankEvidence, count_components
+from tensorly_norank._rank_search import LabelledPoints, Look
 from tensorly_norank._training import Fit, Objective, Part, Plan, Settings, train
 from tensorly_norank.encoders import Encoder, candidates, make_encoder
 from tensorly_norank.norank_tensor import NoRankTensor

@@ -11,7 +11,8 @@ import numpy as np
 
 from tensorly_norank._backend import check_dense, to_numpy
 from tensorly_norank._optional import import_optional
-from tensorly_norank._rank_evidence import ALPHA, RankEvidence
+from tensorly_norank._rank_evidence import RankEvidence
+from tensorly_norank._rank_search import ALPHA
 from tensorly_norank._validation import check_choice, check_number, number_labels
 from tensorly_norank.norank_tensor import NoRankTensor
 

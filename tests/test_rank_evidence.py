@@ -4,16 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import stats
 
-from tensorly_norank import _rank_evidence
-from tensorly_norank._rank_evidence import (
-    HeldOut,
-    LabelledPoints,
-    _SequentialTest,
-    count_components,
-    warn_of_count,
-)
+from tensorly_norank import _rank_evidence, _rank_search
+from tensorly_norank._rank_evidence import HeldOut, count_components, warn_of_count
+from tensorly_norank._rank_search import LabelledPoints
 
 
 def _held_out(embedding, linear, codes, n_spanned):
@@ -131,69 +125,17 @@ def test_many_hypotheses_are_searched_by_bisection(n_separated):
     in_turn, searched = {}, {}
     for tested_in_turn, into in ((100, in_turn), (4, searched)):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_rank_evidence, "_TESTED_IN_TURN", tested_in_turn)
+            patch.setattr(_rank_search, "_TESTED_IN_TURN", tested_in_turn)
             into["evidence"] = _count(part)
     assert searched["evidence"].significant == in_turn["evidence"].significant == n_separated
     n_tests = [np.isfinite(one["evidence"].p_value).sum() for one in (searched, in_turn)]
     assert n_tests[0] <= 10
 
 
-def test_resamples_are_four_fifths_of_each_class_and_two_at_least():
-    codes = np.repeat(np.arange(6), [20, 10, 2, 1, 3, 4])
-    part = LabelledPoints(np.arange(40.0)[:, None], codes)
-    one, two = (part.resample(np.random.default_rng(seed)) for seed in (0, 1))
-    for resampled in (one, two):
-        np.testing.assert_array_equal(np.bincount(resampled.codes), [16, 8, 2, 1, 2, 3])
-        np.testing.assert_array_equal(
-            codes[resampled.coordinates[:, 0].astype(int)], resampled.codes
-        )
-    assert set(one.coordinates[:, 0]) != set(two.coordinates[:, 0])
-
-
 @pytest.mark.parametrize(("anchors", "needed"), [([0.5, 0.9, 0.9], 2), ([0.9, 0.9, 0.95], 3)])
 def test_needed_is_the_smallest_count_that_costs_no_accuracy(anchors, needed):
     common = np.random.default_rng(0).normal(scale=0.3, size=(50, 1))  # of an anchor: it cancels
     assert _rank_evidence._needed(np.array([anchors]) + common, np.full(50, 1 / 50)) == needed
-
-
-def _test(*looks, seed=0, **options):
-    return _SequentialTest(looks, np.random.default_rng(seed), **options)
-
-
-def test_several_parts_are_combined_by_fishers_method():
-    parts = [_gaussian(1, 60, strength=0.6, seed=seed).linear.leading(5) for seed in range(3)]
-    each = [_test([part], seed=seed) for seed, part in enumerate(parts)]
-    together = _test(parts)
-    assert together.statistic[0] == pytest.approx(np.mean([one.statistic[0] for one in each]))
-    expected = stats.chi2.sf(-2 * np.log([one.p_value[0] for one in each]).sum(), 6)
-    assert together.p_value[0] == pytest.approx(expected, rel=0.5, abs=0.005)  # other draws
-
-
-def test_several_looks_are_combined_by_bonferronis_method(monkeypatch):
-    """Also with looks that were had before, and not with those that have no such hypothesis."""
-    p_values = iter([0.2, 0.004, 0.1])
-    looks = [[_gaussian(1, 60).linear.leading(1)]] * 3
-    monkeypatch.setattr(_rank_evidence, "_fisher", lambda *_: next(p_values))
-    assert _test(*looks, n_before=2).p_value[0] == pytest.approx(5 * 0.004)
-    useless = LabelledPoints(np.zeros((4, 1)), np.array([0, 0, 1, 2]))
-    p_values = iter([0.004])
-    assert _test([useless], looks[0]).p_value[0] == 0.004
-
-
-def test_the_best_of_three_looks_can_reject_alone():
-    strong, nothing = _gaussian(2).linear, _gaussian(0, seed=1).linear
-    assert _test([nothing], [strong], [nothing]).count == 2
-
-
-def test_parts_that_test_nothing_are_left_out():
-    useful = _gaussian(2).linear.leading(5)
-    useless = LabelledPoints(useful.coordinates[:4], np.array([0, 0, 1, 2]))
-    alone = _test([useful])
-    for looks in ([[useless, useful]], [[useless], [useful]]):
-        beside = _test(*looks)
-        assert beside.p_value == alone.p_value
-        assert beside.count == alone.count == 2
-    assert _test([useless]).count == 0
 
 
 def test_more_directions_than_the_embedding_has_are_counted_and_told():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import linalg
 
-from tensorly_norank._rank_evidence import _fisher
+from tensorly_norank._rank_search import _fisher
 from tensorly_norank._rank_test import MeansRankTest
 
 
