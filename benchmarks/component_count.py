@@ -4,7 +4,7 @@
     python benchmarks/component_count.py --methods mlp --scenarios base "noise 0.5" --seeds 20
     python benchmarks/component_count.py --table
 
-Each run adds rows to results/component_count.csv (scenario, seed, R*, method, count, seconds) and
+Each run adds rows to results/component_count.csv (scenario, seed, method, R*, count, seconds) and
 leaves out what is there already, so that it can be done in pieces and go on where it stopped. For
 seed s the planted number is 1 + s modulo the scenario's largest; of permuted labels it is 0 (of
 which the decomposition makes one component, and a warning). `--table` prints, for each scenario and
@@ -18,13 +18,12 @@ and K − 1. The package tensorly-viz is needed for the first, pandas and matplo
 """
 
 import argparse
-import csv
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 import tensorly as tl
+from _rows import RESULTS, Rows
 from scipy import linalg, stats
 from sklearn.decomposition import PCA
 from tensorly.decomposition import parafac
@@ -32,8 +31,8 @@ from tensorly.decomposition import parafac
 from tensorly_norank import no_rank_decomposition
 from tensorly_norank.datasets import simulate_planted
 
-RESULTS = Path(__file__).parent / "results" / "component_count.csv"
-FIELDS = ["scenario", "seed", "planted", "method", "count", "seconds"]
+FIELDS = ("scenario", "seed", "method", "planted", "count", "seconds")
+FIGURE = RESULTS / "component_count.png"
 OURS = ("linear", "multilinear", "mlp", "conv")
 MOST = 10  # ranks that parafac is tried with
 
@@ -173,39 +172,26 @@ def run_ours(bunch, seed, encoder):
 
 def run(methods, scenarios, n_seeds):
     """Add what is missing to the results."""
-    done = set()
-    if RESULTS.exists():
-        with RESULTS.open() as file:
-            done = {(r["scenario"], int(r["seed"]), r["method"]) for r in csv.DictReader(file)}
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
-        if not done:
-            writer.writeheader()
-        for scenario in scenarios:
-            for seed in range(n_seeds):
-                bunch = planted(scenario, seed)
-                for method in methods:
-                    first = "K - 1" if method == "peers" else method
-                    if (scenario, seed, first) in done:
-                        continue
-                    counted = (
-                        run_peers(bunch, seed)
-                        if method == "peers"
-                        else run_ours(bunch, seed, method)
-                    )
-                    for name, count, seconds in counted:
-                        row = [scenario, seed, bunch.rank, name, count, f"{seconds:.2f}"]
-                        writer.writerow(dict(zip(FIELDS, row, strict=True)))
-                    file.flush()
-            print(scenario, "done", flush=True)
+    rows = Rows("component_count", FIELDS, 3)
+    for scenario in scenarios:
+        for seed in range(n_seeds):
+            bunch = planted(scenario, seed)
+            for method in methods:
+                if (scenario, seed, "K - 1" if method == "peers" else method) in rows:
+                    continue
+                counted = (
+                    run_peers(bunch, seed) if method == "peers" else run_ours(bunch, seed, method)
+                )
+                for name, count, seconds in counted:
+                    rows.add(scenario, seed, name, bunch.rank, count, f"{seconds:.2f}")
+        print(scenario, "done", flush=True)
 
 
 def print_table():
     """Share of exact counts / of counts within one, in per cent, and the figure."""
     import pandas
 
-    rows = pandas.read_csv(RESULTS)
+    rows = pandas.read_csv(Rows("component_count", FIELDS, 3).path)
     rows["exact"] = 100.0 * (rows["count"] == rows["planted"])
     rows["within one"] = 100.0 * ((rows["count"] - rows["planted"]).abs() <= 1)
     shares = rows.groupby(["scenario", "method"])[["exact", "within one"]].mean().round(0)
@@ -243,7 +229,7 @@ def draw(exact):
     ax.set_xlabel("exactly the planted number, % of seeds")
     ax.grid(axis="y", alpha=0.3)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
-    ax.figure.savefig(RESULTS.with_suffix(".png"), dpi=110)
+    ax.figure.savefig(FIGURE, dpi=110)
 
 
 def main():

@@ -15,6 +15,18 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from tensorly_norank._layers import (
+    PCA_SAMPLES,
+    Dropout,
+    Whitening,
+    draw,
+    empty,
+    hidden_layer,
+    principal_axes,
+    random_rows,
+    start_small,
+)
+
 __all__ = [
     "ConvEncoder",
     "Encoder",
@@ -23,79 +35,11 @@ __all__ = [
     "MultilinearEncoder",
 ]
 
-_PCA_SAMPLES = 4096  # principal axes of so many samples are those of all of them, for our purpose
 _LONG = 8  # a mode of this length makes convolutions worth a trial
 # A mode shorter than this is a set of channels, not a place to slide a kernel along.
 _SHORTEST_CONVOLVED = 4
-_SMALL = 0.1  # times torch's own starting values
+_ALIKE = 4  # times as long is another kind of mode: bands, or time, beside the places of an image
 _MOST_PLACES = 1024  # along the convolved modes together: a finer grid costs much and gains nothing
-
-
-def _empty(layer: type[nn.Module], *args: int, **kwargs: object) -> nn.Module:
-    """A layer without its starting values, which torch would draw from the global generator."""
-    return nn.utils.skip_init(layer, *args, **kwargs)
-
-
-def _draw(module: nn.Module, generator: torch.Generator | None) -> None:
-    """Start every layer below `module`: weights as torch would, biases at zero."""
-    for layer in module.modules():
-        if isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
-            nn.init.kaiming_uniform_(layer.weight, a=5**0.5, generator=generator)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-        elif isinstance(layer, nn.GroupNorm | nn.LayerNorm):
-            layer.reset_parameters()
-
-
-def _start_small(*layers: nn.Module) -> None:
-    """Let training begin near the linear map of the principal components beside these layers."""
-    for layer in layers:
-        layer.get_parameter("weight").data.mul_(_SMALL)
-
-
-def _random_rows(samples: Tensor, n_rows: int, generator: torch.Generator | None) -> Tensor:
-    if len(samples) <= n_rows:
-        return samples
-    return samples[
-        torch.randperm(len(samples), generator=generator, device=samples.device)[:n_rows]
-    ]
-
-
-def _principal_axes(matrix: Tensor, n_axes: int) -> tuple[Tensor, Tensor]:
-    """Leading right singular vectors (n_axes, n_features) and variances (n_axes,), uncentred."""
-    n_samples, n_features = matrix.shape
-    if n_features <= n_samples:
-        variances, vectors = torch.linalg.eigh(matrix.T @ matrix / n_samples)
-        axes = vectors.T
-    else:
-        variances, vectors = torch.linalg.eigh(matrix @ matrix.T / n_samples)
-        rounding = n_samples * torch.finfo(matrix.dtype).eps * variances[-1]
-        # Directions without variance have no axis: it stays zero.
-        norms = torch.where(variances > rounding, n_samples * variances, torch.inf).sqrt()
-        axes = (matrix.T @ vectors / norms).T
-    return axes.flip(0)[:n_axes], variances.flip(0)[:n_axes].clamp(min=0)
-
-
-class _Dropout(nn.Module):
-    """Dropout that draws from a generator of ours while one is lent to it."""
-
-    generator: torch.Generator | None = None
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-
-    def forward(self, values: Tensor) -> Tensor:
-        if not self.training:
-            return values
-        kept = torch.empty_like(values).bernoulli_(1 - self.share, generator=self.generator)
-        return values * kept / (1 - self.share)
-
-
-def _hidden_layer(n_inputs: int, n_outputs: int) -> list[nn.Module]:
-    """Half of its units are dropped at random in each training step."""
-    linear = _empty(nn.Linear, n_inputs, n_outputs)
-    return [linear, nn.LayerNorm(n_outputs), nn.ReLU(), _Dropout(0.5)]
 
 
 class Encoder(nn.Module):
@@ -132,7 +76,7 @@ class Encoder(nn.Module):
         self.initialized = True
 
     def _initialize(self, samples: Tensor, generator: torch.Generator | None) -> None:
-        _draw(self, generator)
+        draw(self, generator)
 
     @property
     def noise(self) -> float:
@@ -147,37 +91,12 @@ class Encoder(nn.Module):
     def draw_from(self, generator: torch.Generator | None) -> None:
         """Lend a generator to all layers that draw random numbers, or take it back."""
         for layer in self.modules():
-            if isinstance(layer, _Dropout):
+            if isinstance(layer, Dropout):
                 layer.generator = generator
 
     def extra_repr(self) -> str:
         """Sizes, for printing."""
         return f"sample_shape={self.sample_shape}, n_components={self.n_components}"
-
-
-class _Whitening(nn.Module):
-    """Principal components over damped standard deviations: (batch, ...) -> (batch, n_axes)."""
-
-    damping = 1.0  # times the mean variance, added first: noise is not blown up to signal
-
-    axes: Tensor
-    scales: Tensor
-
-    def __init__(self, n_features: int, n_axes: int) -> None:
-        super().__init__()
-        self.register_buffer("axes", torch.zeros(n_axes, n_features))
-        self.register_buffer("scales", torch.ones(n_axes))
-
-    def initialize(self, samples: Tensor, generator: torch.Generator | None) -> None:
-        rows = _random_rows(samples, _PCA_SAMPLES, generator).flatten(1)
-        axes, variances = _principal_axes(rows, len(self.scales))
-        damped = variances + self.damping * variances.mean()
-        # With fewer samples than axes the last ones stay zero.
-        self.axes[: len(axes)] = axes
-        self.scales[: len(axes)] = damped.clamp(min=torch.finfo(damped.dtype).tiny).rsqrt()
-
-    def forward(self, samples: Tensor) -> Tensor:
-        return (samples.flatten(1) @ self.axes.T) * self.scales
 
 
 class LinearEncoder(Encoder):
@@ -205,13 +124,13 @@ class LinearEncoder(Encoder):
     def __init__(self, sample_shape: Sequence[int], n_components: int, n_axes: int = 128) -> None:
         super().__init__(sample_shape, n_components)
         n_features = prod(self.sample_shape)
-        self.whitening = _Whitening(n_features, min(n_axes, n_features))
-        self.projection = _empty(nn.Linear, min(n_axes, n_features), n_components, bias=False)
+        self.whitening = Whitening(n_features, min(n_axes, n_features))
+        self.projection = empty(nn.Linear, min(n_axes, n_features), n_components, bias=False)
 
     def _initialize(self, samples: Tensor, generator: torch.Generator | None) -> None:
         """Find the principal axes and draw the map."""
         self.whitening.initialize(samples, generator)
-        _draw(self.projection, generator)
+        draw(self.projection, generator)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Embed samples: ``(batch, *sample_shape)`` to (batch, n_components)."""
@@ -250,19 +169,19 @@ class MultilinearEncoder(Encoder):
             nn.Parameter(torch.zeros(length, rank))
             for length, rank in zip(self.sample_shape, ranks, strict=True)
         )
-        self.whitening = _Whitening(prod(ranks), min(128, prod(ranks)))
-        self.projection = _empty(nn.Linear, len(self.whitening.scales), n_components, bias=False)
+        self.whitening = Whitening(prod(ranks), min(128, prod(ranks)))
+        self.projection = empty(nn.Linear, len(self.whitening.scales), n_components, bias=False)
 
     def _initialize(self, samples: Tensor, generator: torch.Generator | None) -> None:
         """Start each mode's matrix at its leading singular vectors (HOSVD), and draw the map."""
-        rows = _random_rows(samples, _PCA_SAMPLES, generator)
+        rows = random_rows(samples, PCA_SAMPLES, generator)
         with torch.no_grad():
             for k, matrix in enumerate(self.mode_matrices):
                 unfolding = rows.movedim(k + 1, -1).reshape(-1, rows.shape[k + 1])
-                axes, _ = _principal_axes(unfolding, matrix.shape[1])
+                axes, _ = principal_axes(unfolding, matrix.shape[1])
                 matrix[:, : len(axes)] = axes.T
             self.whitening.initialize(self._compress(rows), generator)
-        _draw(self.projection, generator)
+        draw(self.projection, generator)
 
     def _compress(self, samples: Tensor) -> Tensor:
         for matrix in self.mode_matrices:
@@ -313,19 +232,19 @@ class MLPEncoder(Encoder):
         super().__init__(sample_shape, n_components)
         n_features = prod(self.sample_shape)
         n_axes = min(n_axes, n_features)
-        self.whitening = _Whitening(n_features, n_axes)
-        self.skip = _empty(nn.Linear, n_axes, n_components, bias=False)
+        self.whitening = Whitening(n_features, n_axes)
+        self.skip = empty(nn.Linear, n_axes, n_components, bias=False)
         self.layers = nn.Sequential(
-            *_hidden_layer(n_axes, n_hidden),
-            *_hidden_layer(n_hidden, n_hidden),
-            _empty(nn.Linear, n_hidden, n_components),
+            *hidden_layer(n_axes, n_hidden),
+            *hidden_layer(n_hidden, n_hidden),
+            empty(nn.Linear, n_hidden, n_components),
         )
 
     def _initialize(self, samples: Tensor, generator: torch.Generator | None) -> None:
         """Find the principal axes and draw the layers."""
         self.whitening.initialize(samples, generator)
-        _draw(self, generator)
-        _start_small(self.layers[-1])
+        draw(self, generator)
+        start_small(self.layers[-1])
 
     def forward(self, samples: Tensor) -> Tensor:
         """Embed samples: ``(batch, *sample_shape)`` to (batch, n_components)."""
@@ -336,13 +255,15 @@ class MLPEncoder(Encoder):
 class ConvEncoder(Encoder):
     """Three convolutional blocks and a hidden layer, beside linear maps.
 
-    For samples whose modes have neighbourhoods: images, spectra, volumes. Up to three modes are
-    convolved: those of at least 4 entries, the longest first. The other modes are channels. If the
-    convolved modes have more than 1,024 places together, neighbouring entries are averaged first.
-    Each block is a convolution of width 3, max pooling along modes that are still at least 4 long,
-    a normalisation within the sample and a rectifier. What comes out is mapped by a hidden layer
-    and linearly, and so are the sample's whitened principal components: what is linear in the
-    samples need not be learned by convolving, and serves classes that were never shown.
+    For samples whose modes have neighbourhoods: images, spectra, volumes. By default up to three
+    modes are convolved, of at least 4 entries and of like lengths (the longest at most four times
+    the shortest): of an image of many bands the two of the image. Where several such sets of modes
+    exist it is the largest, then the longest; the other modes are channels. Each block is a
+    convolution of width 3, max pooling along modes that are still at least 4 long, a normalisation
+    within the sample and a rectifier. If the convolved modes have more than 1,024 places together,
+    the first convolution is wider and takes longer steps. What comes out is mapped by a hidden
+    layer and linearly, and so are the sample's whitened principal components: what is linear in
+    the samples need not be learned by convolving, and serves classes that were never shown.
 
     Parameters
     ----------
@@ -356,6 +277,13 @@ class ConvEncoder(Encoder):
         Width of the hidden layer, of which one half is dropped at random in each training step.
     n_axes : int, default 128
         How many principal components of the samples are used, at most one a feature.
+    convolved_modes : sequence of int, optional
+        One to three modes of a sample (0 is the first) to be convolved instead.
+
+    Attributes
+    ----------
+    convolved_modes : tuple of int
+        Those that are.
 
     Examples
     --------
@@ -376,23 +304,17 @@ class ConvEncoder(Encoder):
         n_channels: Sequence[int] = (32, 64, 128),
         n_hidden: int = 256,
         n_axes: int = 128,
+        convolved_modes: Sequence[int] | None = None,
     ) -> None:
         super().__init__(sample_shape, n_components)
-        long_modes = [k for k, n in enumerate(self.sample_shape) if n >= _SHORTEST_CONVOLVED]
-        if not long_modes:
-            raise ValueError(
-                f"encoder='conv' needs a sample mode of at least {_SHORTEST_CONVOLVED} entries to "
-                f"convolve, got samples of shape {self.sample_shape}; use 'mlp' or 'linear'."
-            )
-        longest = sorted(long_modes, key=lambda k: -self.sample_shape[k])[:3]
-        self.convolved_modes = tuple(sorted(longest))
+        self.convolved_modes = _modes_to_convolve(self.sample_shape, convolved_modes)
         self.blocks, n_features = self._make_blocks(n_channels)
         n_entries = prod(self.sample_shape)
-        self.whitening = _Whitening(n_entries, min(n_axes, n_entries))
-        self.projection = _empty(nn.Linear, min(n_axes, n_entries), n_components, bias=False)
-        self.skip = _empty(nn.Linear, n_features, n_components, bias=False)
+        self.whitening = Whitening(n_entries, min(n_axes, n_entries))
+        self.projection = empty(nn.Linear, min(n_axes, n_entries), n_components, bias=False)
+        self.skip = empty(nn.Linear, n_features, n_components, bias=False)
         self.layers = nn.Sequential(
-            *_hidden_layer(n_features, n_hidden), _empty(nn.Linear, n_hidden, n_components)
+            *hidden_layer(n_features, n_hidden), empty(nn.Linear, n_hidden, n_components)
         )
 
     def _make_blocks(self, n_channels: Sequence[int]) -> tuple[nn.Sequential, int]:
@@ -401,16 +323,16 @@ class ConvEncoder(Encoder):
         convolution = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[order]
         pool: Callable[..., nn.Module]
         pool = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}[order]
-        average: Callable[..., nn.Module]
-        average = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}[order]
         channels = prod(self.sample_shape) // prod(lengths)
-        steps = _steps_between_places(lengths)
+        stride = _steps_between_places(lengths)
+        lengths = _coarser(lengths, stride)
         layers: list[nn.Module] = []
-        if max(steps) > 1:
-            layers.append(average(steps, ceil_mode=True))
-            lengths = _coarser(lengths, steps)
         for width in n_channels:
-            layers.append(_empty(convolution, channels, width, kernel_size=3, padding=1))
+            kernel = tuple(2 * step + 1 for step in stride)
+            layers.append(
+                empty(convolution, channels, width, kernel, stride=stride, padding=stride)
+            )
+            stride = (1,) * order
             steps = tuple(2 if length >= _SHORTEST_CONVOLVED else 1 for length in lengths)
             if max(steps) > 1:
                 # Before the normalisation, which is then cheaper: together with the memory format
@@ -427,8 +349,8 @@ class ConvEncoder(Encoder):
     def _initialize(self, samples: Tensor, generator: torch.Generator | None) -> None:
         """Find the principal axes and draw the layers."""
         self.whitening.initialize(samples, generator)
-        _draw(self, generator)
-        _start_small(self.skip, self.layers[-1])
+        draw(self, generator)
+        start_small(self.skip, self.layers[-1])
 
     @property
     def shifted_modes(self) -> tuple[int, ...]:
@@ -448,8 +370,37 @@ class ConvEncoder(Encoder):
         )
 
 
+def _modes_to_convolve(
+    sample_shape: Sequence[int], asked_for: Sequence[int] | None
+) -> tuple[int, ...]:
+    """The modes that were asked for, or the largest set of long modes of like lengths."""
+    if asked_for is not None:
+        modes = tuple(sorted(asked_for))
+        if not 1 <= len(modes) <= 3 or len(set(modes)) < len(modes):
+            raise ValueError(f"convolved_modes must be one to three modes, got {asked_for}.")
+        if modes[0] < 0 or modes[-1] >= len(sample_shape):
+            raise ValueError(
+                f"convolved_modes must be from 0 to {len(sample_shape) - 1} for samples of shape "
+                f"{tuple(sample_shape)}, got {asked_for}."
+            )
+        return modes
+    long_modes = [k for k, n in enumerate(sample_shape) if n >= _SHORTEST_CONVOLVED]
+    if not long_modes:
+        raise ValueError(
+            f"encoder='conv' needs a sample mode of at least {_SHORTEST_CONVOLVED} entries to "
+            f"convolve, got samples of shape {tuple(sample_shape)}; use 'mlp' or 'linear'."
+        )
+    long_modes.sort(key=lambda k: -sample_shape[k])
+    alike = [
+        [k for k in long_modes[first:] if sample_shape[k] * _ALIKE >= sample_shape[longest]][:3]
+        for first, longest in enumerate(long_modes)
+    ]
+    most: list[int] = max(alike, key=len)  # of sets of as many modes the longest, which come first
+    return tuple(sorted(most))
+
+
 def _steps_between_places(lengths: Sequence[int]) -> tuple[int, ...]:
-    """How many neighbours to average along each mode, the longest first, for few enough places."""
+    """Strides along each mode, the longest first, for few enough places."""
     steps = [1] * len(lengths)
     while prod(coarse := _coarser(lengths, steps)) > _MOST_PLACES:
         steps[coarse.index(max(coarse))] += 1

@@ -1,12 +1,13 @@
 """What every encoder keeps to, and what each of them computes."""
 
+from functools import partial
 from math import prod
 
 import pytest
 import torch
 from torch import nn
 
-from tensorly_norank import encoders
+from tensorly_norank import _layers, encoders
 from tensorly_norank.encoders import ConvEncoder, LinearEncoder, MLPEncoder, MultilinearEncoder
 
 KINDS = [LinearEncoder, MultilinearEncoder, MLPEncoder, ConvEncoder]
@@ -95,39 +96,38 @@ def test_multilinear_encoder_multiplies_each_mode_by_its_matrix():
         torch.testing.assert_close(matrix.T @ matrix, torch.eye(2))
 
 
-def test_whitening_makes_strong_axes_one_long_and_keeps_noise_small():
-    samples = _samples(500, 6, dtype=torch.float64) * torch.tensor([30.0, 20, 10, 1e-3, 1e-3, 1e-3])
-    whitening = encoders._Whitening(6, 6).double()
-    whitening.initialize(samples, None)
-    spread = whitening(samples).square().mean(0).sqrt()
-    assert spread[:2].min() > 0.7
-    assert spread[3:].max() < 1e-3
-    products = whitening(samples).T @ whitening(samples)
-    assert (products - products.diag().diag()).abs().max() < 1e-8
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_whitening_of_fewer_samples_than_axes_stays_within_bounds(seed):
-    samples = _samples(12, 40, seed=seed)
-    samples = samples - samples.mean(0)  # so that one direction among the samples is empty
-    whitening = encoders._Whitening(40, 20)
-    whitening.initialize(samples, None)
-    assert not whitening.axes[12:].any()
-    assert whitening.axes.norm(dim=1).max() < 1.01
-    assert whitening(_samples(5, 40, seed=99)).abs().max() < 100
-
-
-def test_whitening_of_constant_data_is_finite():
-    whitening = encoders._Whitening(5, 5)
-    whitening.initialize(torch.zeros(10, 5), None)
-    assert torch.isfinite(whitening(torch.zeros(3, 5))).all()
-
-
-def test_convolution_takes_the_longest_modes_and_leaves_the_rest_as_channels():
-    encoder = ConvEncoder((3, 9, 4, 7, 5), 2)
-    assert encoder.convolved_modes == encoder.shifted_modes == (1, 3, 4)
-    assert encoder.blocks[0].in_channels == 3 * 4
+@pytest.mark.parametrize(
+    ("shape", "modes"),
+    [
+        ((3, 9, 4, 7, 5), (1, 3, 4)),
+        ((62, 47), (0, 1)),
+        ((5, 5, 200), (0, 1)),
+        ((200, 5, 5), (1, 2)),
+        ((64, 64, 3), (0, 1)),
+        ((20, 24, 28), (0, 1, 2)),
+        ((8, 500), (1,)),
+        ((9,), (0,)),
+    ],
+    ids=str,
+)
+def test_modes_of_like_lengths_are_convolved_and_the_others_are_channels(shape, modes):
+    encoder = ConvEncoder(shape, 2)
+    assert encoder.convolved_modes == encoder.shifted_modes == modes
+    channels = prod(n for mode, n in enumerate(shape) if mode not in modes)
+    assert encoder.blocks[0].in_channels == channels
     assert MLPEncoder((9, 9), 2).shifted_modes == ()
+
+
+def test_the_modes_to_convolve_can_be_named():
+    encoder = _built(partial(ConvEncoder, convolved_modes=(2, 0)), (5, 6, 20))
+    assert encoder.convolved_modes == (0, 2)
+    assert encoder.eval()(_samples(3, 5, 6, 20)).shape == (3, 3)
+
+
+@pytest.mark.parametrize("modes", [(), (0, 0), (0, 3), (-1,), (0, 1, 2, 3)])
+def test_modes_that_cannot_be_convolved_are_refused(modes):
+    with pytest.raises(ValueError, match="convolved_modes must be"):
+        ConvEncoder((5, 6, 20), 2, convolved_modes=modes)
 
 
 def test_convolution_does_not_mix_up_modes():
@@ -147,23 +147,21 @@ def test_convolution_does_not_mix_up_modes():
         ((32, 32), (1, 1)),
         ((64, 64), (2, 2)),
         ((62, 47), (2, 2)),
-        ((5, 5, 200), (1, 1, 5)),
+        ((40, 50, 60), (4, 5, 6)),
         ((5000,), (5,)),
     ],
     ids=str,
 )
-def test_convolution_averages_neighbours_along_the_longest_modes(shape, steps):
+def test_the_first_convolution_of_long_modes_takes_longer_steps_and_sees_all_entries(shape, steps):
     encoder = ConvEncoder(shape, 3)
+    encoder.initialize(_samples(10, *shape), torch.Generator().manual_seed(0))
     first = encoder.blocks[0]
-    if max(steps) == 1:
-        assert not isinstance(first, nn.AvgPool1d | nn.AvgPool2d | nn.AvgPool3d)
-    else:
-        assert tuple(first.kernel_size) == steps
-    # Edges count for as much as they hold: the mean of a constant is that constant.
-    ones = torch.ones(1, 1, *shape)
-    averaged = first(ones) if max(steps) > 1 else ones
-    assert torch.equal(averaged, torch.ones_like(averaged))
-    assert averaged.numel() <= 1024
+    assert tuple(first.stride) == steps
+    samples = torch.zeros(1, 1, *shape, requires_grad=True)
+    places = first(samples)
+    assert places[0, 0].numel() <= 1024
+    places.sum().backward()
+    assert (samples.grad != 0).all()
 
 
 def test_convolution_stands_beside_a_linear_map_of_principal_components():
@@ -183,45 +181,14 @@ def test_convolution_of_short_modes_is_refused(shape):
         ConvEncoder(shape, 2)
 
 
-def test_dropout_draws_from_its_generator_and_not_from_the_global_one():
-    layer = encoders._Dropout(0.5).train()
-    ones = torch.ones(4, 1000)
-    before = torch.get_rng_state()
-    layer.generator = torch.Generator().manual_seed(1)
-    first, second = layer(ones), layer(ones)
-    layer.generator = torch.Generator().manual_seed(1)
-    assert torch.equal(layer(ones), first)
-    assert not torch.equal(first, second)
-    assert torch.equal(torch.get_rng_state(), before)
-    assert set(first.unique().tolist()) == {0.0, 2.0}
-    assert first.mean().item() == pytest.approx(1, abs=0.1)
-    assert torch.equal(layer.eval()(ones), ones)
-
-
 def test_a_lent_generator_reaches_every_dropout_and_is_taken_back():
     encoder = ConvEncoder((8, 8), 2)
-    dropouts = [layer for layer in encoder.modules() if isinstance(layer, encoders._Dropout)]
+    dropouts = [layer for layer in encoder.modules() if isinstance(layer, _layers.Dropout)]
     generator = torch.Generator()
     encoder.draw_from(generator)
     assert dropouts and all(layer.generator is generator for layer in dropouts)
     encoder.draw_from(None)
     assert all(layer.generator is None for layer in dropouts)
-
-
-def test_random_rows_are_distinct_and_all_where_they_are_few():
-    rows = torch.arange(50.0)[:, None]
-    chosen = encoders._random_rows(rows, 20, torch.Generator().manual_seed(0))
-    assert len(chosen.unique()) == len(chosen) == 20
-    assert encoders._random_rows(rows, 50, None) is rows
-
-
-@pytest.mark.parametrize("shape", [(6, 4), (4, 6)])
-def test_principal_axes_equal_a_singular_value_decomposition(shape):
-    matrix = _samples(*shape, dtype=torch.float64)
-    axes, variances = encoders._principal_axes(matrix, 3)
-    _, singular, right = torch.linalg.svd(matrix)
-    torch.testing.assert_close(variances, singular[:3] ** 2 / shape[0])
-    torch.testing.assert_close((axes @ right[:3].T).abs(), torch.eye(3, dtype=torch.float64))
 
 
 def test_candidates_suit_the_shape_of_a_sample():

@@ -1,0 +1,35 @@
+"""A table of results that grows row by row, so that a benchmark goes on where it stopped."""
+
+import csv
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+
+
+class Rows:
+    """A CSV file; rows are told apart by their leading `n_keys` fields."""
+
+    def __init__(self, name, fields, n_keys):
+        self.path = RESULTS / f"{name}.csv"
+        self._fields, self._n_keys = fields, n_keys
+        self._done = set()
+        if self.path.exists():
+            with self.path.open(newline="") as file:
+                self._done = {self._key(row.values()) for row in csv.DictReader(file)}
+
+    def _key(self, values):
+        return tuple(str(value) for value in values)[: self._n_keys]
+
+    def __contains__(self, keys):
+        return self._key(keys) in self._done
+
+    def add(self, *values):
+        """Append a row and write it to the disk."""
+        self.path.parent.mkdir(exist_ok=True)
+        is_new = not self.path.exists()
+        with self.path.open("a", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            if is_new:
+                writer.writerow(self._fields)
+            writer.writerow(values)
+        self._done.add(self._key(values))

@@ -1,0 +1,181 @@
+"""What each term and each trick buys: one setting changed at a time, on seen and unseen classes.
+
+    python benchmarks/ablation.py --data digits serology --splits 5
+    python benchmarks/ablation.py --only defaults "margin 0.5" --encoder conv --data digits
+    python benchmarks/ablation.py --table
+
+Every variant fits the same half of the samples (then of the classes) and scores the other half. The
+count is left out, so that only the fit differs: one fit without held-out samples. Of classes that
+were fitted, as many axes are kept as their means span; of others, all of them. Settings that have
+no keyword are patched.
+
+Each run adds rows to results/ablation.csv and leaves out what is there already. `--table` prints,
+for each variant, the mean difference from the defaults on the same splits and its standard error
+over splits, and how many data sets a variant helps and harms by more than two of these.
+"""
+
+import argparse
+import contextlib
+import inspect
+import time
+import warnings
+from unittest.mock import patch
+
+import numpy as np
+from _data import load
+from _rows import Rows
+from held_out import split_samples
+
+from tensorly_norank import _layers, decomposition, no_rank_decomposition
+from tensorly_norank._embedder import Augmentation
+from tensorly_norank.evaluation import evaluate_embedding
+
+DATA = ("serology", "connectivity", "olivetti", "digits", "pines")
+VARIANTS = {
+    "defaults": {},
+    "diversity 0": {"diversity": 0.0},
+    "diversity 5": {"diversity": 5.0},
+    "uniformity 0.1": {"uniformity": 0.1},
+    "locality 0.3": {"locality": 0.3},
+    "locality 1": {"locality": 1.0},
+    "margin 0.5": {"margin": 0.5},
+    "margin 1": {"margin": 1.0},
+    "no noise": {"noise": 0.0},
+    "no transfer": {"transfer": 0.0},
+    "no shift": {"shift": 0.0},
+    "no dropout": {"dropout": 0.0},
+    "damping 0.1": {"damping": 0.1},
+    "large start": {"small": 1.0},
+    "half the steps": {"steps": 800},
+    "twice the steps": {"steps": 3200},
+}
+SEEN = ("silhouette", "ari", "knn_balanced_accuracy", "trustworthiness")
+UNSEEN = ("silhouette", "ari", "recall_at_1", "verification_auc", "trustworthiness")
+FIGURES = tuple(dict.fromkeys(SEEN + UNSEEN))
+KEYS = ("data", "encoder", "variant", "classes", "split")
+
+
+def patches(
+    noise=1.0, transfer=None, shift=None, dropout=None, damping=None, small=None, steps=None
+):
+    """Settings without a keyword; `noise` is a multiple of the default, `dropout` can only be 0."""
+    vary = Augmentation.__call__
+
+    def varied(self, samples, labels, generator):
+        changed = Augmentation(
+            noise * self.noise,
+            self.transfer if transfer is None else transfer,
+            self.shift if shift is None else shift,
+            self.shifted_modes,
+        )
+        return vary(changed, samples, labels, generator)
+
+    stack = contextlib.ExitStack()
+    stack.enter_context(patch.object(Augmentation, "__call__", varied))
+    if dropout is not None:
+        stack.enter_context(patch.object(_layers.Dropout, "forward", lambda self, values: values))
+    if damping is not None:
+        stack.enter_context(patch.object(_layers.Whitening, "damping", damping))
+    if small is not None:
+        stack.enter_context(patch.object(_layers, "_SMALL", small))
+    if steps is not None:
+        stack.enter_context(patch.object(decomposition, "_N_STEPS", steps))
+    return stack
+
+
+def figures(tensor, labels, encoder, variant, seed, unseen):
+    """Fit one half, score the other; and the seconds of fitting."""
+    private = inspect.signature(patches).parameters
+    patched = {key: value for key, value in variant.items() if key in private}
+    keywords = {key: value for key, value in variant.items() if key not in private}
+    fit, test = split_samples(labels, seed, unseen)
+    n_spanned = len(np.unique(labels[fit])) - 1
+    n_axes = min(64, tensor[0].size)
+    start = time.perf_counter()
+    with patches(**patched):
+        result = no_rank_decomposition(
+            tensor[fit],
+            labels[fit],
+            encoder=encoder,
+            rank=n_axes if unseen else min(n_axes, n_spanned),
+            validation_fraction=0,
+            random_state=seed,
+            **keywords,
+        )
+    seconds = time.perf_counter() - start
+    known = {} if unseen else {"fit_embedding": result.embedding, "fit_labels": labels[fit]}
+    row = evaluate_embedding(
+        result.transform(tensor[test]),
+        labels[test],
+        data=tensor[test],
+        random_state=seed,
+        **known,
+    )
+    return {key: row[key] for key in (UNSEEN if unseen else SEEN)} | {"seconds": seconds}
+
+
+def run(data, encoder, variants, n_splits):
+    """Add what is missing to the results."""
+    rows = Rows("ablation", (*KEYS, *FIGURES, "seconds"), len(KEYS))
+    for name in data:
+        loaded = load(name)
+        if loaded is None:
+            continue
+        n_classes = len(np.unique(loaded[1]))
+        for variant in variants:
+            for kind in ("seen", "unseen")[: 1 + (n_classes >= 4)]:  # of two, one would be fitted
+                for seed in range(n_splits):
+                    keys = (name, encoder, variant, kind, seed)
+                    if keys in rows:
+                        continue
+                    row = figures(*loaded, encoder, VARIANTS[variant], seed, kind == "unseen")
+                    rows.add(
+                        *keys,
+                        *(f"{row.get(one, np.nan):.4f}" for one in FIGURES),
+                        f"{row['seconds']:.1f}",
+                    )
+            print(name, encoder, variant, flush=True)
+
+
+def print_tables():
+    """The defaults' figures, and what each variant adds to them."""
+    import pandas
+
+    rows = pandas.read_csv(Rows("ablation", (), 0).path)
+    index = ["data", "encoder", "classes"]
+    base = rows[rows["variant"] == "defaults"].set_index([*index, "split"])
+    for kind, shown in (("seen", list(SEEN)), ("unseen", list(UNSEEN))):
+        own = base[base.index.get_level_values("classes") == kind]
+        print(f"\n{kind} classes, defaults")
+        print(own.groupby(index)[[*shown, "seconds"]].mean().round(3).to_string())
+        changed = rows[(rows["classes"] == kind) & (rows["variant"] != "defaults")]
+        changed = changed.set_index([*index, "split", "variant"])[shown]
+        paired = own[shown].reindex(changed.index.droplevel("variant"))
+        difference = (changed - paired.to_numpy()).groupby([*index, "variant"])
+        mean, error = difference.mean(), difference.sem()
+        cells = mean.map("{:+.3f}".format) + " ± " + error.map("{:.3f}".format)
+        print(f"\n{kind} classes, difference from the defaults")
+        print(cells.swaplevel("variant", 0).sort_index().to_string())
+        print(f"\n{kind} classes, data sets helped − harmed by more than two standard errors")
+        clear = (mean > 2 * error).astype(int) - (mean < -2 * error).astype(int)
+        print(clear.groupby("variant").sum().to_string())
+
+
+def main():
+    """Run, or print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", nargs="+", default=list(DATA))
+    parser.add_argument("--encoder", default="mlp")
+    parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--table", action="store_true")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if options.table:
+        print_tables()
+    else:
+        run(options.data, options.encoder, options.only, options.splits)
+
+
+if __name__ == "__main__":
+    main()
