@@ -35,6 +35,7 @@ VARIANTS = {
     "defaults": {},
     "diversity 0": {"diversity": 0.0},
     "diversity 5": {"diversity": 5.0},
+    "diversity 10": {"diversity": 10.0},
     "uniformity 0.1": {"uniformity": 0.1},
     "locality 0.3": {"locality": 0.3},
     "locality 1": {"locality": 1.0},

@@ -3,8 +3,11 @@
     python benchmarks/held_out.py digits conv
     python benchmarks/held_out.py olivetti mlp --unseen
 
-With --unseen half of the classes is fitted and the samples of the others are scored. LDA (behind
-PCA) and the raw entries are run on the same splits.
+    python benchmarks/held_out.py lfw --peers
+
+With --unseen half of the classes is fitted and the samples of the others are scored. The peers run
+on the same splits: LDA and the raw entries, with --peers also PCA, CP, Tucker, NCA and supervised
+UMAP (if umap-learn is installed).
 """
 
 import argparse
@@ -12,11 +15,8 @@ import warnings
 
 import numpy as np
 from _data import load
-from sklearn.decomposition import PCA
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from _peers import peers
 from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 
 from tensorly_norank.evaluation import compare
 
@@ -48,16 +48,17 @@ def summary(table, figures):
     for method in table.index.unique("method"):
         rows = {name: table.loc[(name, method)] for name in figures if name in table.index}
         cells = [f"{name} {row['mean']:.3f}±{row['std']:.3f}" for name, row in rows.items()]
-        print(f"  {method:>6}  {'  '.join(cells)}")
+        print(f"  {method:>15}  {'  '.join(cells)}")
 
 
 def main():
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data")
-    parser.add_argument("encoder")
+    parser.add_argument("encoder", nargs="?", help="none: only the peers")
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--unseen", action="store_true")
+    parser.add_argument("--peers", action="store_true")
     options = parser.parse_args()
     loaded = load(options.data)
     if loaded is None:
@@ -65,13 +66,11 @@ def main():
     tensor, labels = loaded
     warnings.simplefilter("ignore")
     splits = [split_samples(labels, seed, options.unseen) for seed in range(options.splits)]
-    n_components = min(100, min(len(fit) for fit, _ in splits) // 2, tensor[0].size)
-    methods = {
-        options.encoder: {"encoder": options.encoder},
-        # LDA blows up directions that hardly vary: 95 % of the variance of the first components.
-        "LDA": make_pipeline(PCA(n_components), PCA(0.95), LinearDiscriminantAnalysis()),
-        "raw": FunctionTransformer(),
-    }
+    methods = peers(min(len(fit) for fit, _ in splits), tensor[0].size)
+    if not options.peers:
+        methods = {name: methods[name] for name in ("LDA", "raw")}
+    if options.encoder:
+        methods = {options.encoder: {"encoder": options.encoder}} | methods
     table = compare(
         tensor,
         labels,

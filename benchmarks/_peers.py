@@ -1,0 +1,72 @@
+"""The methods that ours is set beside, as `tensorly_norank.evaluation.compare` takes them.
+
+Each gets 20 components, or as many as the data allow. LDA, NCA and supervised UMAP see principal
+components: LDA those of 95 % of the variance, for it blows up directions that hardly vary.
+"""
+
+import importlib.util
+from functools import partial
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.neighbors import NeighborhoodComponentsAnalysis
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from tensorly.decomposition import parafac, partial_tucker
+from tensorly.tenalg import khatri_rao, multi_mode_dot
+
+RANK = 20
+
+
+def embed_by_parafac(fit_samples, fit_labels, new_samples, random_state):
+    """CP of the fitted samples; all by least squares on its factors."""
+    mean = fit_samples.mean(axis=0)
+    cp = parafac(fit_samples - mean, RANK, n_iter_max=100, init="random", random_state=random_state)
+    patterns = khatri_rao([cp.weights[None] * cp.factors[1], *cp.factors[2:]])
+    return [
+        np.linalg.lstsq(patterns, (part - mean).reshape(len(part), -1).T, rcond=None)[0].T
+        for part in (fit_samples, new_samples)
+    ]
+
+
+def embed_by_tucker(fit_samples, fit_labels, new_samples, random_state):
+    """Tucker of the other modes, 6 components each at most; all samples by projection."""
+    mean = fit_samples.mean(axis=0)
+    modes = list(range(1, fit_samples.ndim))
+    rank = [min(6, fit_samples.shape[mode]) for mode in modes]
+    (_, factors), _ = partial_tucker(fit_samples - mean, rank, modes, random_state=random_state)
+    return [
+        multi_mode_dot(part - mean, factors, modes, transpose=True).reshape(len(part), -1)
+        for part in (fit_samples, new_samples)
+    ]
+
+
+def embed_by_umap(fit_samples, fit_labels, new_samples, random_state, n_axes):
+    """Supervised UMAP (the package umap-learn), two components as its authors suggest."""
+    from umap import UMAP
+
+    pca = PCA(n_axes, random_state=random_state)
+    rows = pca.fit_transform(fit_samples.reshape(len(fit_samples), -1))
+    _, codes = np.unique(fit_labels, return_inverse=True)
+    umap = UMAP(n_neighbors=min(15, len(rows) - 1), random_state=random_state)
+    embedding = umap.fit_transform(rows, y=codes)
+    return embedding, umap.transform(pca.transform(new_samples.reshape(len(new_samples), -1)))
+
+
+def peers(n_samples, n_entries):
+    """By name, for so many fitted samples; supervised UMAP where it is installed."""
+    n_axes = min(100, n_samples // 2, n_entries)
+    methods = {
+        "PCA": PCA(min(RANK, n_axes)),
+        "CP": embed_by_parafac,
+        "Tucker": embed_by_tucker,
+        "LDA": make_pipeline(PCA(n_axes), PCA(0.95), LinearDiscriminantAnalysis()),
+        "NCA": make_pipeline(
+            PCA(min(40, n_axes)), NeighborhoodComponentsAnalysis(min(RANK, n_axes), max_iter=50)
+        ),
+        "raw": FunctionTransformer(),
+    }
+    if importlib.util.find_spec("umap"):
+        methods["supervised UMAP"] = partial(embed_by_umap, n_axes=n_axes)
+    return methods
