@@ -1,12 +1,13 @@
-"""How much faithfulness is traded for meaning: a curve over `locality`, for each diversity.
+"""How much faithfulness is traded for meaning: curves over `locality` and over `diversity`.
 
-    python benchmarks/locality.py --data digits --encoder conv
-    python benchmarks/locality.py --table
+    python benchmarks/faithfulness.py --data digits --encoder conv --splits 3
+    python benchmarks/faithfulness.py --diversity 0 3 30 --locality 0
+    python benchmarks/faithfulness.py --table
 
 Fits half of the samples and scores the silhouette of the others; fits half of the classes and
 scores the nearest neighbours of the others, all axes kept, beside those of the raw entries. Rows
-are added to results/locality.csv; `--table` prints means over the splits and draws
-results/locality.png.
+are added to results/faithfulness.csv; `--table` prints means over the splits and draws
+results/faithfulness.png.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def raw_figures(tensor, labels, seed):
 
 def run(data, encoder, diversities, localities, n_splits):
     """Add what is missing to the results."""
-    rows = Rows("locality", FIELDS, 5)
+    rows = Rows("faithfulness", FIELDS, 5)
     for name in data:
         loaded = load(name)
         if loaded is None:
@@ -62,7 +63,7 @@ def print_table():
     """Means over the splits, and the figure."""
     import pandas
 
-    rows = pandas.read_csv(Rows("locality", FIELDS, 5).path)
+    rows = pandas.read_csv(Rows("faithfulness", FIELDS, 5).path)
     raw = rows[rows["encoder"] == "raw"].groupby("data")[list(OF_OTHERS)].mean()
     by = ["data", "encoder", "diversity", "locality"]
     table = rows[rows["encoder"] != "raw"].groupby(by)[[*SHOWN, *OF_OTHERS]].agg(["mean", "sem"])
@@ -77,27 +78,45 @@ def draw(table, raw):
 
     runs = list(dict.fromkeys(key[:2] for key in table.index))
     _, axes = pyplot.subplots(
-        1, len(runs), figsize=(4.5 * len(runs), 3.8), layout="constrained", squeeze=False
+        1, len(runs), figsize=(6 * len(runs), 4), layout="constrained", squeeze=False
     )
     for ax, (name, encoder) in zip(axes[0], runs, strict=True):
-        for marker, (diversity, curve) in zip(
-            "os^D", table.loc[name, encoder].groupby("diversity"), strict=False
-        ):
-            points = curve.droplevel("diversity")
-            x, y = points["recall_at_1", "mean"], points["silhouette", "mean"]
-            ax.plot(x, y, f"-{marker}", label=f"diversity {diversity:g}")
-            for locality in points.index:
-                ax.annotate(
-                    f"{locality:g}", (x[locality], y[locality]), (4, 4), textcoords="offset points"
-                )
-        ax.axvline(raw.loc[name, "recall_at_1"], color="0.5", linestyle=":", label="raw entries")
+        points = table.loc[name, encoder]
+        draw_curve(ax, points.xs(0.0, level="locality"), "diversity (locality 0)", "-o", 4)
+        for marker, diversity in zip("sD", DIVERSITY, strict=True):
+            curve = points.xs(diversity, level="diversity")
+            draw_curve(ax, curve, f"locality (diversity {diversity:g})", f":{marker}", -12)
+        ax.axvline(raw.loc[name, "recall_at_1"], color="0.5", linestyle="--", label="raw entries")
         ax.set(
-            title=f"{name}, {encoder}; numbers: locality",
+            title=f"{name}, {encoder}",
             xlabel="recall@1 of classes never shown",
             ylabel="silhouette of the classes fitted",
         )
-        ax.legend()
-    ax.figure.savefig(RESULTS / "locality.png", dpi=110)
+        ax.legend(title="numbers: values of")
+    ax.figure.savefig(RESULTS / "faithfulness.png", dpi=110)
+
+
+def draw_curve(ax, curve, label, style, offset):
+    """Means with their standard errors; each point says what it belongs to."""
+    x, y = curve["recall_at_1"], curve["silhouette"]
+    line = ax.errorbar(
+        x["mean"],
+        y["mean"],
+        y["sem"],
+        x["sem"],
+        fmt=style,
+        label=label,
+        elinewidth=0.5,
+        markersize=4,
+    )
+    for value in curve.index:
+        ax.annotate(
+            f"{value:g}",
+            (x["mean"][value], y["mean"][value]),
+            (4, offset),
+            textcoords="offset points",
+            color=line[0].get_color(),
+        )
 
 
 def main():
