@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from tensorly_norank.losses import hinge_by_anchor, triplet_accuracy_by_anchor
 
 _SHARE = 0.1  # of all passes, in a short fit
 _LEVEL = 2.0  # standard errors of the difference from the best one
+_OUT = 3.0  # the same, after the first of the two fits of each
 _WORTH = 0.01  # of the triplets, or of the hinge: two fits of one encoder differ by as much
 _MOST_SCORED = 512  # samples left out, each time
 _MOST_COMPANIONS = 1024  # fitted samples beside them
@@ -33,8 +35,9 @@ class EncoderChoice:
         Encoders that were tried.
     triplet_accuracy, triplet_accuracy_se : ndarray, shape (n_candidates,)
         Share of triplets in the right order whose anchor was left out of a short fit, classes
-        weighing the same, and its standard error over anchors, given these fits. NaN where no
-        samples could be left out, or a fit diverged.
+        weighing the same, and its standard error over anchors, given these fits: two, or the first
+        one where that was too far behind for a second. NaN where no samples could be left out, or
+        the fits diverged.
     hinge, hinge_se : ndarray, shape (n_candidates,)
         The same of the mean hinge: by how much these triplets fall short of the margin.
     chosen : str
@@ -70,9 +73,10 @@ def choose_encoder(
 ) -> EncoderChoice:
     """Let each candidate, after a short fit of three quarters of the samples, place the fourth.
 
-    Twice, with different fourths. Triplets whose anchor was left out decide; the other two samples
-    may have been fitted, so that as many as possible are. Where their order does not (all may be in
-    order), their hinges may: how far they are from the margin.
+    Twice, with different fourths; who is clearly behind after the first time is not fitted again.
+    Triplets whose anchor was left out decide; the other two samples may have been fitted, so that
+    as many as possible are. Where their order does not (all may be in order), their hinges may: how
+    far they are from the margin.
 
     Parameters
     ----------
@@ -92,53 +96,51 @@ def choose_encoder(
     EncoderChoice
     """
     quarters = _quarters(part.codes, rng)
-    seed = int(rng.integers(2**63))
-    tried = [_try(name, quarters, part, margin, fit, seed) for name in candidates]
-    placed = np.stack(tried, axis=-1)  # (2, n_anchors, n_candidates)
-    is_anchor = ~np.isnan(placed[0]).all(axis=1)
-    if not is_anchor.any():
-        accuracy, error, hinge, hinge_error = np.full((4, len(candidates)), np.nan)
-        return EncoderChoice(tuple(candidates), accuracy, error, hinge, hinge_error, candidates[0])
-    accuracy, hinge = placed[:, is_anchor]  # (n_anchors, n_candidates) each
-    left_out = np.concatenate([left_out for _, left_out in quarters])
-    weights = class_weights(part.codes[left_out][is_anchor])
-    is_level = ~np.isnan(accuracy).any(axis=0)
-    for figure in (accuracy, -hinge):
-        is_level[is_level] = _level_with_best(figure[:, is_level], weights)
-    return EncoderChoice(
-        candidates=tuple(candidates),
-        triplet_accuracy=weights @ accuracy,
-        triplet_accuracy_se=standard_error(accuracy, weights),
-        hinge=weights @ hinge,
-        hinge_se=standard_error(hinge, weights),
-        chosen=candidates[int(is_level.argmax())],
-    )
+    seeds = rng.integers(2**63, size=len(quarters))
+    placed, codes = np.empty((2, 0, len(candidates))), part.codes[:0]  # of the anchors so far
+    for (fitted, left_out), seed in zip(quarters, seeds, strict=True):
+        is_left = _is_level(placed, codes, _OUT) if placed.size else np.full(len(candidates), True)
+        figures = np.full((2, len(left_out), len(candidates)), np.nan)
+        for k in np.flatnonzero(is_left).tolist():
+            companions = np.random.default_rng(seed)  # the same for every candidate
+            with contextlib.suppress(FloatingPointError):  # the fit diverged
+                embedder = fit(candidates[k], part.take(fitted), _SHARE)
+                figures[..., k] = _place(embedder, part, fitted, left_out, margin, companions)
+        is_anchor = ~np.isnan(figures[0]).all(axis=1)
+        placed = np.concatenate([placed, figures[:, is_anchor]], axis=1)
+        codes = np.concatenate([codes, part.codes[left_out[is_anchor]]])
+    is_level = _is_level(placed, codes, _LEVEL) if placed.size else np.full(len(candidates), True)
+    accuracy, hinge = (_means_and_errors(figure, codes) for figure in placed)
+    return EncoderChoice(tuple(candidates), *accuracy, *hinge, candidates[int(is_level.argmax())])
 
 
-def _try(
-    name: str,
-    quarters: Sequence[tuple[np.ndarray, np.ndarray]],
-    part: Part,
-    margin: float,
-    fit: ShortFit,
-    seed: int,
-) -> np.ndarray:
-    """Figures of all samples left out, (2, n); NaN if a fit diverges."""
-    rng = np.random.default_rng(seed)  # the same companions for every candidate
-    try:
-        placed = [
-            _place(fit(name, part.take(fitted), _SHARE), part, fitted, left_out, margin, rng)
-            for fitted, left_out in quarters
-        ]
-    except FloatingPointError:
-        placed = [np.full((2, len(left_out)), np.nan) for _, left_out in quarters]
-    return np.concatenate([np.empty((2, 0)), *placed], axis=1)
+def _is_level(placed: np.ndarray, codes: np.ndarray, level: float) -> np.ndarray:
+    """Candidates that are not clearly behind, first in the order of triplets, then in hinges."""
+    is_level = ~np.isnan(placed[0]).any(axis=0)
+    weights = class_weights(codes)
+    for figure in (placed[0], -placed[1]):
+        is_level[is_level] = _level_with_best(figure[:, is_level], weights, level)
+    return is_level
 
 
-def _level_with_best(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _level_with_best(values: np.ndarray, weights: np.ndarray, level: float) -> np.ndarray:
     """Columns that fall short of the best one by no more than chance; anchors are paired."""
+    if not values.size:
+        return np.full(values.shape[1], True)
     behind = values[:, [(weights @ values).argmax()]] - values
-    return weights @ behind <= np.maximum(_WORTH, _LEVEL * standard_error(behind, weights))
+    return weights @ behind <= np.maximum(_WORTH, level * standard_error(behind, weights))
+
+
+def _means_and_errors(values: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of each column, over those of the anchors that it has; NaN if it has none."""
+    means, errors = np.full((2, values.shape[1]), np.nan)
+    for k, column in enumerate(values.T):
+        known = ~np.isnan(column)
+        if known.any():
+            weights = class_weights(codes[known])
+            means[k] = weights @ column[known]
+            errors[k] = standard_error(column[known], weights)
+    return means, errors
 
 
 def _quarters(codes: np.ndarray, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -48,11 +48,31 @@ def race(maps, labels=LABELS, seed=0):
 
 def test_what_orders_triplets_clearly_best_is_chosen():
     maps = {"noise": points(0, 5.0), "fair": points(2, 0.9), "good": points(1, 0.2)}
-    choice, fits = race(maps)
+    choice, _ = race(maps)
     assert choice.chosen == "good"
     noise, fair, good = choice.triplet_accuracy
     assert noise < 0.6 < fair < 0.9 < good
-    assert Counter(name for name, _, _ in fits) == {"noise": 2, "good": 2, "fair": 2}
+
+
+def test_who_is_clearly_behind_after_one_fit_gets_no_second():
+    maps = {"noise": points(0, 5.0), "close": points(2, 0.22), "good": points(1, 0.2)}
+    choice, fits = race(maps)
+    assert Counter(name for name, _, _ in fits) == {"noise": 1, "close": 2, "good": 2}
+    assert np.isfinite(choice.triplet_accuracy).all()
+    tight = points(1, 0.01)
+    _, fits = race({"near": 0.3 * tight, "far": tight})  # the same order, and hinges apart
+    assert Counter(name for name, _, _ in fits) == {"near": 1, "far": 2}
+
+
+def test_the_figures_of_who_was_fitted_once_are_of_the_samples_left_out_then():
+    maps = {"noise": points(0, 5.0), "good": points(1, 0.2)}
+    with mock.patch.object(_encoder_choice, "_OUT", 1e9):
+        both, _ = race(maps)
+    once, _ = race(maps)
+    assert once.triplet_accuracy[0] != both.triplet_accuracy[0]
+    assert once.triplet_accuracy[0] == pytest.approx(both.triplet_accuracy[0], abs=0.1)
+    assert once.triplet_accuracy_se[0] > both.triplet_accuracy_se[0]
+    assert once.triplet_accuracy[1] == both.triplet_accuracy[1]
 
 
 @pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
