@@ -1,7 +1,8 @@
 """The methods that ours is set beside, as `tensorly_norank.evaluation.compare` takes them.
 
-Each gets 20 components, or as many as the data allow. LDA, NCA and supervised UMAP see principal
-components: LDA those of 95 % of the variance, for it blows up directions that hardly vary.
+PCA, CP and NCA get 20 components, or as many as the data allow, Tucker 6 along each mode,
+supervised UMAP 2, LDA what its classes span. LDA, NCA and supervised UMAP see principal components:
+LDA those of 95 % of the variance, for it blows up directions that hardly vary.
 """
 
 import importlib.util

@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+import pandas
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -15,13 +17,20 @@ class Rows:
         self._done = set()
         if self.path.exists():
             with self.path.open(newline="") as file:
-                self._done = {self._key(row.values()) for row in csv.DictReader(file)}
+                found, *rows = csv.reader(file)
+            if tuple(found) != tuple(fields):
+                raise ValueError(f"{self.path} has the columns {found}, not {list(fields)}.")
+            self._done = {self._key(row) for row in rows}
 
     def _key(self, values):
         return tuple(str(value) for value in values)[: self._n_keys]
 
     def __contains__(self, keys):
         return self._key(keys) in self._done
+
+    def table(self):
+        """All rows, as a pandas table."""
+        return pandas.read_csv(self.path)
 
     def add(self, *values):
         """Append a row and write it to the disk."""

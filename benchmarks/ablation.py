@@ -10,8 +10,9 @@ were fitted, as many axes are kept as their means span; of others, all of them. 
 no keyword are patched.
 
 Each run adds rows to results/ablation.csv and leaves out what is there already. `--table` prints,
-for each variant, the mean difference from the defaults on the same splits and its standard error
-over splits, and how many data sets a variant helps and harms by more than two of these.
+for each variant, the mean difference from the defaults on the same splits and the standard
+deviation of these differences, and how many data sets it helps and harms (p < 0.05 by the
+corrected resampled t-test: halves of the same samples are not independent).
 """
 
 import argparse
@@ -28,7 +29,7 @@ from held_out import split_samples
 
 from tensorly_norank import _layers, decomposition, no_rank_decomposition
 from tensorly_norank._embedder import Augmentation
-from tensorly_norank.evaluation import evaluate_embedding
+from tensorly_norank.evaluation import corrected_resampled_t_test, evaluate_embedding
 
 DATA = ("serology", "connectivity", "olivetti", "digits", "pines")
 VARIANTS = {
@@ -47,17 +48,18 @@ VARIANTS = {
     "no dropout": {"dropout": 0.0},
     "damping 0.1": {"damping": 0.1},
     "large start": {"small": 1.0},
-    "half the steps": {"steps": 800},
-    "twice the steps": {"steps": 3200},
+    "half the passes": {"passes": 0.5},
+    "twice the passes": {"passes": 2.0},
 }
 SEEN = ("silhouette", "ari", "knn_balanced_accuracy", "trustworthiness")
 UNSEEN = ("silhouette", "ari", "recall_at_1", "verification_auc", "trustworthiness")
 FIGURES = tuple(dict.fromkeys(SEEN + UNSEEN))
-KEYS = ("data", "encoder", "variant", "classes", "split")
+FIELDS = ("data", "encoder", "variant", "classes", "split", *FIGURES, "seconds")
+N_KEYS = 5
 
 
 def patches(
-    noise=1.0, transfer=None, shift=None, dropout=None, damping=None, small=None, steps=None
+    noise=1.0, transfer=None, shift=None, dropout=None, damping=None, small=None, passes=None
 ):
     """Settings without a keyword; `noise` is a multiple of the default, `dropout` can only be 0."""
     vary = Augmentation.__call__
@@ -79,8 +81,10 @@ def patches(
         stack.enter_context(patch.object(_layers.Whitening, "damping", damping))
     if small is not None:
         stack.enter_context(patch.object(_layers, "_SMALL", small))
-    if steps is not None:
-        stack.enter_context(patch.object(decomposition, "_N_STEPS", steps))
+    if passes is not None:
+        for name in ("_N_STEPS", "_FEWEST_PASSES", "_MOST_PASSES"):
+            most = getattr(decomposition, name)
+            stack.enter_context(patch.object(decomposition, name, round(passes * most)))
     return stack
 
 
@@ -117,7 +121,7 @@ def figures(tensor, labels, encoder, variant, seed, unseen):
 
 def run(data, encoder, variants, n_splits):
     """Add what is missing to the results."""
-    rows = Rows("ablation", (*KEYS, *FIGURES, "seconds"), len(KEYS))
+    rows = Rows("ablation", FIELDS, N_KEYS)
     for name in data:
         loaded = load(name)
         if loaded is None:
@@ -140,26 +144,27 @@ def run(data, encoder, variants, n_splits):
 
 def print_tables():
     """The defaults' figures, and what each variant adds to them."""
-    import pandas
-
-    rows = pandas.read_csv(Rows("ablation", (), 0).path)
-    index = ["data", "encoder", "classes"]
-    base = rows[rows["variant"] == "defaults"].set_index([*index, "split"])
-    for kind, shown in (("seen", list(SEEN)), ("unseen", list(UNSEEN))):
-        own = base[base.index.get_level_values("classes") == kind]
-        print(f"\n{kind} classes, defaults")
-        print(own.groupby(index)[[*shown, "seconds"]].mean().round(3).to_string())
-        changed = rows[(rows["classes"] == kind) & (rows["variant"] != "defaults")]
-        changed = changed.set_index([*index, "split", "variant"])[shown]
-        paired = own[shown].reindex(changed.index.droplevel("variant"))
-        difference = (changed - paired.to_numpy()).groupby([*index, "variant"])
-        mean, error = difference.mean(), difference.sem()
-        cells = mean.map("{:+.3f}".format) + " ± " + error.map("{:.3f}".format)
-        print(f"\n{kind} classes, difference from the defaults")
-        print(cells.swaplevel("variant", 0).sort_index().to_string())
-        print(f"\n{kind} classes, data sets helped − harmed by more than two standard errors")
-        clear = (mean > 2 * error).astype(int) - (mean < -2 * error).astype(int)
-        print(clear.groupby("variant").sum().to_string())
+    table = Rows("ablation", FIELDS, N_KEYS).table()
+    for (encoder, kind), rows in table.groupby(["encoder", "classes"]):
+        shown = list(SEEN if kind == "seen" else UNSEEN)
+        own = rows[rows["variant"] == "defaults"].set_index(["data", "split"])
+        print(f"\n{encoder}, {kind} classes: defaults")
+        print(own.groupby("data")[[*shown, "seconds"]].mean().round(3).to_string())
+        changed = rows[rows["variant"] != "defaults"].set_index(["variant", "data", "split"])
+        paired = own[shown].reindex(changed.index.droplevel("variant")).to_numpy()
+        difference = (changed[shown] - paired).groupby(["variant", "data"])
+        cells = (
+            difference.mean().map("{:+.3f}".format) + " ± " + difference.std().map("{:.3f}".format)
+        )
+        print(f"\n{encoder}, {kind} classes: difference from the defaults")
+        print(cells.to_string())
+        is_clear = difference.agg(lambda d: corrected_resampled_t_test(d, 1) < 0.05)
+        counts = [
+            (is_clear & sign(difference.mean())).groupby("variant").sum().astype(int).map(str)
+            for sign in (lambda mean: mean > 0, lambda mean: mean < 0)
+        ]
+        print(f"\n{encoder}, {kind} classes: data sets helped / harmed")
+        print((counts[0] + " / " + counts[1]).to_string())
 
 
 def main():

@@ -1,4 +1,4 @@
-"""How many components? Ours and six peers, on planted tensors whose number is known.
+"""How many components? Ours and five peers, on planted tensors whose number is known.
 
     python benchmarks/component_count.py --methods linear peers
     python benchmarks/component_count.py --methods mlp --scenarios base "noise 0.5" --seeds 20
@@ -191,7 +191,7 @@ def print_table():
     """Share of exact counts / of counts within one, in per cent, and the figure."""
     import pandas
 
-    rows = pandas.read_csv(Rows("component_count", FIELDS, 3).path)
+    rows = Rows("component_count", FIELDS, 3).table()
     rows["exact"] = 100.0 * (rows["count"] == rows["planted"])
     rows["within one"] = 100.0 * ((rows["count"] - rows["planted"]).abs() <= 1)
     shares = rows.groupby(["scenario", "method"])[["exact", "within one"]].mean().round(0)

@@ -61,9 +61,7 @@ def run(data, encoder, diversities, localities, n_splits):
 
 def print_table():
     """Means over the splits, and the figure."""
-    import pandas
-
-    rows = pandas.read_csv(Rows("faithfulness", FIELDS, 5).path)
+    rows = Rows("faithfulness", FIELDS, 5).table()
     raw = rows[rows["encoder"] == "raw"].groupby("data")[list(OF_OTHERS)].mean()
     by = ["data", "encoder", "diversity", "locality"]
     table = rows[rows["encoder"] != "raw"].groupby(by)[[*SHOWN, *OF_OTHERS]].agg(["mean", "sem"])

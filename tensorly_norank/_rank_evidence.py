@@ -31,7 +31,8 @@ class RankEvidence:
     statistic, p_value : ndarray, shape (n_candidates,)
         Of the hypothesis "the class means differ in fewer than this many directions": the statistic
         on held-out samples (the mean, where several fits held out some; on principal components,
-        where none could be held out), and the p-value of all looks together. The hypotheses
+        where none could be held out), and the p-value of all looks together (where one of them
+        rejects the hypothesis, later ones are skipped: an upper bound then). The hypotheses
         are tested in turn, to the second behind the first one that holds; of more than 16, those
         behind are searched by bisection. NaN where nothing was tested, and from `n_classes` on.
     triplet_accuracy, triplet_accuracy_se : ndarray, shape (n_candidates,)
@@ -136,7 +137,7 @@ def count_components(
     that know no labels. So the linear part is looked at in up to four ways: on held-out samples,
     and on as many leading principal components of all samples as a quarter, an eighth and a
     sixteenth of the samples. A hypothesis is rejected if it is in any of them, at a level divided
-    by their number; looks behind one that rejects it are not had.
+    by their number.
 
     Parameters
     ----------
@@ -172,8 +173,8 @@ def count_components(
     counts = [tests.count_in_resample(rng) for _ in range(_N_RESAMPLES)]
     return RankEvidence(
         candidates=np.arange(1, n_candidates + 1),
-        statistic=tests.by_candidate(tests.statistic, n_candidates),
-        p_value=tests.by_candidate(tests.p_value, n_candidates),
+        statistic=_by_candidate(tests.statistic, n_candidates),
+        p_value=_by_candidate(tests.p_value, n_candidates),
         **_triplet_reading(axes, n_candidates, rng),
         significant=tests.count,
         chosen=min(max(tests.count, 1), n_candidates),
@@ -182,6 +183,11 @@ def count_components(
         linear=not bends,
         n_untested=(n_classes or n_given) - len(tests.classes),
     )
+
+
+def _by_candidate(values: dict[int, float], n_candidates: int) -> np.ndarray:
+    """Entry r is about r + 1 components; NaN where nothing was tested."""
+    return np.array([values.get(r, np.nan) for r in range(n_candidates)])
 
 
 def _spanned(held_out: HeldOut, points: LabelledPoints) -> LabelledPoints:

@@ -55,7 +55,7 @@ class SequentialTest:
     """The hypotheses "at most r directions" in turn, until one of them holds in all looks.
 
     The sets of a look speak together by Fisher's method, looks by Bonferroni's. Where a look
-    rejects a hypothesis, those behind it are not had.
+    rejects a hypothesis, later looks are skipped: they could not change the decision.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class SequentialTest:
     rng : numpy Generator
         Draws the null distributions.
     n_before : int
-        Looks that were had before these, and take their share of the level.
+        Looks before these, which take their share of the level.
 
     Attributes
     ----------
@@ -71,17 +71,20 @@ class SequentialTest:
         Number of leading hypotheses that are rejected.
     statistic, p_value : dict of int to float
         Of the hypotheses that were tested: the mean over the sets of the first look, and the
-        p-value of all looks that were had.
+        p-value of all looks, or an upper bound of it where later ones were skipped.
     classes : set of int
         Those that were tested in any set.
     """
 
     def __init__(self, looks: Sequence[Look], rng: np.random.Generator, n_before: int = 0) -> None:
         self._looks = looks
-        self._observed = [_Tests(look, rng) for look in looks]
+        # What is drawn, and when, must not change what else the caller's generator gives.
+        self._rng = np.random.default_rng(rng.integers(2**63))
+        self._observed = [_Tests(look, self._rng) for look in looks]
         self._draws: dict[tuple[int, int], list[np.ndarray]] = {}  # by look and hypothesis
         self._n_before = n_before
-        self.classes = {code for tests in self._observed for code in tests.classes}
+        by_set = [own for tests in self._observed for own in tests.classes_by_set]
+        self.classes = set(np.concatenate(by_set).tolist())
         self.statistic: dict[int, float] = {}
         self.p_value: dict[int, float] = {}
         self.count = self._search(max(tests.n_tests for tests in self._observed))
@@ -100,8 +103,8 @@ class SequentialTest:
         return high
 
     def _rejects(self, r: int) -> bool:
-        first = np.array(self._observed[0].statistics(r))
-        self.statistic[r] = float(first[~np.isnan(first)].mean()) if np.any(first >= 0) else np.nan
+        first = [value for value in self._observed[0].statistics(r) if not np.isnan(value)]
+        self.statistic[r] = float(np.mean(first)) if first else np.nan
         self.p_value[r] = self._p_value(self._observed, r)
         return self.p_value[r] <= ALPHA
 
@@ -119,34 +122,44 @@ class SequentialTest:
 
     def count_in_resample(self, rng: np.random.Generator) -> int:
         """The count that four fifths of the samples give, by the same null draws."""
-        resampled = [_Tests([points.resample(rng) for points in look], rng) for look in self._looks]
+        resampled = [
+            _Tests([points.resample(rng) for points in look], self._rng, observed.classes_by_set)
+            for look, observed in zip(self._looks, self._observed, strict=True)
+        ]
         for r in sorted(self.p_value):
             if self._p_value(resampled, r) > ALPHA:
                 return r
         return max(self.p_value, default=-1) + 1
 
-    def by_candidate(self, values: dict[int, float], n_candidates: int) -> np.ndarray:
-        """Entry r is about r + 1 components; NaN where nothing was tested."""
-        return np.array([values.get(r, np.nan) for r in range(n_candidates)])
-
 
 class _Tests:
-    """A test of each set of a look, made when they are needed."""
+    """A test of each set of a look, made when they are needed; of the classes given, if any."""
 
-    def __init__(self, look: Look, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        look: Look,
+        rng: np.random.Generator,
+        classes_by_set: Sequence[np.ndarray] | None = None,
+    ) -> None:
         self._look, self._rng = look, rng
+        self._classes: list[np.ndarray | None] = [None] * len(look)
+        if classes_by_set is not None:
+            self._classes = [*classes_by_set]
 
     @cached_property
     def _tests(self) -> list[MeansRankTest]:
-        return [MeansRankTest(points.coordinates, points.codes, self._rng) for points in self._look]
+        return [
+            MeansRankTest(points.coordinates, points.codes, self._rng, classes)
+            for points, classes in zip(self._look, self._classes, strict=True)
+        ]
 
     @property
     def n_tests(self) -> int:
         return max(test.n_tests for test in self._tests)
 
     @property
-    def classes(self) -> set[int]:
-        return {code for test in self._tests for code in test.classes.tolist()}
+    def classes_by_set(self) -> list[np.ndarray]:
+        return [test.classes for test in self._tests]
 
     def statistics(self, r: int) -> list[float]:
         """Of each set; NaN where there is no such hypothesis."""

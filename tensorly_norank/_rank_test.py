@@ -105,6 +105,9 @@ class MeansRankTest:
         Their classes. Samples alone in their class are left out.
     rng : numpy Generator
         Draws the signs.
+    classes : ndarray of int, optional
+        Codes of the classes to be compared, those that have two samples; by default the test finds
+        out which are large enough.
 
     Attributes
     ----------
@@ -123,10 +126,19 @@ class MeansRankTest:
        Annals of Statistics 14, 1261-1295 (1986).
     """
 
-    def __init__(self, points: np.ndarray, codes: np.ndarray, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        points: np.ndarray,
+        codes: np.ndarray,
+        rng: np.random.Generator,
+        classes: np.ndarray | None = None,
+    ) -> None:
         sizes = np.bincount(codes)[codes]
-        smallest = _SMALL_CLASS if 2 * np.sum(sizes >= _SMALL_CLASS) >= len(codes) else 2
-        kept = np.flatnonzero(sizes >= smallest)
+        if classes is None:
+            smallest = _SMALL_CLASS if 2 * np.sum(sizes >= _SMALL_CLASS) >= len(codes) else 2
+            kept = np.flatnonzero(sizes >= smallest)
+        else:
+            kept = np.flatnonzero((sizes >= 2) & np.isin(codes, classes))
         kept = kept[np.argsort(codes[kept], kind="stable")]
         points, codes = points[kept], codes[kept]
         width = np.ptp(points, axis=0) if len(points) else np.zeros(points.shape[1])

@@ -12,6 +12,7 @@ import copy
 from collections.abc import Callable, Sequence
 from math import prod
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +27,7 @@ from tensorly_norank._layers import (
     random_rows,
     start_small,
 )
+from tensorly_norank._validation import check_number
 
 __all__ = [
     "ConvEncoder",
@@ -39,7 +41,7 @@ _LONG = 8  # a mode of this length makes convolutions worth a trial
 # A mode shorter than this is a set of channels, not a place to slide a kernel along.
 _SHORTEST_CONVOLVED = 4
 _ALIKE = 4  # times as long is another kind of mode: bands, or time, beside the places of an image
-_MOST_PLACES = 1024  # along the convolved modes together: a finer grid costs much and gains nothing
+_MOST_PLACES = 1024  # along the convolved modes together, for speed
 
 
 class Encoder(nn.Module):
@@ -258,17 +260,19 @@ class ConvEncoder(Encoder):
     For samples whose modes have neighbourhoods: images, spectra, volumes. By default up to three
     modes are convolved, of at least 4 entries and of like lengths (the longest at most four times
     the shortest): of an image of many bands the two of the image. Where several such sets of modes
-    exist it is the largest, then the longest; the other modes are channels. Each block is a
-    convolution of width 3, max pooling along modes that are still at least 4 long, a normalisation
-    within the sample and a rectifier. If the convolved modes have more than 1,024 places together,
-    the first convolution is wider and takes longer steps. What comes out is mapped by a hidden
-    layer and linearly, and so are the sample's whitened principal components: what is linear in
-    the samples need not be learned by convolving, and serves classes that were never shown.
+    exist it is that of most modes, then that of the longest; the other modes are channels.
+
+    Each block is a convolution of width 3, max pooling along modes that are still at least 4 long,
+    a normalisation within the sample and a rectifier. If the convolved modes have more than 1,024
+    places together, the first convolution is wider and takes longer steps. What comes out is mapped
+    by a hidden layer and linearly, and so are the sample's whitened principal components: what is
+    linear in the samples need not be learned by convolving, and serves classes that were never
+    shown.
 
     Parameters
     ----------
     sample_shape : sequence of int
-        Shape of one sample; at least one mode must have 4 entries.
+        Shape of one sample; at least one mode must have 4 entries, unless modes are named.
     n_components : int
         Dimension of the embedding.
     n_channels : sequence of int, default (32, 64, 128)
@@ -278,12 +282,12 @@ class ConvEncoder(Encoder):
     n_axes : int, default 128
         How many principal components of the samples are used, at most one a feature.
     convolved_modes : sequence of int, optional
-        One to three modes of a sample (0 is the first) to be convolved instead.
+        One to three modes of a sample (0 is its first) to be convolved instead, however long.
 
     Attributes
     ----------
     convolved_modes : tuple of int
-        Those that are.
+        The modes that are convolved.
 
     Examples
     --------
@@ -370,20 +374,24 @@ class ConvEncoder(Encoder):
         )
 
 
+def _check_modes(modes: Sequence[int], order: int) -> tuple[int, ...]:
+    """One to three different modes of a sample, in their order."""
+    if isinstance(modes, str) or not isinstance(modes, Sequence | np.ndarray):
+        raise TypeError(f"convolved_modes must be a sequence of modes, got {modes!r}.")
+    for mode in modes:
+        check_number(mode, "convolved_modes", integer=True, high=order)
+    distinct = tuple(sorted({int(mode) for mode in modes}))
+    if not 1 <= len(distinct) == len(modes) <= 3:
+        raise ValueError(f"convolved_modes must be one to three different modes, got {modes!r}.")
+    return distinct
+
+
 def _modes_to_convolve(
     sample_shape: Sequence[int], asked_for: Sequence[int] | None
 ) -> tuple[int, ...]:
     """The modes that were asked for, or the largest set of long modes of like lengths."""
     if asked_for is not None:
-        modes = tuple(sorted(asked_for))
-        if not 1 <= len(modes) <= 3 or len(set(modes)) < len(modes):
-            raise ValueError(f"convolved_modes must be one to three modes, got {asked_for}.")
-        if modes[0] < 0 or modes[-1] >= len(sample_shape):
-            raise ValueError(
-                f"convolved_modes must be from 0 to {len(sample_shape) - 1} for samples of shape "
-                f"{tuple(sample_shape)}, got {asked_for}."
-            )
-        return modes
+        return _check_modes(asked_for, len(sample_shape))
     long_modes = [k for k, n in enumerate(sample_shape) if n >= _SHORTEST_CONVOLVED]
     if not long_modes:
         raise ValueError(

@@ -124,10 +124,12 @@ def test_the_modes_to_convolve_can_be_named():
     assert encoder.eval()(_samples(3, 5, 6, 20)).shape == (3, 3)
 
 
-@pytest.mark.parametrize("modes", [(), (0, 0), (0, 3), (-1,), (0, 1, 2, 3)])
+@pytest.mark.parametrize(
+    "modes", [(), (0, 0), (0, 4), (-1,), (0, 1, 2, 3), 1, "ab", (0.0,), (True,)]
+)
 def test_modes_that_cannot_be_convolved_are_refused(modes):
-    with pytest.raises(ValueError, match="convolved_modes must be"):
-        ConvEncoder((5, 6, 20), 2, convolved_modes=modes)
+    with pytest.raises((ValueError, TypeError), match="convolved_modes must be"):
+        ConvEncoder((5, 6, 20, 7), 2, convolved_modes=modes)
 
 
 def test_convolution_does_not_mix_up_modes():
@@ -147,6 +149,8 @@ def test_convolution_does_not_mix_up_modes():
         ((32, 32), (1, 1)),
         ((64, 64), (2, 2)),
         ((62, 47), (2, 2)),
+        ((33, 33), (2, 1)),
+        ((1025,), (2,)),
         ((40, 50, 60), (4, 5, 6)),
         ((5000,), (5,)),
     ],
@@ -162,6 +166,7 @@ def test_the_first_convolution_of_long_modes_takes_longer_steps_and_sees_all_ent
     assert places[0, 0].numel() <= 1024
     places.sum().backward()
     assert (samples.grad != 0).all()
+    assert encoder.eval()(_samples(2, *shape)).shape == (2, 3)
 
 
 def test_convolution_stands_beside_a_linear_map_of_principal_components():

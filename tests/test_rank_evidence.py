@@ -90,6 +90,22 @@ def test_structure_that_is_not_linear_is_counted_where_it_is():
     assert evidence.chosen == 2
 
 
+def test_bent_embeddings_pay_for_the_looks_before(monkeypatch):
+    paid = []
+    search = _rank_evidence.SequentialTest
+    monkeypatch.setattr(
+        _rank_evidence,
+        "SequentialTest",
+        lambda looks, rng, n_before=0: paid.append(n_before) or search(looks, rng, n_before),
+    )
+    held_out = _gaussian(2)
+    nothing = LabelledPoints(np.random.default_rng(1).normal(size=(240, 8)), held_out.linear.codes)
+    blind = [[_gaussian(0).linear], [_gaussian(0, seed=1).linear]]
+    one = replace(held_out, linear=nothing)
+    count_components([one], blind, 8, np.random.default_rng(0))
+    assert paid == [0, 3]
+
+
 def test_an_embedding_that_only_takes_noise_out_of_its_linear_part_counts_as_linear():
     """It orders nearly all triplets rightly, its linear part 99 in 100: sure, and not worth it."""
     held_out = _gaussian(5, n_samples=240, strength=5.5)

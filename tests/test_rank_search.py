@@ -37,12 +37,18 @@ def test_resamples_are_four_fifths_of_each_class_and_two_at_least():
 
 
 def test_sets_are_combined_by_fishers_method():
-    sets = [gaussian(1, 60, seed=seed, strength=0.6) for seed in range(3)]
-    each = [search([points], seed=seed) for seed, points in enumerate(sets)]
-    together = search(sets)
-    assert together.statistic[0] == pytest.approx(np.mean([one.statistic[0] for one in each]))
-    expected = stats.chi2.sf(-2 * np.log([one.p_value[0] for one in each]).sum(), 6)
-    assert together.p_value[0] == pytest.approx(expected, rel=0.5, abs=0.005)  # other draws
+    """The larger of two null distributions counts; sets without the hypothesis do not."""
+    draws = [np.arange(99.0)[None], np.stack([np.arange(99.0), np.zeros(99)]), np.empty((1, 0))]
+    p_value = _rank_search._fisher([89.5, 49.5, np.nan], draws)
+    assert p_value == pytest.approx(stats.combine_pvalues([0.1, 0.5]).pvalue)
+    assert _rank_search._fisher([89.5], draws[:1]) == pytest.approx(0.1)
+    assert _rank_search._fisher([np.nan], draws[2:]) == 1
+
+
+def test_the_statistic_is_the_mean_over_the_sets_of_the_first_look():
+    sets = [gaussian(1, 60, seed=seed) for seed in range(3)]
+    each = [search([points]).statistic[0] for points in sets]
+    assert search(sets, [gaussian(2)]).statistic[0] == pytest.approx(np.mean(each))
 
 
 def test_looks_are_combined_by_bonferronis_method(monkeypatch):
@@ -55,7 +61,7 @@ def test_looks_are_combined_by_bonferronis_method(monkeypatch):
     assert search([USELESS], looks[0]).p_value[0] == 0.004
 
 
-def test_looks_behind_one_that_rejects_are_not_had(monkeypatch):
+def test_looks_behind_one_that_rejects_are_skipped(monkeypatch):
     had = []
     p_values = iter([0.004, 0.0003, 1.0])
     monkeypatch.setattr(_rank_search, "_fisher", lambda *_: had.append(1) or next(p_values))
@@ -84,16 +90,25 @@ def test_classes_are_those_that_any_set_tests():
     assert search([USELESS]).classes == {0}
 
 
-def test_resamples_count_by_the_same_draws():
+def test_resamples_count_by_the_same_draws(monkeypatch):
+    made = []
+    draws = _rank_search._Tests.draws
+    monkeypatch.setattr(
+        _rank_search._Tests, "draws", lambda tests, r: made.append(r) or draws(tests, r)
+    )
     rng = np.random.default_rng(1)
     sure, weak = search([gaussian(2)]), search([gaussian(1, 60, strength=1.4)])
     assert [sure.count_in_resample(rng) for _ in range(10)].count(2) >= 9
     assert len({weak.count_in_resample(rng) for _ in range(20)}) > 1
+    assert made == [*sure.p_value, *weak.p_value]  # each hypothesis once
 
 
-def test_a_resample_that_loses_a_class_to_smallness_is_counted_all_the_same():
-    """Four of five samples are three: too few beside large classes, so there is a test less."""
-    points = gaussian(2, 60)
-    codes = np.where(np.arange(60) < 4, 6, points.codes)
-    tests = search([LabelledPoints(points.coordinates, codes)])
-    assert 0 <= tests.count_in_resample(np.random.default_rng(0)) <= 3
+@pytest.mark.parametrize("seed", range(3))
+def test_resamples_compare_the_classes_that_were_tested(seed):
+    """Of classes of four samples three are left, which would be too few; pairs stay left out."""
+    codes = np.r_[np.repeat(np.arange(10), 4), np.repeat(np.arange(10, 25), 2)]
+    points = np.random.default_rng(seed).normal(size=(70, 6))
+    tests = search([LabelledPoints(points, codes)], seed=seed)
+    assert (tests.count, tests.classes) == (0, set(range(10)))
+    rng = np.random.default_rng(0)
+    assert [tests.count_in_resample(rng) for _ in range(20)].count(0) >= 18
