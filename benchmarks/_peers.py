@@ -6,6 +6,8 @@ LDA those of 95 % of the variance, for it blows up directions that hardly vary.
 """
 
 import importlib.util
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -44,7 +46,18 @@ def embed_by_tucker(fit_samples, fit_labels, new_samples, random_state):
 
 
 def embed_by_umap(fit_samples, fit_labels, new_samples, random_state, n_axes):
-    """Supervised UMAP (the package umap-learn), two components as its authors suggest."""
+    """Supervised UMAP (the package umap-learn), two components as its authors suggest.
+
+    In a process of its own: its compiled code sets the number of threads of the whole process, and
+    what runs after it would take several times as long.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        task = pool.submit(_fit_umap, fit_samples, fit_labels, new_samples, random_state, n_axes)
+        return task.result()
+
+
+def _fit_umap(fit_samples, fit_labels, new_samples, random_state, n_axes):
     from umap import UMAP
 
     pca = PCA(n_axes, random_state=random_state)

@@ -119,7 +119,7 @@ def figures(tensor, labels, encoder, variant, seed, unseen):
     return {key: row[key] for key in (UNSEEN if unseen else SEEN)} | {"seconds": seconds}
 
 
-def run(data, encoder, variants, n_splits):
+def run(data, encoder, variants, kinds, n_splits):
     """Add what is missing to the results."""
     rows = Rows("ablation", FIELDS, N_KEYS)
     for name in data:
@@ -128,7 +128,7 @@ def run(data, encoder, variants, n_splits):
             continue
         n_classes = len(np.unique(loaded[1]))
         for variant in variants:
-            for kind in ("seen", "unseen")[: 1 + (n_classes >= 4)]:  # of two, one would be fitted
+            for kind in kinds[: 1 + (n_classes >= 4)]:  # of two, one would be fitted
                 for seed in range(n_splits):
                     keys = (name, encoder, variant, kind, seed)
                     if keys in rows:
@@ -173,6 +173,7 @@ def main():
     parser.add_argument("--data", nargs="+", default=list(DATA))
     parser.add_argument("--encoder", default="mlp")
     parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--classes", nargs="+", default=["seen", "unseen"])
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
@@ -180,7 +181,7 @@ def main():
     if options.table:
         print_tables()
     else:
-        run(options.data, options.encoder, options.only, options.splits)
+        run(options.data, options.encoder, options.only, options.classes, options.splits)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,16 @@ def _neighbourhoods(points: Tensor, part: Part) -> dict[str, float]:
     }
 
 
+def warn_of_fitted_encoder() -> None:
+    """Say that an encoder may have seen what is held out."""
+    warnings.warn(
+        "encoder has parameters already: if they were fitted to these samples, held-out figures "
+        "and the count of components mean nothing. Pass a new one, or its name.",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
 def warn_of_overfitting(diagnostics: dict[str, float]) -> None:
     """Say so when the samples are in much better order than those that were held out."""
     fitted = diagnostics["triplet_accuracy"]

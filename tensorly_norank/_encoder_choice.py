@@ -40,10 +40,13 @@ class EncoderChoice:
         the fits diverged.
     hinge, hinge_se : ndarray, shape (n_candidates,)
         The same of the mean hinge: by how much these triplets fall short of the margin.
+    is_level : ndarray of bool, shape (n_candidates,)
+        Whether nothing tells it from the best.
     chosen : str
         Those whose accuracy falls short of the best one's by more than twice the standard error of
         their difference, and more than 0.01, are out; of the others, those whose hinge exceeds the
-        least by so much are. The first of what is left.
+        least by so much are. The first of what is left, in the order mlp, conv, multilinear,
+        linear: what assumes least about the data.
     """
 
     candidates: tuple[str, ...]
@@ -51,6 +54,7 @@ class EncoderChoice:
     triplet_accuracy_se: np.ndarray = field(repr=False)
     hinge: np.ndarray = field(repr=False)
     hinge_se: np.ndarray = field(repr=False)
+    is_level: np.ndarray = field(repr=False)
     chosen: str
 
     def __str__(self) -> str:
@@ -59,10 +63,11 @@ class EncoderChoice:
             return f"{self.chosen} chosen: nothing could be compared"
         lines = [f"{self.chosen} chosen", "encoder      triplets in order  hinge"]
         columns = (self.triplet_accuracy, self.triplet_accuracy_se, self.hinge, self.hinge_se)
+        marks = np.where(self.is_level, "", "  clearly behind")
         lines += [
-            f"{name:11s}  {accuracy:.4f} ± {error:.4f}    {hinge:.4f} ± {hinge_error:.4f}"
-            for name, accuracy, error, hinge, hinge_error in zip(
-                self.candidates, *columns, strict=True
+            f"{name:11s}  {accuracy:.4f} ± {error:.4f}    {hinge:.4f} ± {hinge_error:.4f}{mark}"
+            for name, accuracy, error, hinge, hinge_error, mark in zip(
+                self.candidates, *columns, marks, strict=True
             )
         ]
         return "\n".join(lines)
@@ -111,7 +116,8 @@ def choose_encoder(
         codes = np.concatenate([codes, part.codes[left_out[is_anchor]]])
     is_level = _is_level(placed, codes, _LEVEL) if placed.size else np.full(len(candidates), True)
     accuracy, hinge = (_means_and_errors(figure, codes) for figure in placed)
-    return EncoderChoice(tuple(candidates), *accuracy, *hinge, candidates[int(is_level.argmax())])
+    chosen = candidates[int(is_level.argmax())]
+    return EncoderChoice(tuple(candidates), *accuracy, *hinge, is_level, chosen)
 
 
 def _is_level(placed: np.ndarray, codes: np.ndarray, level: float) -> np.ndarray:

@@ -17,6 +17,7 @@ from tensorly_norank.losses import triplet_accuracy_by_anchor
 _BEYOND_LINEAR = 3.0  # standard errors by which an embedding must beat its linear part
 _WORTH_BENDING = 0.02  # share of triplets: less is what taking noise out of a linear map buys
 _N_RESAMPLES = 50
+_WORTH_AN_AXIS = 0.001  # share of triplets: axes that bring less are not needed
 _MOST_FOR_TRIPLETS = 600  # samples: each candidate takes a sort of all their pairs
 
 
@@ -43,8 +44,8 @@ class RankEvidence:
         More than the last candidate if `max_rank` or the embedding is too small.
     needed : int
         The smallest candidate whose triplet accuracy falls short of the best one's by no more than
-        the standard error of their difference. 0 if no sample could be held out. It knows no bound
-        and no test: where nothing is significant it may be any number.
+        the standard error of their difference, or 0.001. 0 if no sample could be held out. It knows
+        no bound and no test: where nothing is significant it may be any number.
     chosen : int
         The number of components that the decomposition keeps when `rank` is not given:
         `significant`, but at least 1 and at most `max_rank`.
@@ -54,6 +55,8 @@ class RankEvidence:
     stability : dict of int to float
         Share of 50 resamples for each number of significant directions: four fifths of each class
         in each look, but at least 2 samples. (So it says nothing where all classes are pairs.)
+        Fewer samples show less: a weak direction is found by all of them and missed by most
+        resamples. Empty where nothing was tested.
     linear : bool
         Whether all this is about the part of the embedding that is linear in the data, because the
         embedding as a whole orders held-out triplets no better (by 0.02, and 3 standard errors).
@@ -103,7 +106,7 @@ class RankEvidence:
             )
         ]
         shares = ", ".join(f"{count}: {share:.0%}" for count, share in self.stability.items())
-        return "\n".join([*lines, f"resamples give {shares}"])
+        return "\n".join([*lines, f"resamples give {shares}" if shares else "nothing was tested"])
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,8 @@ def count_components(
         tests = SequentialTest(looks, rng, n_before=len(blind) + 1)
     n_candidates = min(n_dimensions, max_rank or n_dimensions)
     n_given = len({code for look in looks for points in look for code in points.codes.tolist()})
-    counts = [tests.count_in_resample(rng) for _ in range(_N_RESAMPLES)]
+    n_resamples = _N_RESAMPLES if tests.p_value else 0
+    counts = [tests.count_in_resample(rng) for _ in range(n_resamples)]
     return RankEvidence(
         candidates=np.arange(1, n_candidates + 1),
         statistic=_by_candidate(tests.statistic, n_candidates),
@@ -238,14 +242,15 @@ def _by_rank(part: LabelledPoints, ranks: Sequence[int]) -> np.ndarray:
 def _needed(accuracy: np.ndarray, weights: np.ndarray) -> int:
     best = int((weights @ accuracy).argmax())
     cost = accuracy[:, [best]] - accuracy  # of the same anchors, so differences are paired
-    return int(np.argmax(weights @ cost <= standard_error(cost, weights) + 1e-12)) + 1
+    is_enough = weights @ cost <= np.maximum(standard_error(cost, weights), _WORTH_AN_AXIS)
+    return int(np.argmax(is_enough)) + 1
 
 
 def warn_of_count(evidence: RankEvidence, max_rank: int | None) -> None:
     """Say plainly when the held-out samples show no structure, or more than may be kept."""
     kept = f"{evidence.chosen} {'is' if evidence.chosen == 1 else 'are'} kept."
     if evidence.significant > evidence.chosen:
-        limit = "the embedding's dimension" if max_rank is None else "max_rank"
+        limit = "max_rank" if evidence.chosen == max_rank else "the embedding's dimension"
         warnings.warn(
             f"{limit}={evidence.chosen} is smaller than the {evidence.significant} components that "
             f"were found: {kept}",
@@ -268,7 +273,10 @@ def warn_of_count(evidence: RankEvidence, max_rank: int | None) -> None:
             "enough samples"
         )
     else:
-        reason = f"(p = {evidence.p_value[0]:.2g}): the labels may not depend on the data"
+        reason = (
+            f"(p = {evidence.p_value[0]:.2g}): the labels may not depend on the data, or there are "
+            "too few samples to show it"
+        )
     warnings.warn(
         f"No component separates the classes {reason}. {kept}",
         UserWarning,

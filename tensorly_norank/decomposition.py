@@ -11,7 +11,7 @@ from torch import nn
 
 from tensorly_norank import _backend
 from tensorly_norank._batches import class_balanced_pass, default_batch_size
-from tensorly_norank._diagnostics import warn_of_overfitting
+from tensorly_norank._diagnostics import warn_of_fitted_encoder, warn_of_overfitting
 from tensorly_norank._rank_evidence import warn_of_count
 from tensorly_norank._recipe import Data, Recipe, TrainingState
 from tensorly_norank._replicates import best_of
@@ -22,7 +22,7 @@ from tensorly_norank._validation import (
     check_scalars,
     encode_labels,
 )
-from tensorly_norank.encoders import check_encoder
+from tensorly_norank.encoders import Encoder, check_encoder
 
 __all__ = ["TrainingState", "no_rank_decomposition"]
 
@@ -76,26 +76,31 @@ def no_rank_decomposition(
         What maps a sample to its embedding; see :mod:`tensorly_norank.encoders`. "auto" lets all
         that make sense ("multilinear" of two sample modes or more, "conv" where one has 8 entries)
         embed samples that were left out of a short fit, and takes the one that orders their
-        triplets best, or "mlp" if nothing tells them apart: see ``result.encoder_choice``. None of
+        triplets best; of those that nothing tells from the best, the first of "mlp", "conv",
+        "multilinear", "linear": see ``result.encoder_choice``. None of
         these samples counts components. It costs about as much as fitting the chosen one (more
         where that is much cheaper than "conv"). A module must map
         ``(batch, *sample_shape)`` to (batch, D); it is copied, and trained on standardised samples.
         For the built-in encoders these are varied a little in every pass (see the method's page);
-        for a module of yours they are not.
+        for a module of yours they are not. One that was trained before is trained on: if that was
+        with these samples, nothing is held out of it any more, and the evidence means nothing.
     rank : int, optional
         Keep that many components: at most 64, or as many as a sample has entries if that is more,
-        or as many as a module of yours returns. By default they are counted, see `rank_evidence`.
+        or as many as a module of yours returns; those that the embedding does not span are 0. By
+        default they are counted, see `rank_evidence`.
     max_rank : int, optional
         Keep at most so many components, with a warning if more were found. The embedding has that
         dimension in training, but 64 (or the number of entries of a sample, if that is less) where
         it is smaller or not given.
     margin : float, default 0.8
         By how much farther samples of another class shall be, as a Euclidean distance between
-        points on the unit sphere (where the largest is 2).
+        points on the unit sphere, where the largest is 2, and 1.4 between points at right angles:
+        more than 1 is rarely of use.
     diversity, uniformity, locality : float, default 1, 0, 0
         Weights of the terms beside the triplets; see :mod:`tensorly_norank.losses`. 0 leaves a term
-        out. Diversity keeps the embedding from collapsing early; `locality` buys neighbourhoods,
-        at some cost in how compact classes are.
+        out. Diversity keeps the embedding from collapsing onto what the given classes need: 10 (and
+        a `rank` of 64) serves classes that are yet to come. `locality` buys neighbourhoods, at some
+        cost in how compact classes are.
     n_iter_max : int, optional
         At most so many passes; one pass shows every sample at least once. By default enough for
         1,600 steps, but 30 to 150.
@@ -208,6 +213,8 @@ def no_rank_decomposition(
     result = best_of(results)
     if rank is None and result.rank_evidence is not None:
         warn_of_count(result.rank_evidence, max_rank)
+    if isinstance(encoder, Encoder) and encoder.initialized and validation_fraction:
+        warn_of_fitted_encoder()
     warn_of_overfitting(result.diagnostics)
     return (result, list(result.history["error"])) if return_errors else result
 
@@ -247,9 +254,8 @@ def _n_dimensions(
     n_dimensions = check_encoder(encoder, data.part.samples[:2], max(max_rank or 0, default))
     most = min(n_dimensions, max_rank or n_dimensions)
     if rank is not None and rank > most:
-        raise ValueError(
-            f"rank must be at most the dimension of the embedding (max_rank), {most}, got {rank}."
-        )
+        limit = "max_rank" if most == max_rank else "the dimension of the embedding"
+        raise ValueError(f"rank must be at most {limit}, {most}, got {rank}.")
     return n_dimensions
 
 

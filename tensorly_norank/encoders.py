@@ -41,6 +41,7 @@ _LONG = 8  # a mode of this length makes convolutions worth a trial
 # A mode shorter than this is a set of channels, not a place to slide a kernel along.
 _SHORTEST_CONVOLVED = 4
 _ALIKE = 4  # times as long is another kind of mode: bands, or time, beside the places of an image
+_GROUPS = 8  # of channels, normalised together
 _MOST_PLACES = 1024  # along the convolved modes together, for speed
 
 
@@ -57,6 +58,7 @@ class Encoder(nn.Module):
 
     def __init__(self, sample_shape: Sequence[int], n_components: int) -> None:
         super().__init__()
+        check_number(n_components, "n_components", integer=True, low=1)
         self.sample_shape = tuple(int(length) for length in sample_shape)
         self.n_components = int(n_components)
         self.initialized = False
@@ -312,6 +314,8 @@ class ConvEncoder(Encoder):
     ) -> None:
         super().__init__(sample_shape, n_components)
         self.convolved_modes = _modes_to_convolve(self.sample_shape, convolved_modes)
+        if not n_channels or any(width < 1 or width % _GROUPS for width in n_channels):
+            raise ValueError(f"n_channels must be multiples of {_GROUPS}, got {n_channels!r}.")
         self.blocks, n_features = self._make_blocks(n_channels)
         n_entries = prod(self.sample_shape)
         self.whitening = Whitening(n_entries, min(n_axes, n_entries))
@@ -342,7 +346,7 @@ class ConvEncoder(Encoder):
                 # Before the normalisation, which is then cheaper: together with the memory format
                 # below this makes a step three times as fast.
                 layers.append(pool(steps))
-            layers += [nn.GroupNorm(8, width), nn.ReLU()]
+            layers += [nn.GroupNorm(_GROUPS, width), nn.ReLU()]
             lengths = [length // step for length, step in zip(lengths, steps, strict=True)]
             channels = width
         blocks = nn.Sequential(*layers)
@@ -461,6 +465,11 @@ def check_encoder(encoder: str | nn.Module, samples: Tensor, n_components: int) 
         raise TypeError(
             f"encoder must be a name or a torch.nn.Module, got {encoder!r} of type "
             f"{type(encoder).__name__}."
+        )
+    if isinstance(encoder, Encoder) and encoder.sample_shape != tuple(samples.shape[1:]):
+        raise ValueError(
+            f"encoder must be built for samples of shape {tuple(samples.shape[1:])}, got "
+            f"{type(encoder).__name__} for {encoder.sample_shape}."
         )
     module = copy.deepcopy(encoder).to(samples).eval()
     with torch.no_grad(), torch.random.fork_rng(devices=[]):

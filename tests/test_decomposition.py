@@ -195,6 +195,13 @@ def test_components_without_variance_are_zero_with_weight_zero():
     assert np.all(tl.to_numpy(result.transform(tl.tensor(values[:1])))[:, 11:] == 0)
 
 
+def test_an_encoder_that_was_fitted_before_is_warned_of_where_it_should_count():
+    values, labels = _data()
+    first = no_rank_decomposition(tl.tensor(values), labels, **QUICK)
+    with pytest.warns(UserWarning, match="encoder has parameters already"):
+        no_rank_decomposition(tl.tensor(values), labels, **QUICK | {"encoder": first.encoder})
+
+
 def test_without_validation_there_is_no_evidence():
     values, labels = _data()
     options = QUICK | {"rank": 2, "validation_fraction": 0}

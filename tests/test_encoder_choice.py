@@ -82,6 +82,7 @@ def test_of_those_that_nothing_tells_apart_the_first_is_taken(order):
     choice, _ = race({name: maps[name] for name in order})
     assert choice.triplet_accuracy[0] != choice.triplet_accuracy[1]
     assert choice.chosen == order[0]
+    assert choice.is_level.all()
 
 
 def test_where_all_triplets_are_in_order_the_distance_from_the_margin_decides():
@@ -246,6 +247,7 @@ def test_the_choice_prints_as_a_table():
     text = str(race({"noise": points(0, 5.0), "good": points(1, 0.1)})[0])
     assert text.startswith("good chosen")
     assert len(text.splitlines()) == 4
+    assert [line.endswith("clearly behind") for line in text.splitlines()[2:]] == [True, False]
 
 
 def _rings(n_each=60, seed=0):

@@ -180,6 +180,23 @@ def test_convolution_stands_beside_a_linear_map_of_principal_components():
     assert not torch.allclose(points, linear)
 
 
+@pytest.mark.parametrize("n_channels", [(), (30, 64, 128), (0, 8, 8)])
+def test_channels_that_cannot_be_normalised_are_refused(n_channels):
+    with pytest.raises(ValueError, match="n_channels must be multiples of 8, got"):
+        ConvEncoder((8, 8), 2, n_channels=n_channels)
+
+
+@pytest.mark.parametrize("n_components", [0, -1, 2.5, "4"])
+def test_dimensions_that_are_none_are_refused(n_components):
+    with pytest.raises((ValueError, TypeError), match="n_components must be"):
+        LinearEncoder((8, 8), n_components)
+
+
+def test_an_encoder_for_other_samples_is_named():
+    with pytest.raises(ValueError, match=r"shape \(6, 5\), got ConvEncoder for \(8, 8\)"):
+        encoders.check_encoder(ConvEncoder((8, 8), 2), _samples(4, 6, 5), 2)
+
+
 @pytest.mark.parametrize("shape", [(3,), (3, 2), (1, 1)])
 def test_convolution_of_short_modes_is_refused(shape):
     with pytest.raises(ValueError, match=r"encoder='conv' needs a sample mode of at least 4"):

@@ -217,6 +217,27 @@ def test_more_components_than_max_rank_are_counted_and_told():
         warn_of_count(evidence, max_rank=2)
 
 
+def test_axes_that_bring_next_to_nothing_are_not_needed():
+    """All anchors agree on that nothing, so that its standard error is less still."""
+    noise = np.random.default_rng(0).normal(scale=1e-5, size=(50, 3))
+    accuracy = np.tile([0.9, 0.9896, 0.9897], (50, 1)) + noise
+    assert _rank_evidence._needed(accuracy, np.full(50, 1 / 50)) == 2
+
+
+def test_where_nothing_was_tested_there_is_no_stability():
+    nothing = LabelledPoints(np.zeros((4, 2)), np.array([0, 0, 1, 1]))
+    evidence = count_components([], [[nothing]], 2, np.random.default_rng(0))
+    assert (evidence.significant, evidence.stability) == (0, {})
+    assert str(evidence).endswith("nothing was tested")
+
+
+@pytest.mark.parametrize(("max_rank", "limit"), [(3, "max_rank=3"), (5, "the embedding's dim")])
+def test_the_warning_names_what_limits_the_count(max_rank, limit):
+    evidence = replace(_count(_gaussian(4)), chosen=3)
+    with pytest.warns(UserWarning, match=f"^{limit}"):
+        warn_of_count(evidence, max_rank)
+
+
 def test_only_data_without_structure_are_warned_about(recwarn):
     for n_separated in (3, 0):
         warn_of_count(_count(_gaussian(n_separated)), None)
