@@ -104,7 +104,7 @@ def choose_encoder(
     seeds = rng.integers(2**63, size=len(quarters))
     placed, codes = np.empty((2, 0, len(candidates))), part.codes[:0]  # of the anchors so far
     for (fitted, left_out), seed in zip(quarters, seeds, strict=True):
-        is_left = _is_level(placed, codes, _OUT) if placed.size else np.full(len(candidates), True)
+        is_left = _is_level(placed, codes, _OUT)
         figures = np.full((2, len(left_out), len(candidates)), np.nan)
         for k in np.flatnonzero(is_left).tolist():
             companions = np.random.default_rng(seed)  # the same for every candidate
@@ -114,14 +114,19 @@ def choose_encoder(
         is_anchor = ~np.isnan(figures[0]).all(axis=1)
         placed = np.concatenate([placed, figures[:, is_anchor]], axis=1)
         codes = np.concatenate([codes, part.codes[left_out[is_anchor]]])
-    is_level = _is_level(placed, codes, _LEVEL) if placed.size else np.full(len(candidates), True)
+    is_level = _is_level(placed, codes, _LEVEL)
     accuracy, hinge = (_means_and_errors(figure, codes) for figure in placed)
     chosen = candidates[int(is_level.argmax())]
     return EncoderChoice(tuple(candidates), *accuracy, *hinge, is_level, chosen)
 
 
 def _is_level(placed: np.ndarray, codes: np.ndarray, level: float) -> np.ndarray:
-    """Candidates that are not clearly behind, first in the order of triplets, then in hinges."""
+    """Candidates that are not clearly behind, first in the order of triplets, then in hinges.
+
+    Without anchors nobody is.
+    """
+    if not placed.size:
+        return np.full(placed.shape[-1], True)
     is_level = ~np.isnan(placed[0]).any(axis=0)
     weights = class_weights(codes)
     for figure in (placed[0], -placed[1]):

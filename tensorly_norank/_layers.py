@@ -35,6 +35,7 @@ def start_small(*layers: nn.Module) -> None:
 
 
 def random_rows(samples: Tensor, n_rows: int, generator: torch.Generator | None) -> Tensor:
+    """So many different samples, or all of them where they are no more."""
     if len(samples) <= n_rows:
         return samples
     return samples[
@@ -67,6 +68,7 @@ class Dropout(nn.Module):
         self.share = share
 
     def forward(self, values: Tensor) -> Tensor:
+        """In training some values are 0, and the others larger by as much."""
         if not self.training:
             return values
         kept = torch.empty_like(values).bernoulli_(1 - self.share, generator=self.generator)
@@ -93,6 +95,7 @@ class Whitening(nn.Module):
         self.register_buffer("scales", torch.ones(n_axes))
 
     def initialize(self, samples: Tensor, generator: torch.Generator | None) -> None:
+        """Find the axes of standardised samples (n, ...), of some if they are many."""
         rows = random_rows(samples, PCA_SAMPLES, generator).flatten(1)
         axes, variances = principal_axes(rows, len(self.scales))
         damped = variances + self.damping * variances.mean()
@@ -101,4 +104,5 @@ class Whitening(nn.Module):
         self.scales[: len(axes)] = damped.clamp(min=torch.finfo(damped.dtype).tiny).rsqrt()
 
     def forward(self, samples: Tensor) -> Tensor:
+        """Damped scores of samples (batch, ...), (batch, n_axes)."""
         return (samples.flatten(1) @ self.axes.T) * self.scales

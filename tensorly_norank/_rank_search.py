@@ -155,10 +155,12 @@ class _Tests:
 
     @property
     def n_tests(self) -> int:
+        """How many hypotheses any of the sets has."""
         return max(test.n_tests for test in self._tests)
 
     @property
     def classes_by_set(self) -> list[np.ndarray]:
+        """Codes of the classes that each set compares."""
         return [test.classes for test in self._tests]
 
     def statistics(self, r: int) -> list[float]:
