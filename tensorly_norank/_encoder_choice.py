@@ -45,8 +45,7 @@ class EncoderChoice:
     chosen : str
         Those whose accuracy falls short of the best one's by more than twice the standard error of
         their difference, and more than 0.01, are out; of the others, those whose hinge exceeds the
-        least by so much are. The first of what is left, in the order mlp, conv, multilinear,
-        linear: what assumes least about the data.
+        least by so much are. Of what is left, the one with the largest accuracy.
     """
 
     candidates: tuple[str, ...]
@@ -86,7 +85,7 @@ def choose_encoder(
     Parameters
     ----------
     candidates : sequence of str
-        Names of encoders, in the order in which they are taken if nothing tells them apart.
+        Names of encoders; the first is taken where nothing can be compared.
     part : Part
         Samples that may decide.
     margin : float
@@ -116,7 +115,9 @@ def choose_encoder(
         codes = np.concatenate([codes, part.codes[left_out[is_anchor]]])
     is_level = _is_level(placed, codes, _LEVEL)
     accuracy, hinge = (_means_and_errors(figure, codes) for figure in placed)
-    chosen = candidates[int(is_level.argmax())]
+    # Of equal accuracies (all triplets may be in order), the one with the least hinge.
+    ranking = np.lexsort((hinge[0], -accuracy[0], ~is_level))
+    chosen = candidates[int(ranking[0])]
     return EncoderChoice(tuple(candidates), *accuracy, *hinge, is_level, chosen)
 
 

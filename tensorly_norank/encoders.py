@@ -439,8 +439,7 @@ def make_encoder(name: str, sample_shape: Sequence[int], n_components: int) -> E
 def candidates(sample_shape: Sequence[int]) -> list[str]:
     """Names of the encoders that make sense for samples of this shape.
 
-    They are in the order in which they are taken if nothing tells them apart: what assumes least
-    about the data first.
+    The first, which assumes least about the data, is taken where nothing can be compared.
     """
     names = ["mlp"]
     if max(sample_shape) >= _LONG:

@@ -76,13 +76,22 @@ def test_the_figures_of_who_was_fitted_once_are_of_the_samples_left_out_then():
 
 
 @pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
-def test_of_those_that_nothing_tells_apart_the_first_is_taken(order):
+def test_of_those_that_nothing_tells_apart_the_better_one_is_taken(order):
     noise = points(1, 1.0) - points(1, 0.0)
     maps = {"one": points(0, 0.5), "two": points(0, 0.5) + 0.03 * noise}
     choice, _ = race({name: maps[name] for name in order})
-    assert choice.triplet_accuracy[0] != choice.triplet_accuracy[1]
-    assert choice.chosen == order[0]
     assert choice.is_level.all()
+    assert choice.chosen == order[np.argmax(choice.triplet_accuracy)]
+
+
+@pytest.mark.parametrize("order", [("near", "far"), ("far", "near")])
+def test_of_equal_shares_of_triplets_the_least_hinge_is_taken(order):
+    tight = points(1, 0.01)
+    maps = {"near": 0.999 * tight, "far": tight}
+    choice, _ = race({name: maps[name] for name in order})
+    assert choice.triplet_accuracy[0] == choice.triplet_accuracy[1] == pytest.approx(1)
+    assert choice.is_level.all()
+    assert choice.chosen == order[np.argmin(choice.hinge)]
 
 
 def test_where_all_triplets_are_in_order_the_distance_from_the_margin_decides():
