@@ -83,7 +83,7 @@ class Augmentation:
 
     noise: float
     transfer: float = 0.5
-    shift: float = 0.03
+    shift: float = 0.06
     shifted_modes: Sequence[int] = ()
 
     def __call__(self, samples: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:

@@ -360,6 +360,10 @@ class ConvEncoder(Encoder):
         draw(self, generator)
         start_small(self.skip, self.layers[-1])
 
+    def extra_repr(self) -> str:
+        """Sizes and the convolved modes, for printing."""
+        return f"{super().extra_repr()}, convolved_modes={self.convolved_modes}"
+
     @property
     def shifted_modes(self) -> tuple[int, ...]:
         """The convolved modes: what a kernel slides along has no fixed place."""

@@ -121,6 +121,7 @@ def test_modes_of_like_lengths_are_convolved_and_the_others_are_channels(shape, 
 def test_the_modes_to_convolve_can_be_named():
     encoder = _built(partial(ConvEncoder, convolved_modes=(2, 0)), (5, 6, 20))
     assert encoder.convolved_modes == (0, 2)
+    assert "convolved_modes=(0, 2)" in repr(encoder)
     assert encoder.eval()(_samples(3, 5, 6, 20)).shape == (3, 3)
 
 
