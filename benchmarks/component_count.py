@@ -26,6 +26,7 @@ import tensorly as tl
 from _rows import RESULTS, Rows
 from scipy import linalg, stats
 from sklearn.decomposition import PCA
+from sklearn.model_selection import train_test_split
 from tensorly.decomposition import parafac
 
 from tensorly_norank import no_rank_decomposition
@@ -65,19 +66,30 @@ SCENARIOS = {
     },
     "20 classes of 5": {"n_samples": 100, "n_classes": 20},
     "100 classes of 2": {"n_samples": 200, "n_classes": 100},
+    "80 of 400 labelled": {"n_labelled": 80},
     "labels permuted": {"permute": True},
+    "80 of 400 labelled, permuted": {"n_labelled": 80, "permute": True},
 }
 
 
 def planted(scenario, seed):
-    """The tensor of a scenario, R* = 1 ... 6 in turn; 0 if labels are permuted."""
+    """The tensor of a scenario, R* = 1 ... 6 in turn; 0 if labels are permuted.
+
+    Labels that are left out are −1.
+    """
     options = dict(SCENARIOS[scenario])
-    permute = options.pop("permute", False)
+    permute, n_labelled = options.pop("permute", False), options.pop("n_labelled", None)
     rank = 1 + seed % min(6, options.get("n_classes", 8) - 1)
     bunch = simulate_planted(rank=rank, random_state=seed, **options)
     if permute:
         bunch.labels = np.random.default_rng(seed).permutation(bunch.labels)
         bunch.rank = 0
+    if n_labelled is not None:
+        samples = np.arange(len(bunch.labels))
+        left_out = train_test_split(
+            samples, train_size=n_labelled, stratify=bunch.labels, random_state=seed
+        )[1]
+        bunch.labels[left_out] = -1
     return bunch
 
 
@@ -124,9 +136,10 @@ def parallel_analysis_count(tensor, seed, n_draws=20):
 
 def bartlett_count(tensor, labels, n_axes=40, level=0.01):
     """Discriminant dimensions of 40 principal components, by Bartlett's chi-square."""
-    n_classes = int(labels.max()) + 1
-    n_axes = min(n_axes, (len(tensor) - n_classes) // 2)
+    n_classes, known = int(labels.max()) + 1, labels >= 0
+    n_axes = min(n_axes, (known.sum() - n_classes) // 2)
     points = PCA(n_axes, random_state=0).fit_transform(tensor.reshape(len(tensor), -1))
+    points, labels = points[known], labels[known]
     means = np.stack([points[labels == k].mean(axis=0) for k in range(n_classes)])
     deviations = points - means[labels]
     between = (means[labels] - points.mean(axis=0)).T @ (means[labels] - points.mean(axis=0))

@@ -84,7 +84,7 @@ class Split:
 def split_samples(
     codes: np.ndarray, fraction: float, rng: np.random.Generator, n_most: int = 3
 ) -> list[Split]:
-    """Hold out a share of the samples, class by class, for stopping and for counting.
+    """Hold out a share of the labelled samples, by class, for stopping and for counting.
 
     Held-out samples are of use in pairs of a class, and a class must keep two for the fit. A class
     whose share is 4 samples or more gives that; a smaller one gives 2 samples, if it has 4, and
@@ -98,7 +98,8 @@ def split_samples(
         the rest to counting. In the others, up to `n_most` in all, every held-out sample counts;
         what they hold out is disjoint from what the ones before them do.
     """
-    fraction = min(fraction, _MOST_HELD_OUT / len(codes))
+    everything = np.flatnonzero(codes >= 0)
+    fraction = min(fraction, _MOST_HELD_OUT / len(everything))
     n_classes = int(codes.max()) + 1
     members = [rng.permutation(np.flatnonzero(codes == code)) for code in range(n_classes)]
     shares = [min(round(fraction * len(own)), len(own) - 2) for own in members]
@@ -107,7 +108,6 @@ def split_samples(
     if fraction == 0:
         small = []
     n_small = round(fraction * sum(len(members[code]) for code in small) / 2)
-    everything = np.arange(len(codes))
     splits = []
     for k in range(n_most):
         drawn = rng.permutation([code for code in small if len(members[code]) >= 2 * (k + 1)])

@@ -26,14 +26,16 @@ def canonical_axes(embedding: Tensor, codes: Tensor, first: Tensor | None = None
     First come the eigenvectors of the covariance of the class means, classes weighing equally, by
     eigenvalue: at most n_classes − 1. What is orthogonal to them follows, by variance. Signs are
     such that on each axis the first class (behind those axes: the first sample) that lies at least
-    half as far out as the farthest one lies on the positive side.
+    half as far out as the farthest one lies on the positive side. Samples of unknown class (code
+    −1) count for the mean and for the variance.
 
     Axes that are given as `first`, orthonormal columns or zeros (D, r), come before all these.
     """
     points = embedding.double()
     mean = points.mean(dim=0)
     centred = points - mean
-    class_means = torch.stack([centred[codes == code].mean(dim=0) for code in torch.unique(codes)])
+    classes = torch.unique(codes[codes >= 0])
+    class_means = torch.stack([centred[codes == code].mean(dim=0) for code in classes])
     n_dimensions = centred.shape[1]
     leading = centred.new_zeros(n_dimensions, 0) if first is None else first.to(centred)
     leading = leading[:, leading.norm(dim=0) > 0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from tensorly_norank._neighbourhoods import neighbourhood_agreement
@@ -21,6 +20,8 @@ def diagnose(
 ) -> dict[str, float]:
     """Triplets and neighbourhoods of the fitted samples, or of 1,000 of them drawn at random.
 
+    Triplets are of those whose class is known.
+
     Parameters
     ----------
     embedding : Tensor of shape (n_samples, rank)
@@ -34,10 +35,14 @@ def diagnose(
     rng : numpy Generator
         Draws the samples.
     """
-    chosen = np.sort(rng.permutation(len(whole))[:_MOST_SAMPLES])
-    part = Part(standardised, whole.codes).take(chosen)
-    points = embedding[torch.from_numpy(chosen).to(embedding.device)]
-    return triplet_figures(points, part.labels, margin) | _neighbourhoods(points, part)
+    some = np.sort(rng.permutation(len(whole))[:_MOST_SAMPLES])
+    known = np.flatnonzero(whole.codes >= 0)
+    labelled = some if len(known) == len(whole) else rng.permutation(known)[:_MOST_SAMPLES]
+    points = Part(embedding, whole.codes)
+    of_labelled, of_some = points.take(labelled), points.take(some)
+    return triplet_figures(of_labelled.samples, of_labelled.labels, margin) | _neighbourhoods(
+        of_some.samples, Part(standardised, whole.codes).take(some)
+    )
 
 
 def triplet_figures(
@@ -56,6 +61,16 @@ def _neighbourhoods(points: Tensor, part: Part) -> dict[str, float]:
         "trustworthiness": neighbourhood_agreement(samples, embedded),
         "continuity": neighbourhood_agreement(embedded, samples),
     }
+
+
+def warn_of_missing_labels(n_missing: int, n_samples: int) -> None:
+    """Say how many samples have no label, and what becomes of them."""
+    warnings.warn(
+        f"{n_missing} of {n_samples} labels are missing: these samples are fitted without, or with "
+        "the label that labelled neighbours lend them. Components are counted on the others.",
+        UserWarning,
+        stacklevel=3,
+    )
 
 
 def warn_of_fitted_encoder() -> None:

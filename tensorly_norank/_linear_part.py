@@ -57,19 +57,36 @@ def principal_scores(
     others would so get a mean of its own.
 
     Of more than 1,000 samples, so many are drawn. Classes of seven or fewer stay together, and
-    shares that come to as many axes are one.
+    shares that come to as many axes are one. Where as many samples are unlabelled (code −1) as
+    labelled or more, the components are theirs: then nothing need be halved, and there is one in
+    the list.
     """
-    chosen = some_samples(codes, _MOST_SCORED, rng)
-    codes = codes[chosen]
-    points = _without_empty_dimensions(_rows(samples[torch.from_numpy(chosen).to(samples.device)]))
+    unlabelled, labelled = np.flatnonzero(codes < 0), np.flatnonzero(codes >= 0)
+    chosen = labelled[some_samples(codes[labelled], _MOST_SCORED, rng)]
+    if len(unlabelled) >= len(chosen):
+        drawn = rng.permutation(unlabelled)[:_MOST_SAMPLES]
+        components = PrincipalComponents(_take(samples, drawn), rng)
+        n_most, parts = components.n_axes, [(components(_take(samples, chosen)), codes[chosen])]
+    else:
+        points = _without_empty_dimensions(_rows(_take(samples, chosen)))
+        n_most, parts = min(_N_AXES, points.shape[1]), _halves(points, codes[chosen], rng)
+    n_axes = sorted({min(max(len(chosen) // share, 1), n_most) for share in shares})
+    return [[(scores[:, :n], own) for scores, own in parts] for n in n_axes]
+
+
+def _take(samples: Tensor, indices: np.ndarray) -> Tensor:
+    return samples[torch.from_numpy(indices).to(samples.device)]
+
+
+def _halves(
+    points: np.ndarray, codes: np.ndarray, rng: np.random.Generator
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Each half of the points on the principal axes of the other, and its codes."""
     is_first = _first_half(codes, rng)
-    n_most = min(_N_AXES, points.shape[1])
-    n_axes = sorted({min(max(len(points) // share, 1), n_most) for share in shares})
-    halves = [
-        (points[half] @ _leading_axes(points[~half], n_axes[-1]), codes[half])
+    return [
+        (points[half] @ _leading_axes(points[~half], _N_AXES), codes[half])
         for half in (is_first, ~is_first)
     ]
-    return [[(scores[:, :n], own) for scores, own in halves] for n in n_axes]
 
 
 def _first_half(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:

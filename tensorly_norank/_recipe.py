@@ -19,6 +19,7 @@ from tensorly_norank._components import CanonicalAxes, canonical_axes
 from tensorly_norank._diagnostics import diagnose, triplet_figures
 from tensorly_norank._embedder import Embedder
 from tensorly_norank._encoder_choice import EncoderChoice, choose_encoder
+from tensorly_norank._label_spreading import LabelSpreader
 from tensorly_norank._linear_part import LinearPart, principal_scores
 from tensorly_norank._rank_evidence import HeldOut, RankEvidence, count_components
 from tensorly_norank._rank_search import LabelledPoints, Look
@@ -47,6 +48,11 @@ class Data:
     def sample_shape(self) -> tuple[int, ...]:
         """Of one sample, the mode of the samples left out."""
         return tuple(self.part.samples.shape[1:])
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Indices of the samples whose class is known."""
+        return np.flatnonzero(self.part.codes >= 0)
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,7 @@ class Recipe:
     validation_fraction: float
     verbose: int
     rng: np.random.Generator
+    spreader: LabelSpreader | None = None  # where some samples have no label
     choice: EncoderChoice | None = None  # where `encoder` was "auto"
 
     def run(
@@ -113,13 +120,13 @@ class Recipe:
             return self
 
         def fit(name: str, part: Part, share: float) -> Embedder:
-            trial = replace(self, encoder=name, verbose=max(0, self.verbose - 1))
+            trial = replace(self, encoder=name, spreader=None, verbose=max(0, self.verbose - 1))
             share = max(share, min(1.0, _FEWEST_PASSES_OF_TRIAL / settings.n_iter_max))
             return trial._fit_again(Plan(settings).shortened(share), part, f"trial of {name}")
 
-        n_samples = len(self.data.part)
         counted = np.array([], dtype=int) if split.count is None else split.count
-        part = self.data.part.take(np.setdiff1d(np.arange(n_samples), counted))
+        # With few labels those that are lent tell encoders apart.
+        part = self._with_neighbours(self.data.part.take(np.setdiff1d(self.data.labelled, counted)))
         names = candidates(self.data.sample_shape)
         choice = choose_encoder(names, part, self.objective.margin, fit, self.rng)
         if self.verbose and self.choice is None:  # those of later fits only serve to count
@@ -133,7 +140,7 @@ class Recipe:
         callback: Callable[[TrainingState, float], bool | None] | None,
     ) -> NoRankTensor:
         split = splits[0]
-        fitted = self.data.part.take(split.fit)
+        fitted = self._with_neighbours(self.data.part.take(split.fit))
         embedder = self._new_embedder(fitted)
 
         def on_pass(fit: Fit) -> bool:
@@ -171,7 +178,7 @@ class Recipe:
         else:
             counted = self._count(embedder, fit, splits)
             held_out = self._held_out_figures(embedder, split, counted, self.rng)
-            final = self._fit_again(fit.plan, self.data.part, "fit on all")
+            final = self._fit_again(fit.plan, self.data.part.take(self.data.labelled), "fit on all")
             result = self._assemble(final, fit, counted, held_out, self.rng)
         return result
 
@@ -198,14 +205,29 @@ class Recipe:
         )
 
     def _principal_scores(self, embedder: Embedder, rng: np.random.Generator) -> list[Look]:
-        """All samples on so many leading principal components, and on fewer."""
+        """All labelled samples on so many leading principal components, and on fewer."""
         whole = self.data.part
         samples = embedder.standardise(whole.samples)
         scores = principal_scores(samples, whole.codes, _AXES_OF_SAMPLES, rng)
         return [[LabelledPoints(*half) for half in halves] for halves in scores]
 
-    def _fit_again(self, plan: Plan, part: Part, title: str) -> Embedder:
+    def _with_neighbours(self, part: Part) -> Part:
+        """The unlabelled samples beside these that get a label from them."""
+        if self.spreader is None:
+            return part
+        assert part.places is not None
+        whole = self.data.part
+        codes = np.full(len(whole), -1)
+        codes[part.places] = part.codes
+        codes = self.spreader(codes, self.rng)
+        is_other = whole.codes >= 0
+        is_other[part.places] = False
+        chosen = np.flatnonzero((codes >= 0) & ~is_other)
+        return replace(whole.take(chosen), codes=codes[chosen])
+
+    def _fit_again(self, plan: Plan, labelled: Part, title: str) -> Embedder:
         """The passes of a plan, from a new start, on other samples."""
+        part = self._with_neighbours(labelled)
         embedder = self._new_embedder(part)
         train(
             embedder,

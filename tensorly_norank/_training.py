@@ -158,7 +158,8 @@ class Part:
     """Samples that serve one purpose, with their class codes."""
 
     samples: Tensor  # (n, *sample_shape)
-    codes: np.ndarray  # (n,)
+    codes: np.ndarray  # (n,); −1 where the class is unknown, which no fit takes
+    places: np.ndarray | None = None  # (n,) where they are among all samples, if that matters
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -171,7 +172,8 @@ class Part:
     def take(self, indices: np.ndarray) -> Part:
         """The samples at `indices`, in their order; a copy."""
         chosen = torch.from_numpy(indices).to(self.samples.device)
-        return Part(self.samples[chosen], self.codes[indices])
+        places = None if self.places is None else self.places[indices]
+        return Part(self.samples[chosen], self.codes[indices], places)
 
 
 @dataclass

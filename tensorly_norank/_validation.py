@@ -134,8 +134,11 @@ def check_random_state(random_state: Any) -> np.random.Generator:
     )
 
 
+_MISSING = "None, NaN, infinite, or -1 among integer labels"
+
+
 def encode_labels(labels: Any, shape: tuple[int, ...], mode: int) -> tuple[np.ndarray, np.ndarray]:
-    """Check one label per sample and number the classes.
+    """Check one label per sample, some of which may be missing, and number the classes.
 
     Parameters
     ----------
@@ -151,7 +154,7 @@ def encode_labels(labels: Any, shape: tuple[int, ...], mode: int) -> tuple[np.nd
     classes : ndarray of shape (n_classes,)
         The distinct labels, sorted if all are numbers or all strings; else as they first appear.
     codes : ndarray of shape (n_samples,)
-        Position of each sample's label in `classes`.
+        Position of each sample's label in `classes`; −1 where it is missing.
     """
     values = _as_vector(labels, "labels")
     n_samples = shape[mode]
@@ -162,8 +165,15 @@ def encode_labels(labels: Any, shape: tuple[int, ...], mode: int) -> tuple[np.nd
             f"labels must hold one label for each of the {n_samples} samples along mode {mode}, "
             f"got {len(values)}.{hint}"
         )
-    classes, codes = number_labels(values, n_samples)
-    sizes = np.bincount(codes)
+    missing = _find_missing(values)
+    if missing.all():
+        raise ValueError(
+            f"labels must hold at least 2 classes, got none: all {n_samples} labels are missing "
+            f"({_MISSING})."
+        )
+    codes = np.full(n_samples, -1)
+    classes, codes[~missing] = _number(values[~missing], "labels")
+    sizes = np.bincount(codes[~missing])
     if len(classes) < 2:
         raise ValueError(
             f"labels must hold at least 2 classes, got 1 class: every label is {classes[0]}."
@@ -242,19 +252,22 @@ def _from_list(labels: list[Any] | tuple[Any, ...]) -> np.ndarray:
 
 
 def _check_complete(values: np.ndarray, name: str) -> None:
-    if values.dtype.kind in "iuf":
-        minus_one = (values == -1) & (len(np.unique(values[values != -1])) >= 2)
-        missing = minus_one | ~np.isfinite(values)
-    elif values.dtype.kind in "mMc":
-        missing = values != values  # NaT, NaN
-    else:
-        missing = np.array([_is_missing(value) for value in values], bool)
+    missing = _find_missing(values)
     if missing.any():
         raise ValueError(
-            f"{name} must be complete, got {missing.sum()} missing (None, NaN, infinite, or -1 "
-            f"among integer labels) of {len(values)}, the first at index {int(missing.argmax())}: "
-            "leave these samples out."
+            f"{name} must be complete, got {missing.sum()} missing ({_MISSING}) of {len(values)}, "
+            f"the first at index {int(missing.argmax())}: leave these samples out."
         )
+
+
+def _find_missing(values: np.ndarray) -> np.ndarray:
+    """Which labels say that nobody knows the class, (n,) of bool."""
+    if values.dtype.kind in "iuf":
+        minus_one = (values == -1) & (len(np.unique(values[values != -1])) >= 2)
+        return minus_one | ~np.isfinite(values)
+    if values.dtype.kind in "mMc":
+        return np.asarray(values != values)  # NaT, NaN
+    return np.array([_is_missing(value) for value in values], bool)
 
 
 def _is_missing(value: Any) -> bool:

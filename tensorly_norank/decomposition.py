@@ -11,7 +11,12 @@ from torch import nn
 
 from tensorly_norank import _backend
 from tensorly_norank._batches import class_balanced_pass, default_batch_size
-from tensorly_norank._diagnostics import warn_of_fitted_encoder, warn_of_overfitting
+from tensorly_norank._diagnostics import (
+    warn_of_fitted_encoder,
+    warn_of_missing_labels,
+    warn_of_overfitting,
+)
+from tensorly_norank._label_spreading import LabelSpreader
 from tensorly_norank._rank_evidence import warn_of_count
 from tensorly_norank._recipe import Data, Recipe, TrainingState
 from tensorly_norank._replicates import best_of
@@ -67,9 +72,11 @@ def no_rank_decomposition(
         Of order 2 or more, real and finite, in TensorLy's active backend. float64 and integers of
         32 bits or more are computed in float64, everything else in float32 (in half the time).
     labels : array-like of length I_mode
-        The class of each sample: integers, strings, anything hashable; none missing (None, NaN,
-        or −1 beside two other classes). At least two classes, one of them with two samples; a class
-        with one sample only serves as "another class".
+        The class of each sample: integers, strings, anything hashable. At least two classes, one of
+        them with two samples; a class with one sample only serves as "another class". Classes weigh
+        the same however many samples they have. Labels may be missing (None, NaN, or −1 beside two
+        other classes), with a warning: where neighbours of such samples are labelled, and turn out
+        to know, they are fitted with the label of these; all are embedded.
     mode : int, default 0
         The mode that indexes the samples.
     encoder : {"auto", "multilinear", "linear", "mlp", "conv"} or torch.nn.Module
@@ -153,10 +160,10 @@ def no_rank_decomposition(
     ConvergenceWarning
         If the error still improved when the passes ran out.
     UserWarning
-        If no component separates the classes, or more than `max_rank` do; if classes have too few
-        samples to be tested; if no samples could be held out, so that components are counted on
-        principal components alone; if of the triplets of fitted samples more are in order, by 15
-        in a hundred or more, than of held-out ones.
+        If labels are missing; if no component separates the classes, or more than `max_rank` do; if
+        classes have too few samples to be tested; if no samples could be held out, so that
+        components are counted on principal components alone; if of the triplets of fitted samples
+        more are in order, by 15 in a hundred or more, than of held-out ones.
 
     See Also
     --------
@@ -202,11 +209,25 @@ def no_rank_decomposition(
     data = _enter(tensor, labels, mode)
     n_dimensions = _n_dimensions(data, encoder, rank, max_rank)
     objective = Objective(float(margin), float(diversity), float(uniformity), float(locality))
+    n_missing = len(data.part) - len(data.labelled)
+    if n_missing:
+        warn_of_missing_labels(n_missing, len(data.part))
+    spreader = LabelSpreader(data.part.samples, rng) if n_missing else None
     recipe = Recipe(
-        data, encoder, n_dimensions, objective, rank, max_rank, validation_fraction, verbose, rng
+        data,
+        encoder,
+        n_dimensions,
+        objective,
+        rank,
+        max_rank,
+        validation_fraction,
+        verbose,
+        rng,
+        spreader,
     )
     size = batch_size or default_batch_size(len(data.part))
-    settings = Settings(n_iter_max or _default_passes(data.part, size), tol, size, learning_rate)
+    n_passes = n_iter_max or _default_passes(data.part.codes[data.labelled], size)
+    settings = Settings(n_passes, tol, size, learning_rate)
     results = []
     for _ in range(n_init):
         results.append(recipe.run(settings, callback))
@@ -234,7 +255,8 @@ def _enter(tensor: Any, labels: Any, mode: int) -> Data:
     copied = _backend.enter(tensor, origin)
     _backend.check_finite(copied)
     samples = copied.movedim(mode, 0).contiguous()
-    return Data(tensor, mode, origin, Part(samples, codes), classes)
+    part = Part(samples, codes, np.arange(len(codes)))
+    return Data(tensor, mode, origin, part, classes)
 
 
 def _n_dimensions(
@@ -259,6 +281,6 @@ def _n_dimensions(
     return n_dimensions
 
 
-def _default_passes(part: Part, batch_size: int) -> int:
-    n_batches = len(class_balanced_pass(part.codes, batch_size, np.random.default_rng(0)))
+def _default_passes(codes: np.ndarray, batch_size: int) -> int:
+    n_batches = len(class_balanced_pass(codes, batch_size, np.random.default_rng(0)))
     return int(np.clip(-(-_N_STEPS // n_batches), _FEWEST_PASSES, _MOST_PASSES))

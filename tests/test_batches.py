@@ -57,6 +57,14 @@ def test_every_batch_has_two_classes(labels):
         assert len(np.unique(labels[batch.indices])) >= 2
 
 
+def test_samples_of_unknown_class_serve_no_split():
+    codes = np.random.default_rng(0).permutation(np.repeat([0, 1, 2, -1], [30, 25, 9, 40]))
+    known = np.flatnonzero(codes >= 0)
+    for split in split_samples(codes, 0.3, np.random.default_rng(0)):
+        parts = [part for part in (split.fit, split.stop, split.count) if part is not None]
+        assert sorted(np.concatenate(parts).tolist()) == known.tolist()
+
+
 def test_same_generator_same_batches():
     first, second = (
         class_balanced_pass(LABELS["imbalanced"], 16, np.random.default_rng(3)) for _ in range(2)

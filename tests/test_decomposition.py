@@ -21,6 +21,7 @@ from tensorly_norank import (
 from tensorly_norank._components import canonical_axes
 from tensorly_norank.datasets import simulate_planted
 from tensorly_norank.encoders import make_encoder
+from tensorly_norank.losses import triplet_accuracy
 
 QUICK = {"encoder": "linear", "n_iter_max": 12, "tol": 0, "random_state": 0}
 
@@ -423,8 +424,7 @@ def _with(index, value):
         ({"labels": LABELS[:5]}, "Mode 1 has that length"),
         ({"labels": LABELS * 0}, "1 class"),
         ({"labels": np.arange(72)}, "1 sample each"),
-        ({"labels": [None, *LABELS[1:]]}, "labels must be complete"),
-        ({"labels": LABELS - 1}, "labels must be complete"),
+        ({"labels": [None] * 72}, "all 72 labels are missing"),
         ({"labels": LABELS + 0.5}, "labels must name classes"),
         ({"labels": np.ones((72, 2))}, "labels must be one-dimensional"),
         ({"encoder": "cnn"}, "encoder must be one of .* got 'cnn'"),
@@ -617,3 +617,112 @@ def test_minus_and_plus_one_are_two_classes():
     values, labels = _data(2)
     result = no_rank_decomposition(tl.tensor(values), 2 * labels - 1, **QUICK)
     assert list(result.classes) == [-1, 1]
+
+
+def _partly_labelled(n_known=5, **options):
+    """Data, all labels, and the same with some left out."""
+    values, labels = _data(n_each=30, **options)
+    given = labels.copy()
+    given[np.arange(len(labels)) % 30 >= n_known] = -1
+    return values, labels, given
+
+
+def test_missing_labels_are_counted_in_a_warning_and_their_samples_embedded():
+    values, labels, given = _partly_labelled()
+    with pytest.warns(UserWarning, match="75 of 90 labels are missing"):
+        result = no_rank_decomposition(tl.tensor(values), given, **QUICK)
+    embedding = tl.to_numpy(result.embedding)
+    assert embedding.shape[0] == 90
+    assert list(result.classes) == [0, 1, 2]
+    np.testing.assert_allclose(
+        tl.to_numpy(result.transform(tl.tensor(values))), embedding, atol=1e-8
+    )
+    np.testing.assert_allclose(embedding.mean(axis=0), 0, atol=1e-6)
+    means = np.stack([embedding[labels == code].mean(axis=0) for code in range(3)])
+    nearest = np.linalg.norm(embedding[:, None] - means, axis=2).argmin(axis=1)
+    assert (nearest == labels).all()
+
+
+@pytest.mark.filterwarnings("ignore:.*labels are missing")
+@pytest.mark.parametrize("missing", [None, np.nan, -1], ids=str)
+def test_whatever_says_that_a_label_is_missing_the_result_is_the_same(missing):
+    values, _, given = _partly_labelled()
+    others = [missing if code < 0 else code for code in given.tolist()]
+    one, other = (_embedding(tl.tensor(values), labels, **QUICK) for labels in (given, others))
+    assert (one == other).all()
+
+
+@pytest.mark.filterwarnings("ignore:.*labels are missing")
+@pytest.mark.parametrize("encoder", ["auto", "linear"])
+def test_labels_of_samples_that_count_are_lent_to_nobody(encoder, monkeypatch):
+    values, _, given = _partly_labelled(n_known=14)
+    splits, shown, counted = [], [], []
+    split, spread = _recipe.split_samples, _recipe.LabelSpreader.__call__
+    look = _recipe.Recipe._held_out
+
+    def splitting(*args):
+        splits.extend(split(*args))
+        return splits
+
+    def spreading(self, codes, rng):
+        shown.append(np.flatnonzero(codes >= 0))
+        return spread(self, codes, rng)
+
+    def looking(self, embedder, part, rng):
+        counted.append((part.count, shown[-1]))
+        return look(self, embedder, part, rng)
+
+    monkeypatch.setattr(_recipe, "split_samples", splitting)
+    monkeypatch.setattr(_recipe.LabelSpreader, "__call__", spreading)
+    monkeypatch.setattr(_recipe.Recipe, "_held_out", looking)
+    no_rank_decomposition(tl.tensor(values), given, **QUICK | {"encoder": encoder})
+    assert len(counted) == len(splits) == 3
+    known = np.flatnonzero(given >= 0)
+    for count, lenders in counted:
+        assert len(count) > 0
+        assert np.isin(count, known).all()
+        assert not np.isin(count, lenders).any()
+    held_out = np.concatenate([splits[0].stop, splits[0].count])
+    assert np.isin(held_out, shown[-1]).all()  # the last fit takes all labels
+    assert shown[-1].tolist() == known.tolist()
+
+
+def _corners(distance, seed):
+    """Three classes at the corners of a triangle, in noise."""
+    corners = distance * np.array([[1, 0], [0, 1], [-1, -1]])
+    labels = np.repeat([0, 1, 2], 60)
+    values = np.random.default_rng(seed).normal(size=(180, 6, 8))
+    values[:, :2, 0] += corners[labels]
+    return values, labels
+
+
+@pytest.mark.filterwarnings("ignore:.*labels are missing")
+def test_unlabelled_samples_help_where_neighbours_are_alike():
+    values, labels = _corners(3, seed=0)
+    given = np.where(np.arange(180) % 60 < 4, labels, -1)
+    options = QUICK | {"rank": 2, "validation_fraction": 0, "n_iter_max": 30}
+    new, _ = _corners(3, seed=1)
+
+    def order_new_ones(chosen):
+        result = no_rank_decomposition(tl.tensor(values[chosen]), given[chosen], **options)
+        points = tl.to_numpy(result.transform(tl.tensor(new)))
+        return triplet_accuracy(torch.tensor(points), torch.tensor(labels))
+
+    assert order_new_ones(slice(None)) > order_new_ones(given >= 0) + 0.03
+
+
+@pytest.mark.filterwarnings("ignore:.*labels are missing")
+def test_unlabelled_samples_that_get_no_label_do_not_change_the_fit(monkeypatch):
+    monkeypatch.setattr(_recipe.LabelSpreader, "__call__", lambda self, codes, rng: codes)
+    monkeypatch.setattr(_recipe.LabelSpreader, "__init__", lambda self, samples, rng: None)
+    values, labels = _corners(1, seed=0)
+    given = np.where(np.arange(180) % 60 < 30, labels, -1)
+    known = given >= 0
+    options = QUICK | {"rank": 2, "batch_size": 32, "validation_fraction": 0}
+    alone, beside = (
+        no_rank_decomposition(tl.tensor(values[chosen]), given[chosen], **options)
+        for chosen in (known, slice(None))
+    )
+    assert torch.equal(alone.encoder.projection.weight, beside.encoder.projection.weight)
+    assert torch.equal(alone.encoder.whitening.axes, beside.encoder.whitening.axes)
+    np.testing.assert_allclose(tl.to_numpy(beside.embedding).mean(axis=0), 0, atol=1e-8)

@@ -142,3 +142,25 @@ def test_of_more_entries_than_samples_distances_are_kept():
 def test_of_many_samples_some_are_scored(monkeypatch):
     monkeypatch.setattr(_linear_part, "_MOST_SCORED", 50)
     assert sum(len(half) for _, half in _scores(*_samples(300))[0]) == 50
+
+
+def test_beside_many_unlabelled_samples_the_labelled_ones_are_scored_on_components_of_those():
+    samples, codes = _samples(100, (6,))
+    codes[40:] = -1
+    ((scores, own),) = _scores(samples, codes, [4])[0]
+    rows = samples.flatten(1).numpy()
+    others = rows[40:] - rows[40:].mean(axis=0)
+    axes = np.linalg.svd(others, full_matrices=False)[2][: scores.shape[1]]
+    expected = (rows[:40] - rows[40:].mean(axis=0)) @ axes.T
+    order = np.lexsort(np.abs(scores).T.round(6)), np.lexsort(np.abs(expected).T.round(6))
+    np.testing.assert_allclose(np.abs(scores[order[0]]), np.abs(expected[order[1]]), atol=1e-6)
+    assert sorted(own) == sorted(codes[:40])
+    assert scores.shape == (40, 6)
+
+
+def test_few_unlabelled_samples_are_left_out():
+    samples, codes = _samples(100, (6,))
+    codes[60:] = -1
+    halves = _scores(samples, codes, [4])[0]
+    assert len(halves) == 2
+    assert sorted(np.concatenate([own for _, own in halves])) == sorted(codes[:60])

@@ -13,6 +13,7 @@ from tensorly_norank._validation import (
     check_number,
     check_random_state,
     encode_labels,
+    number_labels,
 )
 
 
@@ -109,9 +110,10 @@ def test_labels_may_be_a_tensor_of_the_backend():
         ([0, 1, 1, 0], ValueError, r"each of the 3 samples along mode 0, got 4\.$"),
         ([0, 0, 0], ValueError, "at least 2 classes, got 1 class"),
         ([0, 1, 2], ValueError, "got 3 classes of 1 sample each"),
-        ([0, None, 0], ValueError, "got 1 missing .* the first at index 1"),
-        ([0.0, math.nan, 0.0], ValueError, "got 1 missing"),
-        (["a", math.nan, "b"], ValueError, "got 1 missing"),
+        ([0, None, 0], ValueError, "at least 2 classes, got 1 class"),
+        (["a", math.nan, "b"], ValueError, "got 2 classes of 1 sample each"),
+        ([None, None, None], ValueError, "got none: all 3 labels are missing"),
+        ([math.nan] * 3, ValueError, "got none: all 3 labels are missing"),
         ([0.5, 1.5, 0.5], ValueError, "non-integer numbers"),
         (np.ones((3, 2)), ValueError, r"one-dimensional, one label per sample, got shape \(3, 2\)"),
         ([[0], [1], {}], TypeError, "labels must be hashable, got"),
@@ -128,17 +130,24 @@ def test_bad_labels_are_named(labels, error, message):
 @pytest.mark.parametrize(
     "labels",
     [
-        np.array(["2020-01-01", "NaT", "2020-01-01"], "datetime64[D]"),
-        np.array([1 + 1j, complex("nan"), 1 + 1j]),
-        np.array([0, np.float32("nan"), 0], object),
-        [np.int64(0), np.int64(-1), np.int64(1), np.int64(1)],
-        np.array([0, -1, 1, 1], object),
-        [np.float64("nan"), 1.0, 1.0],
+        np.array(["2020-01-01", "NaT", "2020-01-01", "2020-01-02"], "datetime64[D]"),
+        np.array([1 + 1j, complex("nan"), 1 + 1j, 0]),
+        np.array([0, np.float32("nan"), 0, 1], object),
+        [np.int64(0), np.int64(-1), np.int64(0), np.int64(1)],
+        np.array([0, -1, 0, 1], object),
+        [1.0, np.float64("nan"), 1.0, 0.0],
+        [1.0, -math.inf, 1.0, 0.0],
+        ["a", None, "a", "b"],
+        ["a", math.nan, "a", "b"],
     ],
+    ids=repr,
 )
 def test_missing_labels_are_found_in_whatever_they_come(labels):
-    with pytest.raises(ValueError, match="labels must be complete, got 1 missing"):
-        encode_labels(labels, (len(labels), 2), 0)
+    classes, codes = encode_labels(labels, (4, 2), 0)
+    assert len(classes) == 2
+    assert codes.tolist() in ([0, -1, 0, 1], [1, -1, 1, 0])
+    with pytest.raises(ValueError, match=r"complete, got 1 missing .* the first at index 1"):
+        number_labels(labels, 4)
 
 
 def test_labels_with_half_an_order_are_told_apart():
@@ -157,5 +166,6 @@ def test_sets_dicts_and_masked_arrays_are_no_labels(labels):
 def test_minus_one_is_missing_only_beside_two_other_classes():
     classes, _ = encode_labels([-1, 1, 1], (3, 2), 0)
     assert list(classes) == [-1, 1]
-    with pytest.raises(ValueError, match="got 1 missing"):
-        encode_labels([-1, 1, 1, 0], (4, 2), 0)
+    classes, codes = encode_labels([-1, 1, 1, 0], (4, 2), 0)
+    assert list(classes) == [0, 1]
+    assert codes.tolist() == [-1, 1, 1, 0]

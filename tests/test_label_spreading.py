@@ -1,0 +1,113 @@
+"""Labels that neighbours lend: right where neighbours know, none where they do not."""
+
+import numpy as np
+import pytest
+import torch
+
+from tensorly_norank import _label_spreading
+from tensorly_norank._label_spreading import LabelSpreader, _needed_confidence, _neighbour_graph
+
+
+def _blobs(n_each=40, n_classes=3, seed=0):
+    """Clusters far apart, and their classes."""
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(np.arange(n_classes), n_each)
+    centres = 20 * rng.normal(size=(n_classes, 4, 3))
+    return torch.from_numpy(centres[codes] + rng.normal(size=(len(codes), 4, 3))), codes
+
+
+def _hide(codes, n_known, seed=0):
+    """All codes but those of `n_known` samples of each class."""
+    order = np.random.default_rng(seed).permutation(len(codes))
+    known = [order[codes[order] == code][:n_known] for code in np.unique(codes)]
+    hidden = np.full(len(codes), -1)
+    hidden[np.concatenate(known)] = codes[np.concatenate(known)]
+    return hidden
+
+
+def _lend(samples, codes, seed=0):
+    return LabelSpreader(samples, np.random.default_rng(seed))(codes, np.random.default_rng(seed))
+
+
+def test_clusters_get_the_labels_of_their_own():
+    samples, codes = _blobs()
+    assert (_lend(samples, _hide(codes, 4)) == codes).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_where_neighbours_know_nothing_hardly_any_label_is_lent(seed):
+    rng = np.random.default_rng(seed)
+    samples = torch.from_numpy(rng.normal(size=(200, 10)))
+    codes = rng.integers(4, size=200)
+    given = _hide(codes, 10, seed)
+    lent = _lend(samples, given, seed)
+    assert np.sum((lent >= 0) & (given < 0)) <= 10
+
+
+def test_labels_that_are_given_stay_wrong_as_they_may_be():
+    samples, codes = _blobs()
+    given = _hide(codes, 8)
+    given[0] = 2  # in a cluster of class 0
+    lent = _lend(samples, given)
+    assert (lent[given >= 0] == given[given >= 0]).all()
+
+
+def test_spreading_has_the_limit_that_theory_gives(monkeypatch):
+    monkeypatch.setattr(_label_spreading, "_N_STEPS", 400)
+    samples = torch.from_numpy(np.random.default_rng(0).normal(size=(50, 3)))
+    spreader = LabelSpreader(samples, np.random.default_rng(0))
+    codes = np.full(50, -1)
+    codes[:9] = [0, 0, 0, 0, 0, 0, 1, 1, 2]
+    start = np.stack([(codes == code) / np.sum(codes == code) for code in range(3)], axis=1)
+    limit = np.linalg.solve(np.eye(50) - 0.9 * spreader._graph.toarray(), 0.1 * start)
+    best, share = spreader._spread(codes)
+    assert best.tolist() == limit.argmax(axis=1).tolist()
+    np.testing.assert_allclose(share, limit.max(axis=1) / limit.sum(axis=1))
+
+
+def test_classes_taken_together_or_one_by_one_give_the_same(monkeypatch):
+    samples, codes = _blobs()
+    spreader = LabelSpreader(samples, np.random.default_rng(0))
+    together = spreader._spread(_hide(codes, 3))
+    monkeypatch.setattr(_label_spreading, "_LARGEST_CHUNK", 1)
+    for one, other in zip(together, spreader._spread(_hide(codes, 3)), strict=True):
+        np.testing.assert_allclose(one, other)
+
+
+def test_neighbours_are_joined_both_ways_and_near_ones_more():
+    points = np.array([[0.0], [1.0], [3.0], [7.0], [15.0], [31.0], [100.0]])
+    graph = _neighbour_graph(points).toarray()
+    np.testing.assert_allclose(graph, graph.T)
+    assert graph[0, 6] == 0
+    assert graph[6, 5] > 0
+    # By hand: the fifth neighbour of 0 lies at 31, that of 1 at 30; the wider view counts.
+    weights = np.exp(-((1 / 31) ** 2))
+    totals = _totals(points)
+    assert graph[0, 1] == pytest.approx(weights / np.sqrt(totals[0] * totals[1]))
+
+
+def _totals(points):
+    distances = np.abs(points - points.T)
+    order = np.sort(distances, axis=1)
+    weights = np.exp(-((distances / order[:, [5]]) ** 2)) * (distances <= order[:, [5]])
+    np.fill_diagonal(weights, 0)
+    return np.maximum(weights, weights.T).sum(axis=1)
+
+
+def test_the_confidence_that_is_needed_is_where_enough_are_right():
+    confidence = np.linspace(1, 0.5, 40)
+    all_right = np.ones(40, dtype=bool)
+    assert _needed_confidence(all_right, confidence) == 0.5
+    half = np.arange(40) < 20  # right while confident
+    needed = _needed_confidence(half, confidence)
+    # Wilson's lower end by hand: 0.882 of 20 out of 21, 0.829 of 20 out of 22
+    assert np.sum(confidence >= needed) == 21
+    assert _needed_confidence(~all_right, confidence) == np.inf
+    assert _needed_confidence(all_right[:5], confidence[:5]) == np.inf  # five say too little
+    assert np.isfinite(_needed_confidence(all_right[:6], confidence[:6]))
+
+
+def test_samples_that_are_all_the_same_lend_what_they_can():
+    codes = np.array([0, 0, 1, 1, -1, -1, -1, -1])
+    lent = _lend(torch.ones(8, 3, dtype=torch.float64), codes)
+    assert (lent[:4] == codes[:4]).all()
