@@ -45,6 +45,8 @@ VARIANTS = {
     "no noise": {"noise": 0.0},
     "no transfer": {"transfer": 0.0},
     "no shift": {"shift": 0.0},
+    "shift 0.03": {"shift": 0.03},
+    "shift 0.1": {"shift": 0.1},
     "no dropout": {"dropout": 0.0},
     "damping 0.1": {"damping": 0.1},
     "large start": {"small": 1.0},

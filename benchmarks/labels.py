@@ -2,6 +2,7 @@
 
     python benchmarks/labels.py few --data digits --each 5
     python benchmarks/labels.py unequal
+    python benchmarks/labels.py many
 
 `few`: of the fitted half all but so many labels a class are left out. Ours with all samples, ours
 with the labelled ones alone, supervised UMAP with −1 for the others, and scikit-learn's
@@ -9,13 +10,19 @@ LabelSpreading, which classifies and does not embed.
 `unequal`: of the fitted half five digits keep eight samples each. Ours, ours without balancing
 (classes in batches as they come, anchors weighing the same), LDA, NCA and supervised UMAP. LFW has
 71 to 530 images a person as it is.
+`many`: 20,000 planted samples of 5,000 classes of 4 beside as many of 50 classes of 400, each in a
+process of its own: seconds a pass, memory that the fit takes at most, and the nearest neighbours of
+samples of 500 more classes beside LDA's. Without `--data`: it is simulated.
 
 Printed are means ± standard errors over the splits, and ours minus each other's, paired.
 """
 
 import argparse
+import multiprocessing
 import time
 import warnings
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
@@ -23,12 +30,15 @@ from _data import load
 from _peers import peers
 from held_out import split_samples
 from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import recall_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.semi_supervised import LabelSpreading
 
 from tensorly_norank import _training, no_rank_decomposition
 from tensorly_norank._batches import Batch
+from tensorly_norank.datasets import simulate_planted
+from tensorly_norank.evaluation import evaluate_embedding
 
 SHOWN = ("3-NN", "balanced 3-NN", "worst recall", "components", "seconds")
 
@@ -129,6 +139,68 @@ def _peer(method, samples, codes, new, seed):
     return method.fit(rows, codes).transform(rows), method.transform(new.reshape(len(new), -1))
 
 
+N_SAMPLES, N_NEW_CLASSES = 20_000, 500
+
+
+def fit_many(n_classes):
+    """Seconds a pass, megabytes, recall at 1 of new classes, ours and LDA's."""
+    size = N_SAMPLES // n_classes
+    n_new = N_NEW_CLASSES * 4
+    bunch = simulate_planted(
+        N_SAMPLES + N_NEW_CLASSES * size,
+        rank=10,
+        n_classes=n_classes + N_NEW_CLASSES,
+        random_state=0,
+    )
+    is_fitted = bunch.labels < n_classes
+    tensor, codes = bunch.tensor[is_fitted], bunch.labels[is_fitted]
+    new, of_new = bunch.tensor[~is_fitted][:n_new], bunch.labels[~is_fitted][:n_new]
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far; of Linux
+    before = memory_in_use("VmRSS")
+    ends = []
+    result = no_rank_decomposition(
+        tensor,
+        codes,
+        encoder="mlp",
+        rank=10,
+        validation_fraction=0,
+        n_iter_max=10,
+        tol=0,
+        random_state=0,
+        callback=lambda state, error: ends.append(time.perf_counter()),
+    )
+    peak = memory_in_use("VmHWM")
+    recall = evaluate_embedding(result.transform(new), of_new)["recall_at_1"]
+    rows = tensor.reshape(len(tensor), -1)
+    components = PCA(100, random_state=0).fit(rows)
+    lda = LinearDiscriminantAnalysis(n_components=10).fit(components.transform(rows), codes)
+    placed = lda.transform(components.transform(new.reshape(len(new), -1)))
+    its = evaluate_embedding(placed, of_new)["recall_at_1"]
+    return np.median(np.diff(ends)), peak - before, recall, its
+
+
+def memory_in_use(kind):
+    """Of this process, in MiB."""
+    (line,) = [one for one in Path("/proc/self/status").read_text().splitlines() if kind in one]
+    return int(line.split()[1]) / 1024
+
+
+def many_classes():
+    """Print a line for each number of classes."""
+    found = {}
+    for n_classes in (50, 5000):
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            found[n_classes] = pool.submit(fit_many, n_classes).result()
+        seconds, memory, recall, its = found[n_classes]
+        print(
+            f"{n_classes:5} classes: {seconds:.2f} s a pass, {memory:.0f} MiB, recall@1 of new "
+            f"classes {recall:.3f}, LDA {its:.3f}",
+            flush=True,
+        )
+    few, many = found.values()
+    print(f"5,000 over 50 classes: time {many[0] / few[0]:.2f}, memory {many[1] / few[1]:.2f}")
+
+
 def summary(rows):
     """A line for each method: means ± standard errors, and how far it is behind the first."""
     names = list(rows)
@@ -149,15 +221,18 @@ def summary(rows):
 def main():
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=["few", "unequal"])
+    parser.add_argument("kind", choices=["few", "unequal", "many"])
     parser.add_argument("--data", default="digits")
     parser.add_argument("--each", type=int, default=None, help="0: classes as they are")
     parser.add_argument("--splits", type=int, default=5)
     options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if options.kind == "many":
+        many_classes()
+        return
     loaded = load(options.data)
     if loaded is None:
         return
-    warnings.simplefilter("ignore")
     tensor, labels = np.asarray(loaded[0]), np.unique(loaded[1], return_inverse=True)[1]
     run = few_labels if options.kind == "few" else unequal_classes
     default = 5 if options.kind == "few" else 8

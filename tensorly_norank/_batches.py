@@ -43,9 +43,9 @@ def class_balanced_pass(
     rng : numpy Generator
         Shuffles samples and classes.
     """
-    classes, labels = np.unique(labels, return_inverse=True)
+    classes, labels, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     n_classes = len(classes)
-    members = [np.flatnonzero(labels == code) for code in range(n_classes)]
+    members = np.split(np.argsort(labels, kind="stable"), np.cumsum(sizes)[:-1])
     classes_per_batch = min(n_classes, max(2, batch_size // _SMALLEST_CHUNK))
     chunk_size = max(2, batch_size // classes_per_batch)
 
