@@ -224,7 +224,8 @@ def _as_vector(labels: Any, name: str) -> np.ndarray:
         values = _from_list(list(values))
     if values.ndim != 1:
         raise ValueError(
-            f"{name} must be one-dimensional, one label per sample, got shape {values.shape}."
+            f"{name} must be one-dimensional, one label per sample, got shape {values.shape}: of "
+            "several labels a sample choose one, or make each combination a class."
         )
     if values.dtype.kind == "f" and np.any(values[np.isfinite(values)] % 1):
         raise ValueError(
@@ -285,6 +286,8 @@ def _number(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
     numbers_by_class: dict[Hashable, int] = {}
     for index, value in enumerate(values):
         try:
+            if getattr(value, "ndim", 0):  # tensors of some backends are hashable, each by itself
+                raise TypeError
             numbers_by_class.setdefault(value, len(numbers_by_class))
         except TypeError:
             raise TypeError(

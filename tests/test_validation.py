@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import tensorly as tl
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -117,6 +118,7 @@ def test_labels_may_be_a_tensor_of_the_backend():
         ([0.5, 1.5, 0.5], ValueError, "non-integer numbers"),
         (np.ones((3, 2)), ValueError, r"one-dimensional, one label per sample, got shape \(3, 2\)"),
         ([[0], [1], {}], TypeError, "labels must be hashable, got"),
+        ([torch.ones(2), torch.ones(2), "a"], TypeError, "hashable, got tensor.* at index 0"),
         ("abc", TypeError, "one label per sample, got 'abc'"),
         (3, TypeError, "one label per sample, got 3"),
         (None, TypeError, "one label per sample, got None"),
