@@ -36,7 +36,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.semi_supervised import LabelSpreading
 
 from tensorly_norank import _training, no_rank_decomposition
-from tensorly_norank._batches import Batch
+from tensorly_norank._batches import Batch, class_balanced_pass
 from tensorly_norank.datasets import simulate_planted
 from tensorly_norank.evaluation import evaluate_embedding
 
@@ -44,10 +44,12 @@ SHOWN = ("3-NN", "balanced 3-NN", "worst recall", "components", "seconds")
 
 
 def as_they_come(codes, batch_size, rng):
-    """Batches of random samples, in place of balanced ones."""
-    order = rng.permutation(len(codes))
-    batches = np.array_split(order, -(-len(order) // batch_size))
-    return [Batch(batch, np.ones(len(batch))) for batch in batches]
+    """As many batches as the balanced ones, of random samples."""
+    n_batches = len(class_balanced_pass(codes, batch_size, rng))
+    batches = []
+    while len(batches) < n_batches:
+        batches += np.array_split(rng.permutation(len(codes)), -(-len(codes) // batch_size))
+    return [Batch(batch, np.ones(len(batch))) for batch in batches[:n_batches]]
 
 
 def ours(tensor, codes, new, seed):
@@ -223,7 +225,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=["few", "unequal", "many"])
     parser.add_argument("--data", default="digits")
-    parser.add_argument("--each", type=int, default=None, help="0: classes as they are")
+    parser.add_argument("--each", type=int, default=None, help="0 (of `unequal`): as they are")
     parser.add_argument("--splits", type=int, default=5)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -237,6 +239,8 @@ def main():
     run = few_labels if options.kind == "few" else unequal_classes
     default = 5 if options.kind == "few" else 8
     n_each = default if options.each is None else options.each
+    if options.kind == "few" and n_each < 1:
+        parser.error("--each must be 1 or more")
     rows = {}
     for seed in range(options.splits):
         for name, row in run(tensor, labels, n_each, seed):

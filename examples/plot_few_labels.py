@@ -26,19 +26,19 @@ for digit in range(10):
 given = np.where(is_labelled, labels, -1)
 
 # %%
-# The warning counts what is missing. The encoder is named here to save time.
+# A warning counts what is missing. The encoder is named here to save time.
 
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     result = no_rank_decomposition(tensor, given, encoder="mlp", random_state=0)
-print(caught[0].message)
+print(*[warning.message for warning in caught], sep="\n")
 print(result.rank_evidence)
 
 # %%
 # And the labelled images alone:
 
 alone = no_rank_decomposition(
-    tensor[is_labelled], labels[is_labelled], encoder="mlp", random_state=0
+    tensor[is_labelled], labels[is_labelled], encoder="mlp", tol=0, random_state=0
 )
 
 # %%

@@ -63,11 +63,14 @@ def _neighbourhoods(points: Tensor, part: Part) -> dict[str, float]:
     }
 
 
-def warn_of_missing_labels(n_missing: int, n_samples: int) -> None:
-    """Say how many samples have no label, and what becomes of them."""
+def warn_of_missing_labels(given: np.ndarray, filled: np.ndarray) -> None:
+    """Say how many samples have no label (code −1), and how many get one from others."""
+    n_missing, n_left = int(np.sum(given < 0)), int(np.sum(filled < 0))
+    n_lent = n_missing - n_left
     warnings.warn(
-        f"{n_missing} of {n_samples} labels are missing: these samples are fitted without, or with "
-        "the label that labelled neighbours lend them. Components are counted on the others.",
+        f"{n_missing} of {len(given)} labels are missing: {n_lent} of these samples are fitted "
+        "with the label that neighbours lend them, the others are left out of the fit. "
+        "Components are counted on labelled samples.",
         UserWarning,
         stacklevel=3,
     )

@@ -37,7 +37,7 @@ class EncoderChoice:
         Share of triplets in the right order whose anchor was left out of a short fit, classes
         weighing the same, and its standard error over anchors, given these fits: two, or the first
         one where that was too far behind for a second. NaN where no samples could be left out, or
-        the fits diverged.
+        the fits diverged. Where labels are missing, those that neighbours lend count like others.
     hinge, hinge_se : ndarray, shape (n_candidates,)
         The same of the mean hinge: by how much these triplets fall short of the margin.
     is_level : ndarray of bool, shape (n_candidates,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from scipy import sparse
 from torch import Tensor
 
@@ -14,6 +15,8 @@ _KEPT = 0.9  # of what a sample knows, that comes from its neighbours at every s
 _N_STEPS = 50
 _N_FOLDS = 5
 _RIGHT = 0.85  # share of lent labels that must be right for sure (one standard error)
+_RIGHT_BY_ITSELF = 0.5  # the same of the least confident ones
+_MOST_FOR_AXES = 4096  # samples
 _LARGEST_CHUNK = 2**24  # numbers held at once
 
 
@@ -28,15 +31,19 @@ class LabelSpreader:
     A sample gets the class of which it has most. Its confidence is the share of that class. How far
     confidence can be trusted the labelled samples say: a fifth of each class at a time is treated
     as unlabelled. Labels are lent from the confidence on from which, of those, 85 % or more are
-    right, at the lower end of Wilson's interval of one standard error: with few labelled samples,
-    or neighbours that say little about classes, that may be nowhere.
+    right, at the lower end of Wilson's interval of one standard error, and of the least confident
+    at least half (by isotonic regression): with few labelled samples, or neighbours that say little
+    about classes, that may be nowhere.
+
+    It is taken for granted that unlabelled samples are of the labelled classes, and no harder to
+    tell: nothing can be seen of a class that nobody has labelled.
 
     Parameters
     ----------
     samples : Tensor of shape (n, ...)
         All samples, labelled or not.
     rng : numpy Generator
-        Seeds the principal components.
+        Seeds the principal components, and what is treated as unlabelled together.
 
     References
     ----------
@@ -45,21 +52,28 @@ class LabelSpreader:
     """
 
     def __init__(self, samples: Tensor, rng: np.random.Generator) -> None:
-        self._graph = _neighbour_graph(PrincipalComponents(samples, rng)(samples))
+        drawn = torch.from_numpy(rng.permutation(len(samples))[:_MOST_FOR_AXES])
+        components = PrincipalComponents(samples[drawn.to(samples.device)], rng)
+        self._graph = _neighbour_graph(components(samples))
+        self._seed = int(rng.integers(2**63))
 
-    def __call__(self, codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Class codes (n,), −1 where unknown; with the labels that are lent filled in."""
+    def __call__(self, codes: np.ndarray) -> np.ndarray:
+        """Class codes (n,), −1 where unknown; with the labels that are lent filled in.
+
+        The same codes get the same labels whenever they are asked for.
+        """
         known = np.flatnonzero(codes >= 0)
         lent, confidence = self._spread(codes)
-        guessed, its_confidence = self._guess_the_known(codes, known, rng)
+        guessed, its_confidence = self._guess_the_known(codes, known)
         needed = _needed_confidence(guessed == codes[known], its_confidence)
-        return np.where((codes < 0) & (confidence >= needed), lent, codes)
+        is_lent = (codes < 0) & (confidence > 0) & (confidence >= needed)
+        return np.where(is_lent, lent, codes)
 
     def _guess_the_known(
-        self, codes: np.ndarray, known: np.ndarray, rng: np.random.Generator
+        self, codes: np.ndarray, known: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """What each labelled sample would get, and how confidently, without its own label."""
-        order, place = shuffle_within_classes(codes[known], rng)
+        order, place = shuffle_within_classes(codes[known], np.random.default_rng(self._seed))
         guessed, confidence = np.empty(len(known), dtype=int), np.empty(len(known))
         for fold in range(_N_FOLDS):
             own = order[place % _N_FOLDS == fold]
@@ -71,9 +85,9 @@ class LabelSpreader:
         return guessed, confidence
 
     def _spread(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The class of which each sample has most, (n,), and the share of it, (n,)."""
+        """The class of which each sample has most, (n,), −1 where none, and its share, (n,)."""
         n_samples, classes = len(codes), np.unique(codes[codes >= 0])
-        best, most, total = np.zeros(n_samples, int), np.zeros(n_samples), np.zeros(n_samples)
+        best, most, total = np.full(n_samples, -1), np.zeros(n_samples), np.zeros(n_samples)
         n_at_once = max(1, _LARGEST_CHUNK // n_samples)
         for start in range(0, len(classes), n_at_once):
             some = classes[start : start + n_at_once]
@@ -104,10 +118,16 @@ def _neighbour_graph(points: np.ndarray) -> sparse.csr_matrix:
 
 def _needed_confidence(is_right: np.ndarray, confidence: np.ndarray) -> float:
     """The least one from which on enough are right; infinite if there is none."""
-    order = np.argsort(-confidence, kind="stable")
+    from sklearn.isotonic import IsotonicRegression
+
+    order = np.argsort(-confidence)
+    confidence, is_right = confidence[order], is_right[order].astype(float)
     n_so_far = np.arange(1, len(order) + 1)
-    share = np.cumsum(is_right[order]) / n_so_far
+    share = np.cumsum(is_right) / n_so_far
     spread = np.sqrt(share * (1 - share) / n_so_far + 1 / (4 * n_so_far**2))
     least = (share + 1 / (2 * n_so_far) - spread) / (1 + 1 / n_so_far)  # Wilson's, at one sigma
-    enough = np.flatnonzero(least >= _RIGHT)
-    return float(confidence[order[enough[-1]]]) if len(enough) else np.inf
+    by_itself = IsotonicRegression().fit_transform(confidence, is_right)
+    # Of samples that are equally confident all are lent a label, or none.
+    is_last = np.append(confidence[1:] < confidence[:-1], True)
+    enough = np.flatnonzero((least >= _RIGHT) & (by_itself >= _RIGHT_BY_ITSELF) & is_last)
+    return float(confidence[enough[-1]]) if len(enough) else np.inf

@@ -57,13 +57,13 @@ def principal_scores(
     others would so get a mean of its own.
 
     Of more than 1,000 samples, so many are drawn. Classes of seven or fewer stay together, and
-    shares that come to as many axes are one. Where as many samples are unlabelled (code −1) as
-    labelled or more, the components are theirs: then nothing need be halved, and there is one in
-    the list.
+    shares that come to as many axes are one. Where at least as many samples are
+    unlabelled (code −1), the components are theirs: then nothing need be halved, and there is one
+    in the list.
     """
     unlabelled, labelled = np.flatnonzero(codes < 0), np.flatnonzero(codes >= 0)
     chosen = labelled[some_samples(codes[labelled], _MOST_SCORED, rng)]
-    if len(unlabelled) >= len(chosen):
+    if len(unlabelled) >= len(labelled):
         drawn = rng.permutation(unlabelled)[:_MOST_SAMPLES]
         components = PrincipalComponents(_take(samples, drawn), rng)
         n_most, parts = components.n_axes, [(components(_take(samples, chosen)), codes[chosen])]

@@ -51,7 +51,7 @@ class RankEvidence:
         `significant`, but at least 1 and at most `max_rank`.
     n_held_out : int
         Number of samples that were held out. Where fewer than 500, the hypotheses are also tested
-        on all samples, see :doc:`the method's page </user_guide/method>`.
+        on all labelled samples, see :doc:`the method's page </user_guide/method>`.
     stability : dict of int to float
         Share of 50 resamples for each number of significant directions: four fifths of each class
         in each look, but at least 2 samples. (So it says nothing where all classes are pairs.)
@@ -147,8 +147,8 @@ def count_components(
     held_out : sequence of HeldOut
         One for each fit; may be empty if `blind` is given.
     blind : sequence of sequences of LabelledPoints
-        All samples on so many leading principal components, and on fewer; halved, and each half
-        on the components of the other.
+        All labelled samples on so many leading principal components, and on fewer: halved, and each
+        half on the components of the other, or on those of unlabelled samples.
     n_dimensions : int
         Of the embedding: no more components are kept.
     rng : numpy Generator

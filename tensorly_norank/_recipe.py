@@ -106,8 +106,8 @@ class Recipe:
         split = splits[0]
         if split.count is None and self.rank is None:
             warnings.warn(
-                "No samples could be held out: that takes two classes with 4 samples or more. The "
-                "components are counted on principal components of all samples, which show only "
+                "No samples could be held out: that takes two classes with 4 labelled samples or "
+                "more. The components are counted on principal components, which show only "
                 "what is linear in the data.",
                 UserWarning,
                 stacklevel=3,
@@ -125,8 +125,8 @@ class Recipe:
             return trial._fit_again(Plan(settings).shortened(share), part, f"trial of {name}")
 
         counted = np.array([], dtype=int) if split.count is None else split.count
-        # With few labels those that are lent tell encoders apart.
-        part = self._with_neighbours(self.data.part.take(np.setdiff1d(self.data.labelled, counted)))
+        part = self.data.part.take(np.setdiff1d(self.data.labelled, counted))
+        part = self._with_neighbours(part)  # a few labels alone tell no encoders apart
         names = candidates(self.data.sample_shape)
         choice = choose_encoder(names, part, self.objective.margin, fit, self.rng)
         if self.verbose and self.choice is None:  # those of later fits only serve to count
@@ -219,7 +219,7 @@ class Recipe:
         whole = self.data.part
         codes = np.full(len(whole), -1)
         codes[part.places] = part.codes
-        codes = self.spreader(codes, self.rng)
+        codes = self.spreader(codes)
         is_other = whole.codes >= 0
         is_other[part.places] = False
         chosen = np.flatnonzero((codes >= 0) & ~is_other)
@@ -244,7 +244,8 @@ class Recipe:
     def _held_out(self, embedder: Embedder, split: Split, rng: np.random.Generator) -> HeldOut:
         """The samples for counting, on the canonical axes of the fitted ones."""
         assert split.count is not None
-        fitted, counted = self.data.part.take(split.fit), self.data.part.take(split.count)
+        fitted = self._with_neighbours(self.data.part.take(split.fit))
+        counted = self.data.part.take(split.count)
         points = embedder.embed(fitted.samples)
         axes = canonical_axes(points, fitted.labels)
         embedding = axes.project(embedder.embed(counted.samples))
@@ -262,7 +263,8 @@ class Recipe:
         self, embedder: Embedder, split: Split, evidence: RankEvidence, rng: np.random.Generator
     ) -> dict[str, float]:
         assert split.count is not None
-        fitted, counted = self.data.part.take(split.fit), self.data.part.take(split.count)
+        fitted = self._with_neighbours(self.data.part.take(split.fit))
+        counted = self.data.part.take(split.count)
         axes = self._axes(embedder, fitted, embedder.embed(fitted.samples), evidence, rng)
         points = axes.project(embedder.embed(counted.samples), self.rank or evidence.chosen)
         return triplet_figures(points, counted.labels, self.objective.margin, "held_out_")

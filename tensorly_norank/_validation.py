@@ -172,11 +172,15 @@ def encode_labels(labels: Any, shape: tuple[int, ...], mode: int) -> tuple[np.nd
             f"({_MISSING})."
         )
     codes = np.full(n_samples, -1)
-    classes, codes[~missing] = _number(values[~missing], "labels")
+    known = values[~missing]
+    if known.dtype == object:  # of one plain type, perhaps, without what is missing
+        known = _from_list(list(known))
+    classes, codes[~missing] = _number(known, "labels")
     sizes = np.bincount(codes[~missing])
     if len(classes) < 2:
         raise ValueError(
-            f"labels must hold at least 2 classes, got 1 class: every label is {classes[0]}."
+            "labels must hold at least 2 classes, got 1 class: every label that is not missing is "
+            f"{classes[0]}."
         )
     if sizes.max() < 2:
         raise ValueError(
@@ -264,16 +268,22 @@ def _check_complete(values: np.ndarray, name: str) -> None:
 def _find_missing(values: np.ndarray) -> np.ndarray:
     """Which labels say that nobody knows the class, (n,) of bool."""
     if values.dtype.kind in "iuf":
-        minus_one = (values == -1) & (len(np.unique(values[values != -1])) >= 2)
-        return minus_one | ~np.isfinite(values)
+        known = np.isfinite(values)
+        return ~known | ((values == -1) & (len(np.unique(values[known & (values != -1)])) >= 2))
     if values.dtype.kind in "mMc":
         return np.asarray(values != values)  # NaT, NaN
-    return np.array([_is_missing(value) for value in values], bool)
+    missing = np.array([_is_missing(value) for value in values], bool)
+    rest = _from_list(list(values[~missing]))
+    if missing.any() and rest.dtype.kind in "iuf":  # numbers beside None
+        missing[~missing] = _find_missing(rest)
+    return missing
 
 
 def _is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ == "NAType":  # pandas.NA, without importing pandas
         return True
+    if isinstance(value, float):
+        return not math.isfinite(value)
     differs = value != value
     return bool(differs) if isinstance(differs, bool | np.bool_) else False
 

@@ -75,16 +75,17 @@ def no_rank_decomposition(
         The class of each sample: integers, strings, anything hashable. At least two classes, one of
         them with two samples; a class with one sample only serves as "another class". Classes weigh
         the same however many samples they have. Labels may be missing (None, NaN, or −1 beside two
-        other classes), with a warning: where neighbours of such samples are labelled, and turn out
-        to know, they are fitted with the label of these; all are embedded.
+        other classes), with a warning: such samples are fitted with the label that neighbours lend
+        them, where the labelled ones show that neighbours know, and left out of the fit elsewhere;
+        all are embedded. They should be of the labelled classes.
     mode : int, default 0
         The mode that indexes the samples.
     encoder : {"auto", "multilinear", "linear", "mlp", "conv"} or torch.nn.Module
         What maps a sample to its embedding; see :mod:`tensorly_norank.encoders`. "auto" lets all
         that make sense ("multilinear" of two sample modes or more, "conv" where one has 8 entries)
         embed samples that were left out of a short fit, and takes the one that orders their
-        triplets best; where several come too close to tell, one of those that fall least short of
-        the margin: see ``result.encoder_choice``. None of these samples counts components. It costs
+        triplets best, of those that do not fall farther short of the margin than others: see
+        ``result.encoder_choice``. None of these samples counts components. It costs
         about as much as fitting the chosen one (more where that is much cheaper than "conv"). A
         module must map ``(batch, *sample_shape)`` to (batch, D); it is copied, and trained on
         standardised samples. For the built-in encoders these are varied a little in every pass (see
@@ -109,8 +110,8 @@ def no_rank_decomposition(
         a `rank` of 64) serves classes that are yet to come. `locality` buys neighbourhoods, at some
         cost in how compact classes are.
     n_iter_max : int, optional
-        At most so many passes; one pass shows every sample at least once. By default enough for
-        1,600 steps, but 30 to 150.
+        At most so many passes; one pass shows every sample of the fit at least once. By default
+        enough for 1,600 steps, but 30 to 150.
     tol : float, default 1e-3
         The learning rate begins to fall, and the fit to end, when the smoothed error has not
         improved by this share for a tenth of `n_iter_max` passes (at least 5). 0 runs all passes.
@@ -119,11 +120,11 @@ def no_rank_decomposition(
     learning_rate : float, default 2e-3
         The largest step size of AdamW.
     validation_fraction : float, default 0.3
-        Share of the samples (1,200 at most) held out of a first fit: one third decides when to stop
-        (where there are enough), the rest counts the components. Where that leaves fewer than about
-        110 to count on, a second and a third fit, of a quarter of the passes, hold out others. The
-        last fit, of as many passes as the first, takes all samples. With 0 there is one fit, no
-        evidence, and `rank` must be given.
+        Share of the labelled samples (1,200 at most) held out of a first fit: one third decides
+        when to stop (where there are enough), the rest counts the components. Where that leaves
+        fewer than about 110 to count on, a second and a third fit, of a quarter of the passes, hold
+        out others. The last fit, of as many passes as the first, takes all labels. With 0 there is
+        one fit, no evidence, and `rank` must be given.
     n_init : int, default 1
         Do all of it so many times, from other starts and with other samples held out, and return
         the result that orders most of the triplets that it held out rightly (its own figures are
@@ -209,10 +210,12 @@ def no_rank_decomposition(
     data = _enter(tensor, labels, mode)
     n_dimensions = _n_dimensions(data, encoder, rank, max_rank)
     objective = Objective(float(margin), float(diversity), float(uniformity), float(locality))
-    n_missing = len(data.part) - len(data.labelled)
-    if n_missing:
-        warn_of_missing_labels(n_missing, len(data.part))
-    spreader = LabelSpreader(data.part.samples, rng) if n_missing else None
+    codes, spreader = data.part.codes, None  # of the samples that the last fit takes
+    if len(data.labelled) < len(data.part):
+        spreader = LabelSpreader(data.part.samples, rng)
+        codes = spreader(codes)
+        warn_of_missing_labels(data.part.codes, codes)
+        codes = codes[codes >= 0]
     recipe = Recipe(
         data,
         encoder,
@@ -225,8 +228,8 @@ def no_rank_decomposition(
         rng,
         spreader,
     )
-    size = batch_size or default_batch_size(len(data.part))
-    n_passes = n_iter_max or _default_passes(data.part.codes[data.labelled], size)
+    size = batch_size or default_batch_size(len(codes))
+    n_passes = n_iter_max or _default_passes(codes, size)
     settings = Settings(n_passes, tol, size, learning_rate)
     results = []
     for _ in range(n_init):

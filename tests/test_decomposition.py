@@ -629,7 +629,7 @@ def _partly_labelled(n_known=5, **options):
 
 def test_missing_labels_are_counted_in_a_warning_and_their_samples_embedded():
     values, labels, given = _partly_labelled()
-    with pytest.warns(UserWarning, match="75 of 90 labels are missing"):
+    with pytest.warns(UserWarning, match="75 of 90 labels are missing: 75 of these"):
         result = no_rank_decomposition(tl.tensor(values), given, **QUICK)
     embedding = tl.to_numpy(result.embedding)
     assert embedding.shape[0] == 90
@@ -656,35 +656,51 @@ def test_whatever_says_that_a_label_is_missing_the_result_is_the_same(missing):
 @pytest.mark.parametrize("encoder", ["auto", "linear"])
 def test_labels_of_samples_that_count_are_lent_to_nobody(encoder, monkeypatch):
     values, _, given = _partly_labelled(n_known=14)
-    splits, shown, counted = [], [], []
-    split, spread = _recipe.split_samples, _recipe.LabelSpreader.__call__
+    fits, shown, looks = [], [], []
+    train, spread = _recipe.train, _recipe.LabelSpreader.__call__
     look = _recipe.Recipe._held_out
 
-    def splitting(*args):
-        splits.extend(split(*args))
-        return splits
+    def training(embedder, part, *args, **kwargs):
+        fits.append(part)
+        return train(embedder, part, *args, **kwargs)
 
-    def spreading(self, codes, rng):
+    def spreading(self, codes):
         shown.append(np.flatnonzero(codes >= 0))
-        return spread(self, codes, rng)
+        return spread(self, codes)
 
-    def looking(self, embedder, part, rng):
-        counted.append((part.count, shown[-1]))
-        return look(self, embedder, part, rng)
+    def looking(self, embedder, split, rng):
+        looks.append((split, fits[-1], shown[-1]))
+        return look(self, embedder, split, rng)
 
-    monkeypatch.setattr(_recipe, "split_samples", splitting)
+    monkeypatch.setattr(_recipe, "train", training)
     monkeypatch.setattr(_recipe.LabelSpreader, "__call__", spreading)
     monkeypatch.setattr(_recipe.Recipe, "_held_out", looking)
     no_rank_decomposition(tl.tensor(values), given, **QUICK | {"encoder": encoder})
-    assert len(counted) == len(splits) == 3
-    known = np.flatnonzero(given >= 0)
-    for count, lenders in counted:
-        assert len(count) > 0
-        assert np.isin(count, known).all()
-        assert not np.isin(count, lenders).any()
-    held_out = np.concatenate([splits[0].stop, splits[0].count])
-    assert np.isin(held_out, shown[-1]).all()  # the last fit takes all labels
-    assert shown[-1].tolist() == known.tolist()
+    assert len(looks) == 3
+    for split, part, lenders in looks:
+        held_out = np.concatenate([split.count, [] if split.stop is None else split.stop])
+        assert (given[held_out.astype(int)] >= 0).all()
+        assert not np.isin(held_out, part.places).any()
+        assert not np.isin(held_out, lenders).any()
+        assert (given[part.places] < 0).any()  # some got a label
+        assert lenders.tolist() == split.fit.tolist()
+    assert fits[-1].places.tolist() == list(range(90))  # the last fit takes all labels
+    assert shown[-1].tolist() == np.flatnonzero(given >= 0).tolist()
+
+
+@pytest.mark.filterwarnings("ignore:.*labels are missing")
+@pytest.mark.parametrize(
+    "options", [{"n_init": 2}, {"mode": 1}, {"validation_fraction": 0, "rank": 2}], ids=str
+)
+def test_labels_may_be_missing_whatever_else_is_asked_for(options):
+    values, labels, given = _partly_labelled()
+    values = np.moveaxis(values, 0, options.get("mode", 0))
+    seen = []
+    options = options | {"callback": lambda state, error: seen.append(state.embedding())}
+    result = no_rank_decomposition(tl.tensor(values), given, **QUICK | options)
+    embedding = tl.to_numpy(result.embedding)
+    assert embedding.shape == tuple(tl.shape(seen[0])) == (90, 2)
+    assert triplet_accuracy(torch.tensor(embedding), torch.tensor(labels)) > 0.99
 
 
 def _corners(distance, seed):
@@ -713,7 +729,7 @@ def test_unlabelled_samples_help_where_neighbours_are_alike():
 
 @pytest.mark.filterwarnings("ignore:.*labels are missing")
 def test_unlabelled_samples_that_get_no_label_do_not_change_the_fit(monkeypatch):
-    monkeypatch.setattr(_recipe.LabelSpreader, "__call__", lambda self, codes, rng: codes)
+    monkeypatch.setattr(_recipe.LabelSpreader, "__call__", lambda self, codes: codes)
     monkeypatch.setattr(_recipe.LabelSpreader, "__init__", lambda self, samples, rng: None)
     values, labels = _corners(1, seed=0)
     given = np.where(np.arange(180) % 60 < 30, labels, -1)

@@ -141,6 +141,8 @@ def test_bad_labels_are_named(labels, error, message):
         [1.0, -math.inf, 1.0, 0.0],
         ["a", None, "a", "b"],
         ["a", math.nan, "a", "b"],
+        [5, None, 5, 6],
+        [5, math.inf, 5, 6],
     ],
     ids=repr,
 )
@@ -171,3 +173,13 @@ def test_minus_one_is_missing_only_beside_two_other_classes():
     classes, codes = encode_labels([-1, 1, 1, 0], (4, 2), 0)
     assert list(classes) == [0, 1]
     assert codes.tolist() == [-1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("nobody_knows", [None, math.nan, math.inf], ids=str)
+def test_minus_one_means_the_same_beside_other_signs_of_missing_labels(nobody_knows):
+    classes, codes = encode_labels([1, 0, 1, -1, nobody_knows], (5, 2), 0)
+    assert list(classes) == [0, 1]
+    assert codes.tolist() == [1, 0, 1, -1, -1]
+    classes, codes = encode_labels([-1, 1, 1, -1, nobody_knows], (5, 2), 0)
+    assert list(classes) == [-1, 1]
+    assert codes.tolist() == [0, 1, 1, 0, -1]
