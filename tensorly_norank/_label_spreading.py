@@ -25,18 +25,19 @@ class LabelSpreader:
 
     Two samples are joined if one is among the 5 nearest neighbours of the other, in the principal
     components of the samples (128 at most), with a weight that falls off with their distance in
-    units of that of the fifth neighbour. Every class starts with the same amount of label, evenly
-    on its labelled samples, and each step lets nine tenths of it flow on.
+    units of that of the fifth neighbour. Every labelled sample starts with as much of its label, and
+    each step lets nine tenths of it flow on.
 
     A sample gets the class of which it has most. Its confidence is the share of that class. How far
     confidence can be trusted the labelled samples say: a fifth of each class at a time is treated
     as unlabelled. Labels are lent from the confidence on from which, of those, 85 % or more are
     right, at the lower end of Wilson's interval of one standard error, and of the least confident
     at least half (by isotonic regression): with few labelled samples, or neighbours that say little
-    about classes, that may be nowhere.
+    about classes, that may be nowhere. Of these, a class lends its label if it is right for more
+    than half of the samples that would get it: rare classes among large ones often are not.
 
-    It is taken for granted that unlabelled samples are of the labelled classes, and no harder to
-    tell: nothing can be seen of a class that nobody has labelled.
+    It is taken for granted that labels are missing at random, so that unlabelled samples are of the
+    labelled classes, in the same shares. Nothing can be seen of a class that nobody has labelled.
 
     Parameters
     ----------
@@ -65,8 +66,11 @@ class LabelSpreader:
         known = np.flatnonzero(codes >= 0)
         lent, confidence = self._spread(codes)
         guessed, its_confidence = self._guess_the_known(codes, known)
-        needed = _needed_confidence(guessed == codes[known], its_confidence)
-        is_lent = (codes < 0) & (confidence > 0) & (confidence >= needed)
+        is_right = guessed == codes[known]
+        needed = _needed_confidence(is_right, its_confidence)
+        is_sure = its_confidence >= needed
+        lenders = _classes_mostly_right(guessed[is_sure], is_right[is_sure])
+        is_lent = (codes < 0) & (confidence >= needed) & np.isin(lent, lenders)
         return np.where(is_lent, lent, codes)
 
     def _guess_the_known(
@@ -92,7 +96,6 @@ class LabelSpreader:
         for start in range(0, len(classes), n_at_once):
             some = classes[start : start + n_at_once]
             own = (codes[:, None] == some).astype(float)
-            own /= own.sum(axis=0)
             amounts = own
             for _ in range(_N_STEPS):
                 amounts = _KEPT * (self._graph @ amounts) + (1 - _KEPT) * own
@@ -114,6 +117,12 @@ def _neighbour_graph(points: np.ndarray) -> sparse.csr_matrix:
     weights = distances.maximum(distances.T)
     scale = sparse.diags(1 / np.sqrt(np.asarray(weights.sum(axis=1)).reshape(-1)))
     return (scale @ weights @ scale).tocsr()
+
+
+def _classes_mostly_right(guessed: np.ndarray, is_right: np.ndarray) -> np.ndarray:
+    """Those that more than half of the samples for which they were guessed belong to."""
+    classes, of_class = np.unique(guessed, return_inverse=True)
+    return classes[np.bincount(of_class, weights=is_right - 0.5, minlength=len(classes)) > 0]
 
 
 def _needed_confidence(is_right: np.ndarray, confidence: np.ndarray) -> float:

@@ -137,7 +137,9 @@ def check_random_state(random_state: Any) -> np.random.Generator:
 _MISSING = "None, NaN, infinite, or -1 among integer labels"
 
 
-def encode_labels(labels: Any, shape: tuple[int, ...], mode: int) -> tuple[np.ndarray, np.ndarray]:
+def encode_labels(
+    labels: Any, shape: tuple[int, ...], mode: int, *, complete: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Check one label per sample, some of which may be missing, and number the classes.
 
     Parameters
@@ -148,6 +150,8 @@ def encode_labels(labels: Any, shape: tuple[int, ...], mode: int) -> tuple[np.nd
         Shape of the tensor.
     mode : int
         The samples mode.
+    complete : bool
+        Whether none may be missing.
 
     Returns
     -------
@@ -165,6 +169,8 @@ def encode_labels(labels: Any, shape: tuple[int, ...], mode: int) -> tuple[np.nd
             f"labels must hold one label for each of the {n_samples} samples along mode {mode}, "
             f"got {len(values)}.{hint}"
         )
+    if complete:
+        _check_complete(values, "labels")
     missing = _find_missing(values)
     if missing.all():
         raise ValueError(
@@ -221,7 +227,7 @@ def _as_vector(labels: Any, name: str) -> np.ndarray:
     if isinstance(labels, np.ma.MaskedArray):
         raise TypeError(
             f"{name} must not be a masked array, got one with {int(np.ma.count_masked(labels))} "
-            "masked entries: leave these samples out."
+            "masked entries: put None where a label is missing."
         )
     values = _from_list(labels) if isinstance(labels, list | tuple) else to_numpy(labels)
     if values.dtype == object and values.ndim == 1:

@@ -620,3 +620,11 @@ def test_without_pandas_the_extra_is_named(data, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pandas", None)
     with pytest.raises(ImportError, match=r'pip install "tensorly-norank\[compare\]"'):
         compare(tl.tensor(values), labels, {"raw": RAW}, cv=ShuffleSplit(1))
+
+
+def test_missing_labels_are_refused(data):
+    values, labels = data
+    missing = [None, *labels[1:]]
+    for options in ({}, {"cv": 3}, {"unseen_classes": True}, {"groups": np.arange(60) // 10}):
+        with pytest.raises(ValueError, match="labels must be complete, got 1 missing"):
+            compare(tl.tensor(values), missing, {"raw": RAW}, **options)

@@ -58,7 +58,7 @@ def test_spreading_has_the_limit_that_theory_gives(monkeypatch):
     spreader = LabelSpreader(samples, np.random.default_rng(0))
     codes = np.full(50, -1)
     codes[:9] = [0, 0, 0, 0, 0, 0, 1, 1, 2]
-    start = np.stack([(codes == code) / np.sum(codes == code) for code in range(3)], axis=1)
+    start = np.stack([codes == code for code in range(3)], axis=1).astype(float)
     limit = np.linalg.solve(np.eye(50) - 0.9 * spreader._graph.toarray(), 0.1 * start)
     best, share = spreader._spread(codes)
     assert best.tolist() == limit.argmax(axis=1).tolist()
@@ -124,6 +124,15 @@ def test_the_least_confident_must_be_right_by_themselves():
     confidence = np.concatenate([np.linspace(1, 0.9, 300), np.linspace(0.3, 0.2, 40)])
     is_right = np.arange(340) < 300  # 88 % of all, and none of the least confident ones
     assert _needed_confidence(is_right, confidence) == pytest.approx(0.9)
+
+
+def test_a_class_that_is_mostly_wrong_lends_nothing():
+    samples, codes = _blobs(n_each=40, n_classes=3)
+    given = _hide(codes, 12)
+    given[np.flatnonzero((codes == 0) & (given < 0))[:3]] = 3  # strewn among class 0
+    lent = _lend(samples, given)
+    assert np.sum(lent == 3) == 3
+    assert np.sum(lent >= 0) > 100
 
 
 def test_what_no_label_reaches_gets_none():

@@ -164,7 +164,7 @@ def compare(
         raise ValueError(f"tensor must be of order 2 or more, got shape {shape}.")
     check_finite(enter(tensor, origin))
     mode = check_mode(mode, len(shape))
-    classes, codes = encode_labels(labels, shape, mode)
+    classes, codes = encode_labels(labels, shape, mode, complete=True)
     check_verbose(verbose)
     rng = check_random_state(random_state)
     splits = make_splits(codes, cv, unseen_classes, groups, rng)
