@@ -25,8 +25,8 @@ class LabelSpreader:
 
     Two samples are joined if one is among the 5 nearest neighbours of the other, in the principal
     components of the samples (128 at most), with a weight that falls off with their distance in
-    units of that of the fifth neighbour. Every labelled sample starts with as much of its label, and
-    each step lets nine tenths of it flow on.
+    units of that of the fifth neighbour. Every labelled sample starts with as much of its label,
+    and each step lets nine tenths of it flow on.
 
     A sample gets the class of which it has most. Its confidence is the share of that class. How far
     confidence can be trusted the labelled samples say: a fifth of each class at a time is treated
