@@ -45,7 +45,7 @@ alone = no_rank_decomposition(
 # New images, in their true colours
 # ---------------------------------
 
-_, axes = plt.subplots(1, 2, figsize=(9, 4.6), layout="constrained")
+_, axes = plt.subplots(1, 2, figsize=(9, 5), layout="constrained")
 for ax, fit, title in [(axes[0], alone, "50 images"), (axes[1], result, "and 850 without a label")]:
     points = fit.transform(digits.tensor[new])
     figures = evaluate_embedding(points, digits.labels[new])
