@@ -65,14 +65,14 @@ def _neighbourhoods(points: Tensor, part: Part) -> dict[str, float]:
 
 def warn_of_missing_labels(given: np.ndarray, filled: np.ndarray) -> None:
     """Say how many samples have no label (code −1), and how many get one from others."""
-    n_missing, n_left = int(np.sum(given < 0)), int(np.sum(filled < 0))
-    n_lent = n_missing - n_left
+    n_missing = int(np.sum(given < 0))
+    n_lent = n_missing - int(np.sum(filled < 0))
     warnings.warn(
         f"{n_missing} of {len(given)} labels are missing: {n_lent} of these samples are fitted "
         "with the label that neighbours lend them, the others are left out of the fit. "
         "Components are counted on labelled samples.",
         UserWarning,
-        stacklevel=3,
+        stacklevel=4,
     )
 
 

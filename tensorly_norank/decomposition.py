@@ -210,12 +210,7 @@ def no_rank_decomposition(
     data = _enter(tensor, labels, mode)
     n_dimensions = _n_dimensions(data, encoder, rank, max_rank)
     objective = Objective(float(margin), float(diversity), float(uniformity), float(locality))
-    codes, spreader = data.part.codes, None  # of the samples that the last fit takes
-    if len(data.labelled) < len(data.part):
-        spreader = LabelSpreader(data.part.samples, rng)
-        codes = spreader(codes)
-        warn_of_missing_labels(data.part.codes, codes)
-        codes = codes[codes >= 0]
+    spreader, codes = _lend_labels(data, rng)
     recipe = Recipe(
         data,
         encoder,
@@ -235,6 +230,8 @@ def no_rank_decomposition(
     for _ in range(n_init):
         results.append(recipe.run(settings, callback))
     result = best_of(results)
+    if spreader is not None:
+        result.diagnostics["n_lent_labels"] = len(codes) - len(data.labelled)
     if rank is None and result.rank_evidence is not None:
         warn_of_count(result.rank_evidence, max_rank)
     if isinstance(encoder, Encoder) and encoder.initialized and validation_fraction:
@@ -260,6 +257,17 @@ def _enter(tensor: Any, labels: Any, mode: int) -> Data:
     samples = copied.movedim(mode, 0).contiguous()
     part = Part(samples, codes, np.arange(len(codes)))
     return Data(tensor, mode, origin, part, classes)
+
+
+def _lend_labels(data: Data, rng: np.random.Generator) -> tuple[LabelSpreader | None, np.ndarray]:
+    """What lends labels, if some are missing; the codes of the samples that the last fit takes."""
+    codes = data.part.codes
+    if len(data.labelled) == len(codes):
+        return None, codes
+    spreader = LabelSpreader(data.part.samples, rng)
+    filled = spreader(codes)
+    warn_of_missing_labels(codes, filled)
+    return spreader, filled[filled >= 0]
 
 
 def _n_dimensions(

@@ -61,7 +61,8 @@ class NoRankTensor(CPTensor):
         fitted samples, and the same with ``held_out_`` in front, of the samples that the
         first fit left for counting components, taken before the refit on all samples (absent where
         none could be held out); ``trustworthiness`` and
-        ``continuity`` of the embedding against the samples (10 neighbours).
+        ``continuity`` of the embedding against the samples (10 neighbours); where labels are
+        missing ``n_lent_labels``, how many of these samples got one from their neighbours.
     n_iter : int
         Number of passes.
     converged : bool

@@ -634,6 +634,7 @@ def test_missing_labels_are_counted_in_a_warning_and_their_samples_embedded():
     embedding = tl.to_numpy(result.embedding)
     assert embedding.shape[0] == 90
     assert list(result.classes) == [0, 1, 2]
+    assert result.diagnostics["n_lent_labels"] == 75
     np.testing.assert_allclose(
         tl.to_numpy(result.transform(tl.tensor(values))), embedding, atol=1e-8
     )
