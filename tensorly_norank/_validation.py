@@ -181,6 +181,7 @@ def encode_labels(
     known = values[~missing]
     if known.dtype == object:  # of one plain type, perhaps, without what is missing
         known = _from_list(list(known))
+        _check_not_continuous(known, "labels")
     classes, codes[~missing] = _number(known, "labels")
     sizes = np.bincount(codes[~missing])
     if len(classes) < 2:
@@ -237,12 +238,16 @@ def _as_vector(labels: Any, name: str) -> np.ndarray:
             f"{name} must be one-dimensional, one label per sample, got shape {values.shape}: of "
             "several labels a sample choose one, or make each combination a class."
         )
+    _check_not_continuous(values, name)
+    return values
+
+
+def _check_not_continuous(values: np.ndarray, name: str) -> None:
     if values.dtype.kind == "f" and np.any(values[np.isfinite(values)] % 1):
         raise ValueError(
             f"{name} must name classes, got non-integer numbers of dtype "
             f"{values.dtype}: cut a continuous quantity into classes first, e.g. by numpy.digitize."
         )
-    return values
 
 
 def _is_wrapped(label: Any) -> bool:

@@ -116,6 +116,7 @@ def test_labels_may_be_a_tensor_of_the_backend():
         ([None, None, None], ValueError, "got none: all 3 labels are missing"),
         ([math.nan] * 3, ValueError, "got none: all 3 labels are missing"),
         ([0.5, 1.5, 0.5], ValueError, "non-integer numbers"),
+        ([0.5, 0.5, None], ValueError, "non-integer numbers"),
         (np.ones((3, 2)), ValueError, r"one-dimensional, one label per sample, got shape \(3, 2\)"),
         ([[0], [1], {}], TypeError, "labels must be hashable, got"),
         ([torch.ones(2), torch.ones(2), "a"], TypeError, "hashable, got tensor.* at index 0"),
