@@ -51,10 +51,13 @@ def embed_by_umap(fit_samples, fit_labels, new_samples, random_state, n_axes):
     In a process of its own: its compiled code sets the number of threads of the whole process, and
     what runs after it would take several times as long.
     """
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        task = pool.submit(_fit_umap, fit_samples, fit_labels, new_samples, random_state, n_axes)
-        return task.result()
+    return in_its_own_process(_fit_umap, fit_samples, fit_labels, new_samples, random_state, n_axes)
+
+
+def in_its_own_process(function, *args):
+    """What a function of a module returns, called in a new process."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *args).result()
 
 
 def _fit_umap(fit_samples, fit_labels, new_samples, random_state, n_axes):

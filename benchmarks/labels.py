@@ -18,16 +18,14 @@ Printed are means ± standard errors over the splits, and ours minus each other'
 """
 
 import argparse
-import multiprocessing
 import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 from _data import load
-from _peers import peers
+from _peers import in_its_own_process, peers
 from held_out import split_samples
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -191,8 +189,7 @@ def many_classes():
     """Print a line for each number of classes."""
     found = {}
     for n_classes in (50, 5000):
-        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-            found[n_classes] = pool.submit(fit_many, n_classes).result()
+        found[n_classes] = in_its_own_process(fit_many, n_classes)
         seconds, memory, recall, its = found[n_classes]
         print(
             f"{n_classes:5} classes: {seconds:.2f} s a pass, {memory:.0f} MiB, recall@1 of new "

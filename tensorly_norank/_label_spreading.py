@@ -57,12 +57,19 @@ class LabelSpreader:
         components = PrincipalComponents(samples[drawn.to(samples.device)], rng)
         self._graph = _neighbour_graph(components(samples))
         self._seed = int(rng.integers(2**63))
+        self._filled: dict[bytes, np.ndarray] = {}  # by the codes that were given
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
         """Class codes (n,), −1 where unknown; with the labels that are lent filled in.
 
-        The same codes get the same labels whenever they are asked for.
+        The same codes get the same labels whenever they are asked for, and are worked out once.
         """
+        key = codes.tobytes()
+        if key not in self._filled:
+            self._filled[key] = self._fill(codes)
+        return self._filled[key].copy()
+
+    def _fill(self, codes: np.ndarray) -> np.ndarray:
         known = np.flatnonzero(codes >= 0)
         lent, confidence = self._spread(codes)
         guessed, its_confidence = self._guess_the_known(codes, known)

@@ -212,7 +212,7 @@ class Recipe:
         return [[LabelledPoints(*half) for half in halves] for halves in scores]
 
     def _with_neighbours(self, part: Part) -> Part:
-        """The unlabelled samples beside these that get a label from them."""
+        """These labelled samples, and the unlabelled ones that get a label from them."""
         if self.spreader is None:
             return part
         assert part.places is not None
@@ -220,9 +220,9 @@ class Recipe:
         codes = np.full(len(whole), -1)
         codes[part.places] = part.codes
         codes = self.spreader(codes)
-        is_other = whole.codes >= 0
-        is_other[part.places] = False
-        chosen = np.flatnonzero((codes >= 0) & ~is_other)
+        may_teach = whole.codes < 0  # not the labelled samples that are held out
+        may_teach[part.places] = True
+        chosen = np.flatnonzero((codes >= 0) & may_teach)
         return replace(whole.take(chosen), codes=codes[chosen])
 
     def _fit_again(self, plan: Plan, labelled: Part, title: str) -> Embedder:

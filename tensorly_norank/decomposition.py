@@ -85,12 +85,11 @@ def no_rank_decomposition(
         that make sense ("multilinear" of two sample modes or more, "conv" where one has 8 entries)
         embed samples that were left out of a short fit, and takes the one that orders their
         triplets best, of those that do not fall farther short of the margin than others: see
-        ``result.encoder_choice``. None of these samples counts components. It costs
-        about as much as fitting the chosen one (more where that is much cheaper than "conv"). A
-        module must map ``(batch, *sample_shape)`` to (batch, D); it is copied, and trained on
-        standardised samples. For the built-in encoders these are varied a little in every pass (see
-        the method's page); for a module of yours they are not. One that was trained before is
-        trained on: if that was
+        ``result.encoder_choice``. None of these samples counts components. It costs about as much
+        as fitting the chosen one (more where that is much cheaper than "conv"). A module must map
+        ``(batch, *sample_shape)`` to (batch, D); it is copied, and trained on standardised samples.
+        For the built-in encoders these are varied a little in every pass (see the method's page);
+        for a module of yours they are not. One that was trained before is trained on: if that was
         with these samples, nothing is held out of it any more, and the evidence means nothing.
     rank : int, optional
         Keep that many components: at most 64, or as many as a sample has entries if that is more,

@@ -146,7 +146,10 @@ def test_the_same_codes_get_the_same_labels_every_time():
     rng = np.random.default_rng(0)
     samples, codes = torch.from_numpy(rng.normal(size=(100, 2))), rng.integers(3, size=100)
     spreader, given = LabelSpreader(samples, np.random.default_rng(0)), _hide(codes, 12)
-    assert spreader(given).tolist() == spreader(given).tolist()
+    filled = spreader(given)
+    assert spreader(given).tolist() == spreader._fill(given).tolist() == filled.tolist()
+    filled[:] = 0  # which is the caller's
+    assert spreader(given).tolist() != filled.tolist()
 
 
 def test_samples_that_are_all_the_same_are_lent_nothing():
