@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 _MOST_HELD_OUT = 1200  # samples: more tell little more, at a cost that grows with their square
+_FEWEST_HELD_OUT = 6  # the same, of samples without classes
 _SMALLEST_CHUNK = 4  # samples of a class in a batch: fewer leave hardly any positives
 
 
@@ -16,6 +18,7 @@ class Batch:
 
     indices: np.ndarray  # (B,) which samples
     weights: np.ndarray  # (B,) weight of each as an anchor: over a pass, all classes weigh the same
+    triplets: np.ndarray | None = None  # (T, 3) places in `indices`, where comparisons are given
 
 
 def default_batch_size(n_samples: int) -> int:
@@ -70,6 +73,25 @@ def class_balanced_pass(
         batches.append(np.concatenate(batch))
     weight = times_shown.sum() / (n_classes * times_shown)
     return [Batch(indices, weight[labels[indices]]) for indices in batches]
+
+
+def comparisons_pass(
+    comparisons: np.ndarray, batch_size: int, rng: np.random.Generator
+) -> list[Batch]:
+    """Divide comparisons (T, 3) of samples into batches of so many."""
+    batches = []
+    shuffled = rng.permutation(comparisons)
+    for rows in np.array_split(shuffled, -(-len(shuffled) // batch_size)):
+        indices, places = np.unique(rows, return_inverse=True)
+        batches.append(Batch(indices, np.ones(len(indices)), places.reshape(rows.shape)))
+    return batches
+
+
+def random_pass(n_samples: int, batch_size: int, rng: np.random.Generator) -> list[Batch]:
+    """Divide samples into batches of about the same size, at most so many."""
+    shuffled = rng.permutation(n_samples)
+    parts = np.array_split(shuffled, -(-n_samples // batch_size))
+    return [Batch(indices, np.ones(len(indices))) for indices in parts]
 
 
 @dataclass(frozen=True)
@@ -130,6 +152,43 @@ def split_samples(
             )
         )
     return splits or [Split(everything, None, None)]
+
+
+def split_at_random(
+    indices: np.ndarray, fraction: float, rng: np.random.Generator, n_most: int = 3
+) -> list[Split]:
+    """As `split_samples`, where there are no classes: a third of the share stops the first fit.
+
+    Nothing is held out where that would be fewer than six samples.
+    """
+    n_held_out = round(min(fraction * len(indices), _MOST_HELD_OUT))
+    if n_held_out < _FEWEST_HELD_OUT:
+        return [Split(indices, None, None)]
+    order = rng.permutation(indices)
+    splits = []
+    for k in range(min(n_most, len(order) // n_held_out)):
+        held_out = order[n_held_out * k : n_held_out * (k + 1)]
+        n_stop = n_held_out // 3 if k == 0 else 0
+        splits.append(
+            Split(
+                np.setdiff1d(indices, held_out),
+                np.sort(held_out[:n_stop]) if n_stop else None,
+                np.sort(held_out[n_stop:]),
+            )
+        )
+    return splits
+
+
+def drawn_evenly(
+    codes: np.ndarray,
+    n_most: int,
+    rng: np.random.Generator,
+    urgent: Sequence[int] | np.ndarray = (),
+) -> np.ndarray:
+    """At most so many samples, evenly over classes; two of each urgent one before all others."""
+    order, place = shuffle_within_classes(codes, rng)
+    waits = ~np.isin(codes[order], urgent) | (place >= 2)
+    return order[np.lexsort((rng.random(len(codes)), place, waits))[:n_most]]
 
 
 def some_samples(codes: np.ndarray, n_most: int, rng: np.random.Generator) -> np.ndarray:

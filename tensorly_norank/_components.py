@@ -53,6 +53,20 @@ def canonical_axes(embedding: Tensor, codes: Tensor, first: Tensor | None = None
     return CanonicalAxes(mean.to(embedding.dtype), axes.to(embedding.dtype))
 
 
+def leading_axes(embedding: Tensor, n_leading: int) -> CanonicalAxes:
+    """The coordinates of an embedding (n, D) in their order, the first so many turned by variance.
+
+    For an embedding whose coordinates were made to be of use without those behind them.
+    """
+    points = embedding.double()
+    n_leading = min(n_leading, points.shape[1])
+    axes = torch.eye(points.shape[1]).to(points)
+    if n_leading:
+        one_class = torch.zeros(len(points), dtype=torch.int, device=points.device)
+        axes[:n_leading, :n_leading] = canonical_axes(points[:, :n_leading], one_class).axes
+    return CanonicalAxes(points.mean(dim=0).to(embedding.dtype), axes.to(embedding.dtype))
+
+
 def _complement(axes: Tensor) -> Tensor:
     """Orthonormal columns that span what is orthogonal to those of `axes` (D, r), (D, D − r)."""
     n_dimensions, n_axes = axes.shape

@@ -5,11 +5,11 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from tensorly_norank._neighbourhoods import neighbourhood_agreement
-from tensorly_norank._training import Part
-from tensorly_norank.losses import margin_violations, triplet_accuracy
+from tensorly_norank._parts import Part
 
 _LARGE_GAP = 0.15  # between the shares of triplets in order, of samples fitted and held out
 _MOST_SAMPLES = 1000  # of which neighbours and triplets are looked at
@@ -20,7 +20,7 @@ def diagnose(
 ) -> dict[str, float]:
     """Triplets and neighbourhoods of the fitted samples, or of 1,000 of them drawn at random.
 
-    Triplets are of those whose class is known.
+    Triplets are of those of which something is known.
 
     Parameters
     ----------
@@ -29,34 +29,37 @@ def diagnose(
     standardised : Tensor of shape (n_samples, *sample_shape)
         The samples, centred: what they have in common would drown their distances.
     whole : Part
-        The samples and their classes.
+        The samples and what is known of them.
     margin : float
         The margin of the fit.
     rng : numpy Generator
         Draws the samples.
     """
+    drawn = whole.drawn(_MOST_SAMPLES, rng)
+    assert drawn.places is not None
     some = np.sort(rng.permutation(len(whole))[:_MOST_SAMPLES])
-    known = np.flatnonzero(whole.codes >= 0)
-    labelled = some if len(known) == len(whole) else rng.permutation(known)[:_MOST_SAMPLES]
-    points = Part(embedding, whole.codes)
-    of_labelled, of_some = points.take(labelled), points.take(some)
-    return triplet_figures(of_labelled.samples, of_labelled.labels, margin) | _neighbourhoods(
-        of_some.samples, Part(standardised, whole.codes).take(some)
+    return triplet_figures(_take(embedding, drawn.places), drawn, margin) | _neighbourhoods(
+        _take(embedding, some), _take(standardised, some)
     )
 
 
+def _take(rows: Tensor, indices: np.ndarray) -> Tensor:
+    return rows[torch.from_numpy(indices).to(rows.device)]
+
+
 def triplet_figures(
-    points: Tensor, labels: Tensor, margin: float, prefix: str = ""
+    points: Tensor, part: Part, margin: float, prefix: str = ""
 ) -> dict[str, float]:
-    """Share of triplets in order, and share that violates the margin."""
+    """Share of triplets in order, and share that violates the margin, of a part's samples."""
+    triplets = part.triplets(points)
     return {
-        f"{prefix}triplet_accuracy": triplet_accuracy(points, labels),
-        f"{prefix}margin_violations": margin_violations(points, labels, margin),
+        f"{prefix}triplet_accuracy": part.mean(triplets.order_by_anchor()),
+        f"{prefix}margin_violations": part.mean(triplets.violations_by_anchor(margin)),
     }
 
 
-def _neighbourhoods(points: Tensor, part: Part) -> dict[str, float]:
-    samples, embedded = part.samples.flatten(1).cpu().numpy(), points.cpu().numpy()
+def _neighbourhoods(points: Tensor, standardised: Tensor) -> dict[str, float]:
+    samples, embedded = standardised.flatten(1).cpu().numpy(), points.cpu().numpy()
     return {
         "trustworthiness": neighbourhood_agreement(samples, embedded),
         "continuity": neighbourhood_agreement(embedded, samples),

@@ -26,14 +26,21 @@ class Embedder(nn.Module):
         Maps (batch, *sample_shape) to (batch, D).
     samples : Tensor of shape (n, *sample_shape)
         What mean and scale are taken from.
+    keeps_distances : bool
+        Whether points stay where the encoder puts them, off the sphere, because their distances
+        shall be like those of the samples. Training then varies samples by differences between
+        them alone.
     """
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, encoder: nn.Module, samples: Tensor) -> None:
+    def __init__(
+        self, encoder: nn.Module, samples: Tensor, *, keeps_distances: bool = False
+    ) -> None:
         super().__init__()
         self.encoder = encoder
+        self.keeps_distances = keeps_distances
         # In units of the largest magnitude, whose square neither overflows nor vanishes.
         largest = samples.abs().amax()
         unit = torch.where(largest > 0, largest, torch.ones_like(largest))
@@ -44,9 +51,11 @@ class Embedder(nn.Module):
 
     @property
     def augmentation(self) -> Augmentation:
-        """How training varies the samples: as our encoders ask for; not at all for a module."""
+        """How training varies samples: as our encoders ask for; not at all for a module."""
         if not isinstance(self.encoder, Encoder):
             return Augmentation(noise=0.0, transfer=0.0)
+        if self.keeps_distances:
+            return Augmentation(noise=0.0)
         return Augmentation(self.encoder.noise, shifted_modes=self.encoder.shifted_modes)
 
     def standardise(self, samples: Tensor) -> Tensor:
@@ -54,8 +63,10 @@ class Embedder(nn.Module):
         return (samples - self.mean) / self.scale
 
     def encode(self, standardised: Tensor) -> Tensor:
-        """Points on the unit sphere, differentiable."""
+        """Points, on the unit sphere unless distances are kept; differentiable."""
         points = self.encoder(standardised)
+        if self.keeps_distances:
+            return points
         if points.shape[1] == 1:
             return points / (1 + points**2).sqrt()
         return nn.functional.normalize(points)
@@ -76,8 +87,8 @@ class Augmentation:
     """How training samples are varied, so that what does not make a class is not learned.
 
     noise : standard deviation of white noise, in units of the standardised samples.
-    transfer : how much of the difference between two samples of a class is added to a sample of any
-        class: variation within classes is shared between them. Uniform from 0 to this.
+    transfer : how much of the difference between two samples that are alike is added to any other:
+        variation within classes is shared between them. Uniform from 0 to this.
     shift : samples are moved along each of `shifted_modes` by at most this share of its length.
     """
 
@@ -86,9 +97,8 @@ class Augmentation:
     shift: float = 0.06
     shifted_modes: Sequence[int] = ()
 
-    def __call__(self, samples: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Vary a standardised batch; the batch itself stays as it is."""
-        differences = self._differences_within_classes(samples, labels, generator)
+    def __call__(self, samples: Tensor, differences: Tensor, generator: torch.Generator) -> Tensor:
+        """Vary a standardised batch, with a difference for each sample; a copy."""
         share = self.transfer * torch.rand(
             len(samples), dtype=samples.dtype, device=samples.device, generator=generator
         )
@@ -97,22 +107,6 @@ class Augmentation:
             varied = self._shift(varied, mode + 1, generator)
         noise = torch.empty_like(samples).normal_(generator=generator)
         return varied + self.noise * noise
-
-    def _differences_within_classes(
-        self, samples: Tensor, labels: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        """For each sample, the difference of a random pair of some class of the batch.
-
-        Samples are ordered by class, at random within it; each one's partner is the next of its
-        class, or itself where there is none.
-        """
-        shuffled = torch.randperm(len(samples), generator=generator, device=samples.device)
-        order = shuffled[torch.argsort(labels[shuffled], stable=True)]
-        following = order.roll(-1)
-        has_partner = labels[order] == labels[following]
-        following = torch.where(has_partner, following, order)
-        receivers = torch.randperm(len(samples), generator=generator, device=samples.device)
-        return (samples[order] - samples[following])[receivers]
 
     def _shift(self, samples: Tensor, dim: int, generator: torch.Generator) -> Tensor:
         """Move each sample along one dimension, repeating its edge."""

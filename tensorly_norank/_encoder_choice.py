@@ -8,18 +8,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tensorly_norank._batches import shuffle_within_classes
+from tensorly_norank._batches import drawn_evenly, shuffle_within_classes
 from tensorly_norank._class_balance import class_weights, standard_error
 from tensorly_norank._embedder import Embedder
-from tensorly_norank._training import Part
-from tensorly_norank.losses import hinge_by_anchor, triplet_accuracy_by_anchor
+from tensorly_norank._parts import Part
 
 _SHARE = 0.1  # of all passes, in a short fit
 _LEVEL = 2.0  # standard errors of the difference from the best one
 _OUT = 3.0  # the same, after the first of the two fits of each
 _WORTH = 0.01  # of the triplets, or of the hinge: two fits of one encoder differ by as much
 _MOST_SCORED = 512  # samples left out, each time
-_MOST_COMPANIONS = 1024  # fitted samples beside them
 
 # From an encoder's name, samples to fit and a share of all passes to the fitted embedder.
 ShortFit = Callable[[str, Part, float], Embedder]
@@ -99,7 +97,7 @@ def choose_encoder(
     -------
     EncoderChoice
     """
-    quarters = _quarters(part.codes, rng)
+    quarters = _quarters(part, rng)
     seeds = rng.integers(2**63, size=len(quarters))
     placed, codes = np.empty((2, 0, len(candidates))), part.codes[:0]  # of the anchors so far
     for (fitted, left_out), seed in zip(quarters, seeds, strict=True):
@@ -155,12 +153,13 @@ def _means_and_errors(values: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray
     return means, errors
 
 
-def _quarters(codes: np.ndarray, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
+def _quarters(part: Part, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
     """Samples to fit and samples to leave out, twice; none if that leaves nothing to learn from.
 
     About a fourth of each class is left out, rounded up the first time; pairs are left out or
     fitted together, and single samples fitted.
     """
+    codes = part.codes
     order, place = shuffle_within_classes(codes, rng)
     sizes = np.bincount(codes)
     pairs = rng.permutation(np.flatnonzero(sizes == 2))
@@ -172,23 +171,10 @@ def _quarters(codes: np.ndarray, rng: np.random.Generator) -> list[tuple[np.ndar
     splits = []
     for k in (0, 1):
         fitted, left_out = np.sort(order[quarter != k]), np.sort(order[quarter == k])
-        fitted_sizes = np.bincount(codes[fitted])
-        if not len(left_out) or (fitted_sizes > 0).sum() < 2 or fitted_sizes.max() < 2:
+        if not len(left_out) or not part.take(fitted).can_teach:
             return []
-        splits.append((fitted, left_out[_some_of_each_class(codes[left_out], _MOST_SCORED, rng)]))
+        splits.append((fitted, left_out[drawn_evenly(codes[left_out], _MOST_SCORED, rng)]))
     return splits
-
-
-def _some_of_each_class(
-    codes: np.ndarray,
-    n_most: int,
-    rng: np.random.Generator,
-    urgent: Sequence[int] | np.ndarray = (),
-) -> np.ndarray:
-    """At most so many samples, evenly over classes; two of each urgent one before all others."""
-    order, place = shuffle_within_classes(codes, rng)
-    waits = ~np.isin(codes[order], urgent) | (place >= 2)
-    return order[np.lexsort((rng.random(len(codes)), place, waits))[:n_most]]
 
 
 def _place(
@@ -203,10 +189,6 @@ def _place(
 
     Its triplets are with all other samples, or some of them if they are many, fitted ones too.
     """
-    companions = _some_of_each_class(
-        part.codes[fitted], _MOST_COMPANIONS, rng, part.codes[left_out]
-    )
-    both = part.take(np.concatenate([left_out, fitted[companions]]))
-    points, labels = embedder.embed(both.samples), both.labels
-    figures = [triplet_accuracy_by_anchor(points, labels), hinge_by_anchor(points, labels, margin)]
-    return np.stack([values[: len(left_out)].double().cpu().numpy() for values in figures])
+    both = part.beside(left_out, fitted, rng)
+    figures = both.figures(embedder.embed(both.samples), margin)
+    return figures[:, : len(left_out)].cpu().numpy()

@@ -12,7 +12,7 @@ import torch
 
 from tensorly_norank._class_balance import class_weights, standard_error
 from tensorly_norank._rank_search import LabelledPoints, Look, SequentialTest
-from tensorly_norank.losses import triplet_accuracy_by_anchor
+from tensorly_norank._triplets import AllTriplets, pairwise_distances
 
 _BEYOND_LINEAR = 3.0  # standard errors by which an embedding must beat its linear part
 _WORTH_BENDING = 0.02  # share of triplets: less is what taking noise out of a linear map buys
@@ -68,6 +68,13 @@ class RankEvidence:
         Directions that only they take are not counted.
     refits : tuple of int
         `chosen` of each of the `n_init` fits; empty with a single one.
+    about : {"classes", "comparisons", "neighbourhoods"}
+        What the evidence is about. Without classes there is no `linear` part to look at, and
+        candidates, statistics and p-values are about other hypotheses: of comparisons "no number of
+        components orders more of them than one fewer than this"; without either "what so many
+        principal components less one leave of the samples has entries that vary independently",
+        tested up to the second behind `needed`, and the smaller of `needed` and `significant` is
+        chosen. See :doc:`the labels' page </user_guide/labels>`.
     """
 
     candidates: np.ndarray = field(repr=False)
@@ -83,11 +90,18 @@ class RankEvidence:
     linear: bool
     n_untested: int = 0
     refits: tuple[int, ...] = ()
+    about: str = "classes"
+
+    @property
+    def found(self) -> int:
+        """How many components there are to keep, if no bound is set to them."""
+        return found_components(self.about, self.significant, self.needed)
 
     def __str__(self) -> str:
         """The numbers, and a line for each candidate that was tested, or is needed."""
         held_out = f"{self.n_held_out} samples held out" if self.n_held_out else "none held out"
         kind = "linear in the data" if self.linear else "not linear in the data"
+        kind = kind if self.about == "classes" else f"about {self.about}"
         needed = f", {self.needed} needed" if self.needed else ""
         lines = [
             f"{self.chosen} chosen: {self.significant} significant{needed} ({held_out}; {kind})",
@@ -107,6 +121,11 @@ class RankEvidence:
         ]
         shares = ", ".join(f"{count}: {share:.0%}" for count, share in self.stability.items())
         return "\n".join([*lines, f"resamples give {shares}" if shares else "nothing was tested"])
+
+
+def found_components(about: str, significant: int, needed: int) -> int:
+    """The significant ones; of neighbourhoods no more than are needed, if that could be seen."""
+    return min(significant, needed) if about == "neighbourhoods" and needed else significant
 
 
 @dataclass(frozen=True)
@@ -217,7 +236,7 @@ def _triplet_reading(parts: Look, n_candidates: int, rng: np.random.Generator) -
     return {
         "triplet_accuracy": weights @ accuracy,
         "triplet_accuracy_se": standard_error(accuracy, weights),
-        "needed": _needed(accuracy, weights),
+        "needed": needed_components(accuracy, weights),
     }
 
 
@@ -235,11 +254,15 @@ def _triplet_accuracy_by_rank(parts: Look, ranks: Sequence[int]) -> tuple[np.nda
 
 def _by_rank(part: LabelledPoints, ranks: Sequence[int]) -> np.ndarray:
     points, labels = torch.from_numpy(part.coordinates), torch.from_numpy(part.codes)
-    by_rank = [triplet_accuracy_by_anchor(points[:, :rank], labels).numpy() for rank in ranks]
-    return np.stack(by_rank, axis=1)
+    by_rank = [
+        AllTriplets.of_classes(pairwise_distances(points[:, :rank]), labels).order_by_anchor()
+        for rank in ranks
+    ]
+    return torch.stack(by_rank, dim=1).numpy()
 
 
-def _needed(accuracy: np.ndarray, weights: np.ndarray) -> int:
+def needed_components(accuracy: np.ndarray, weights: np.ndarray) -> int:
+    """The fewest that cost no triplets; of anchors (n_anchors, n_ranks) and their weights."""
     best = int((weights @ accuracy).argmax())
     cost = accuracy[:, [best]] - accuracy  # of the same anchors, so differences are paired
     is_enough = weights @ cost <= np.maximum(standard_error(cost, weights), _WORTH_AN_AXIS)
@@ -249,36 +272,48 @@ def _needed(accuracy: np.ndarray, weights: np.ndarray) -> int:
 def warn_of_count(evidence: RankEvidence, max_rank: int | None) -> None:
     """Say plainly when the held-out samples show no structure, or more than may be kept."""
     kept = f"{evidence.chosen} {'is' if evidence.chosen == 1 else 'are'} kept."
-    if evidence.significant > evidence.chosen:
+    if evidence.found > evidence.chosen:
         limit = "max_rank" if evidence.chosen == max_rank else "the embedding's dimension"
         warnings.warn(
-            f"{limit}={evidence.chosen} is smaller than the {evidence.significant} components that "
+            f"{limit}={evidence.chosen} is smaller than the {evidence.found} components that "
             f"were found: {kept}",
             UserWarning,
             stacklevel=3,
         )
-    is_tested = not np.isnan(evidence.p_value[0])
-    if evidence.n_untested and is_tested:
+    if evidence.n_untested and not np.isnan(evidence.p_value[0]):
         warnings.warn(
             f"{evidence.n_untested} of the classes have too few samples to be tested beside the "
             "others: directions that only they take are not counted. Pass a rank to keep more.",
             UserWarning,
             stacklevel=3,
         )
-    if evidence.significant > 0:
+    if evidence.found > 0:
         return
-    if not is_tested:
-        reason = (
+    what, reason = _nothing_found(evidence)
+    warnings.warn(f"No component {what} {reason}. {kept}", UserWarning, stacklevel=3)
+
+
+def _nothing_found(evidence: RankEvidence) -> tuple[str, str]:
+    """What no component does, and why that may be."""
+    p_value = f"p = {evidence.p_value[0]:.2g}"
+    if evidence.about == "neighbourhoods":
+        return (
+            "is shared by the entries of the samples",
+            f"({p_value}): they may vary independently of one another, or samples are too few",
+        )
+    if evidence.about == "comparisons":
+        return (
+            "orders comparisons with held-out samples",
+            f"({p_value}): they may not depend on the data, or are too few to show it",
+        )
+    if np.isnan(evidence.p_value[0]):
+        return (
+            "separates the classes",
             "(nothing can be tested): the data may be constant, or fewer than two classes have "
-            "enough samples"
+            "enough samples",
         )
-    else:
-        reason = (
-            f"(p = {evidence.p_value[0]:.2g}): the labels may not depend on the data, or there are "
-            "too few samples to show it"
-        )
-    warnings.warn(
-        f"No component separates the classes {reason}. {kept}",
-        UserWarning,
-        stacklevel=3,
+    return (
+        "separates the classes",
+        f"({p_value}): the labels may not depend on the data, or there are too few samples to show "
+        "it",
     )

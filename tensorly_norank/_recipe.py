@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,16 +14,17 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from tensorly_norank import _backend, _factors
-from tensorly_norank._batches import Split, split_samples
+from tensorly_norank._batches import Split
 from tensorly_norank._components import CanonicalAxes, canonical_axes
 from tensorly_norank._diagnostics import diagnose, triplet_figures
 from tensorly_norank._embedder import Embedder
 from tensorly_norank._encoder_choice import EncoderChoice, choose_encoder
 from tensorly_norank._label_spreading import LabelSpreader
 from tensorly_norank._linear_part import LinearPart, principal_scores
+from tensorly_norank._parts import Part
 from tensorly_norank._rank_evidence import HeldOut, RankEvidence, count_components
 from tensorly_norank._rank_search import LabelledPoints, Look
-from tensorly_norank._training import Fit, Objective, Part, Plan, Settings, train
+from tensorly_norank._training import Fit, Objective, Plan, Settings, train
 from tensorly_norank.encoders import Encoder, candidates, make_encoder
 from tensorly_norank.norank_tensor import NoRankTensor
 
@@ -50,9 +51,9 @@ class Data:
         return tuple(self.part.samples.shape[1:])
 
     @property
-    def labelled(self) -> np.ndarray:
-        """Indices of the samples whose class is known."""
-        return np.flatnonzero(self.part.codes >= 0)
+    def known(self) -> np.ndarray:
+        """Indices of the samples that a fit can learn from."""
+        return self.part.known
 
 
 @dataclass(frozen=True)
@@ -96,19 +97,23 @@ class Recipe:
     spreader: LabelSpreader | None = None  # where some samples have no label
     choice: EncoderChoice | None = None  # where `encoder` was "auto"
 
+    keeps_distances: ClassVar[bool] = False  # of the samples, instead of lying on the sphere
+    without_held_out: ClassVar[str] = (
+        "The components are counted on principal components, which show only what is linear in "
+        "the data."
+    )
+
     def run(
         self,
         settings: Settings,
         callback: Callable[[TrainingState, float], bool | None] | None,
     ) -> NoRankTensor:
         """Choose the encoder, fit on a part, decide on the rest, fit on everything, assemble."""
-        splits = split_samples(self.data.part.codes, self.validation_fraction, self.rng)
+        splits = self.data.part.split(self.validation_fraction, self.rng)
         split = splits[0]
         if split.count is None and self.rank is None:
             warnings.warn(
-                "No samples could be held out: that takes two classes with 4 labelled samples or "
-                "more. The components are counted on principal components, which show only "
-                "what is linear in the data.",
+                f"No samples could be held out: {self.data.part.too_few}. {self.without_held_out}",
                 UserWarning,
                 stacklevel=3,
             )
@@ -125,7 +130,7 @@ class Recipe:
             return trial._fit_again(Plan(settings).shortened(share), part, f"trial of {name}")
 
         counted = np.array([], dtype=int) if split.count is None else split.count
-        part = self.data.part.take(np.setdiff1d(self.data.labelled, counted))
+        part = self.data.part.take(np.setdiff1d(self.data.known, counted))
         part = self._with_neighbours(part)  # a few labels alone tell no encoders apart
         names = candidates(self.data.sample_shape)
         choice = choose_encoder(names, part, self.objective.margin, fit, self.rng)
@@ -161,7 +166,7 @@ class Recipe:
             self.objective,
             Plan(settings),
             self.rng,
-            held_out=None if split.stop is None else self.data.part.take(split.stop),
+            held_out=None if split.stop is None else self.data.part.held_out(split.stop, split.fit),
             verbose=self.verbose,
             title="fit" if split.count is None else "fit on a part",
             on_pass=on_pass,
@@ -178,7 +183,7 @@ class Recipe:
         else:
             counted = self._count(embedder, fit, splits)
             held_out = self._held_out_figures(embedder, split, counted, self.rng)
-            final = self._fit_again(fit.plan, self.data.part.take(self.data.labelled), "fit on all")
+            final = self._fit_on_all(fit.plan, counted)
             result = self._assemble(final, fit, counted, held_out, self.rng)
         return result
 
@@ -225,6 +230,9 @@ class Recipe:
         chosen = np.flatnonzero((codes >= 0) & may_teach)
         return replace(whole.take(chosen), codes=codes[chosen])
 
+    def _fit_on_all(self, plan: Plan, evidence: RankEvidence) -> Embedder:
+        return self._fit_again(plan, self.data.part.take(self.data.known), "fit on all")
+
     def _fit_again(self, plan: Plan, labelled: Part, title: str) -> Embedder:
         """The passes of a plan, from a new start, on other samples."""
         part = self._with_neighbours(labelled)
@@ -264,10 +272,10 @@ class Recipe:
     ) -> dict[str, float]:
         assert split.count is not None
         fitted = self._with_neighbours(self.data.part.take(split.fit))
-        counted = self.data.part.take(split.count)
+        counted = self.data.part.held_out(split.count, split.fit)
         axes = self._axes(embedder, fitted, embedder.embed(fitted.samples), evidence, rng)
         points = axes.project(embedder.embed(counted.samples), self.rank or evidence.chosen)
-        return triplet_figures(points, counted.labels, self.objective.margin, "held_out_")
+        return triplet_figures(points, counted, self.objective.margin, "held_out_")
 
     def _axes(
         self,
@@ -305,9 +313,13 @@ class Recipe:
             encoder = make_encoder(self.encoder, self.data.sample_shape, self.n_dimensions)
         else:
             encoder = copy.deepcopy(self.encoder)
-        embedder = Embedder(encoder, part.samples).to(part.samples)
+        embedder = Embedder(encoder, part.samples, keeps_distances=self.keeps_distances).to(
+            part.samples
+        )
         if isinstance(encoder, Encoder) and not encoder.initialized:
             encoder.initialize(embedder.standardise(part.samples), generator)
+            if self.keeps_distances:
+                encoder.start_at_components()
         return embedder
 
     def _assemble(

@@ -1,6 +1,6 @@
 """The loop that fits an encoder: objective, schedule, stopping, history.
 
-It knows torch and nothing of TensorLy: samples come in as a torch tensor, classes as codes.
+It knows torch and nothing of TensorLy, and of what is alike only what a part of the samples says.
 """
 
 from __future__ import annotations
@@ -14,18 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tensorly_norank._batches import class_balanced_pass, some_samples
 from tensorly_norank._embedder import Embedder
+from tensorly_norank._parts import Part
 from tensorly_norank._progress import is_tenth, progress_bar
 from tensorly_norank.encoders import Encoder
-from tensorly_norank.losses import (
-    diversity_loss,
-    locality_loss,
-    mean_hinge,
-    triplet_accuracy,
-    triplet_loss,
-    uniformity_loss,
-)
+from tensorly_norank.losses import diversity_loss, locality_loss, uniformity_loss
 
 _WARM_UP = 0.1  # share of `n_iter_max` in which the learning rate rises
 _DECAY = 0.4  # share of all passes in which it falls to zero
@@ -45,21 +38,8 @@ class Objective:
     uniformity: float
     locality: float
 
-    def terms(
-        self, embedding: Tensor, labels: Tensor, weights: Tensor, samples: Tensor
-    ) -> dict[str, Tensor]:
-        """Each term that counts, unweighted, for a batch."""
-        terms = {"triplet": triplet_loss(embedding, labels, self.margin, weights)}
-        return terms | self._regularisers(embedding, labels, samples)
-
-    def monitored(self, embedding: Tensor, labels: Tensor, samples: Tensor) -> float:
-        """The objective with the hinge averaged over all triplets, to be compared across passes."""
-        terms = {"triplet": mean_hinge(embedding, labels, self.margin)}
-        return float(self.total(terms | self._regularisers(embedding, labels, samples)))
-
-    def _regularisers(
-        self, embedding: Tensor, labels: Tensor, samples: Tensor
-    ) -> dict[str, Tensor]:
+    def regularisers(self, embedding: Tensor, labels: Tensor, samples: Tensor) -> dict[str, Tensor]:
+        """Each term beside the triplets that counts, unweighted, of samples (n, ...)."""
         terms = {}
         if self.diversity:
             terms["diversity"] = diversity_loss(embedding)
@@ -74,6 +54,12 @@ class Objective:
         """The weighted sum."""
         weights = {"triplet": 1.0} | vars(self)
         return torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+
+    def monitored(self, part: Part, embedding: Tensor, samples: Tensor) -> float:
+        """The objective with the hinge averaged over all triplets, to be compared across passes."""
+        regularisers = self.regularisers(embedding, part.labels, samples)
+        hinge = embedding.new_tensor(part.hinge(embedding, self.margin))
+        return float(self.total({"triplet": hinge} | regularisers))
 
 
 @dataclass(frozen=True)
@@ -151,29 +137,6 @@ class _Stopper:
         else:
             self.n_since_best += 1
         return bool(self.settings.tol) and self.n_since_best >= self.settings.patience
-
-
-@dataclass(frozen=True)
-class Part:
-    """Samples that serve one purpose, with their class codes."""
-
-    samples: Tensor  # (n, *sample_shape)
-    codes: np.ndarray  # (n,); −1 where the class is unknown, which no fit takes
-    places: np.ndarray | None = None  # (n,) where they are among all samples, if that matters
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    @property
-    def labels(self) -> Tensor:
-        """The codes, beside the samples."""
-        return torch.from_numpy(self.codes).to(self.samples.device)
-
-    def take(self, indices: np.ndarray) -> Part:
-        """The samples at `indices`, in their order; a copy."""
-        chosen = torch.from_numpy(indices).to(self.samples.device)
-        places = None if self.places is None else self.places[indices]
-        return Part(self.samples[chosen], self.codes[indices], places)
 
 
 @dataclass
@@ -263,7 +226,7 @@ class _Watched:
         self, part: Part, held_out: Part | None, objective: Objective, rng: np.random.Generator
     ) -> None:
         n_most = _MONITORED if held_out is None else max(_FEWEST_MONITORED, len(held_out))
-        fitted = part.take(some_samples(part.codes, n_most, rng))
+        fitted = part.some(n_most, rng)
         self._fitted = None if held_out is None else fitted
         self._watched = fitted if held_out is None else held_out
         self._objective = objective
@@ -275,12 +238,12 @@ class _Watched:
         points = embedder.embed(part.samples)
         samples = embedder.standardise(part.samples)
         figures = {
-            "error": self._objective.monitored(points, part.labels, samples),
-            "triplet_accuracy": triplet_accuracy(points, part.labels),
+            "error": self._objective.monitored(part, points, samples),
+            "triplet_accuracy": part.triplet_accuracy(points),
         }
         if self._fitted is not None:
             points = embedder.embed(self._fitted.samples)
-            figures["fitted_triplet_accuracy"] = triplet_accuracy(points, self._fitted.labels)
+            figures["fitted_triplet_accuracy"] = self._fitted.triplet_accuracy(points)
         return figures
 
 
@@ -296,7 +259,7 @@ def _one_pass(
     """Show every sample once or more; the mean of each term over the batches."""
     embedder.train()
     labels = part.labels
-    batches = class_balanced_pass(part.codes, fit.plan.settings.batch_size, rng)
+    batches = part.batches(fit.plan.settings.batch_size, rng)
     sums: dict[str, float] = {}
     for step, batch in enumerate(batches):
         rate = fit.plan.settings.learning_rate * fit.plan.factor(fit.n_iter + step / len(batches))
@@ -305,8 +268,12 @@ def _one_pass(
         indices = torch.from_numpy(batch.indices).to(labels.device)
         weights = torch.from_numpy(batch.weights).to(labels.device)
         samples = embedder.standardise(part.samples[indices])
-        noisy = embedder.augmentation(samples, labels[indices], generator)
-        terms = objective.terms(embedder.encode(noisy), labels[indices], weights, samples)
+        differences = part.differences(samples, batch, generator)
+        varied = embedder.augmentation(samples, differences, generator)
+        points = embedder.encode(varied)
+        triplets = part.batch_triplets(points, batch, varied, generator)
+        terms = {"triplet": triplets.loss(objective.margin, weights)}
+        terms |= objective.regularisers(points, labels[indices], samples)
         total = objective.total(terms)
         optimizer.zero_grad()
         total.backward()

@@ -91,7 +91,7 @@ _BOUNDS: dict[str, dict[str, Any]] = {
     "n_init": {"integer": True, "low": 1},
 }
 SCALARS = (*_BOUNDS, "verbose", "diversity", "uniformity", "locality", "tol")
-_MAY_BE_NONE = ("rank", "max_rank", "n_iter_max", "batch_size")
+_MAY_BE_NONE = ("margin", "diversity", "rank", "max_rank", "n_iter_max", "batch_size")
 
 
 def check_scalars(**values: Any) -> None:
@@ -175,7 +175,7 @@ def encode_labels(
     if missing.all():
         raise ValueError(
             f"labels must hold at least 2 classes, got none: all {n_samples} labels are missing "
-            f"({_MISSING})."
+            f"({_MISSING}). Pass labels=None to do without."
         )
     codes = np.full(n_samples, -1)
     known = values[~missing]
@@ -195,6 +195,46 @@ def encode_labels(
             f"{len(classes)} classes of 1 sample each: no two samples are known to be alike."
         )
     return classes, codes
+
+
+def check_triplets(triplets: Any, n_samples: int) -> np.ndarray:
+    """Comparisons as integers (T, 3): anchor, what is nearer to it, what is farther.
+
+    Raises an error that names the first row that cannot be meant.
+    """
+    if isinstance(triplets, str | bytes | set | dict) or not hasattr(triplets, "__len__"):
+        raise TypeError(f"triplets must be an array of shape (T, 3), got {triplets!r}.")
+    try:
+        rows = to_numpy(triplets) if hasattr(triplets, "shape") else np.asarray(triplets)
+    except ValueError:
+        raise ValueError(
+            "triplets must be an array of shape (T, 3), got rows of unequal length."
+        ) from None
+    if rows.ndim != 2 or rows.shape[1] != 3 or not len(rows):
+        raise ValueError(
+            f"triplets must be of shape (T, 3), with at least one row, got shape {rows.shape}."
+        )
+    if rows.dtype.kind not in "iu":
+        raise TypeError(
+            f"triplets must hold indices of samples, which are integers, got dtype {rows.dtype}."
+        )
+    _check_rows(rows, (rows < 0) | (rows >= n_samples), f"indices from 0 to {n_samples - 1}")
+    for first, second, what in [
+        (0, 1, "a positive other than the anchor"),
+        (0, 2, "a negative other than the anchor"),
+        (1, 2, "a positive other than the negative"),
+    ]:
+        _check_rows(rows, rows[:, [first]] == rows[:, [second]], what)
+    return rows.astype(np.int64)
+
+
+def _check_rows(rows: np.ndarray, is_wrong: np.ndarray, wanted: str) -> None:
+    wrong = np.flatnonzero(is_wrong.any(axis=1))
+    if len(wrong):
+        raise ValueError(
+            f"triplets must hold {wanted}, got {tuple(rows[wrong[0]].tolist())} in row {wrong[0]} "
+            f"({len(wrong)} such {'row' if len(wrong) == 1 else 'rows'} of {len(rows)})."
+        )
 
 
 def number_labels(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,21 +11,24 @@ import tensorly as tl
 from torch import nn
 
 from tensorly_norank import _backend
-from tensorly_norank._batches import class_balanced_pass, default_batch_size
+from tensorly_norank._contradictions import contradicting_share
 from tensorly_norank._diagnostics import (
     warn_of_fitted_encoder,
     warn_of_missing_labels,
     warn_of_overfitting,
 )
 from tensorly_norank._label_spreading import LabelSpreader
+from tensorly_norank._parts import ComparedPart, NeighbouringPart, Part
 from tensorly_norank._rank_evidence import warn_of_count
 from tensorly_norank._recipe import Data, Recipe, TrainingState
+from tensorly_norank._recipes_without_labels import ComparisonRecipe, NeighbourRecipe
 from tensorly_norank._replicates import best_of
-from tensorly_norank._training import Objective, Part, Settings
+from tensorly_norank._training import Objective, Settings
 from tensorly_norank._validation import (
     check_mode,
     check_random_state,
     check_scalars,
+    check_triplets,
     encode_labels,
 )
 from tensorly_norank.encoders import Encoder, check_encoder
@@ -32,20 +36,23 @@ from tensorly_norank.encoders import Encoder, check_encoder
 __all__ = ["TrainingState", "no_rank_decomposition"]
 
 _DIMENSIONS = 64  # of the embedding, unless more are asked for or a sample has fewer entries
+_MARGIN, _NEIGHBOUR_MARGIN = 0.8, 0.02
 _N_STEPS = 1600  # what `n_iter_max=None` aims at
 _FEWEST_PASSES, _MOST_PASSES = 30, 150
+_FEWEST_NEIGHBOURS = 4  # samples: of fewer, nothing is nearer than something else
 
 
 def no_rank_decomposition(
     tensor: Any,
-    labels: Any,
+    labels: Any = None,
     *,
     mode: int = 0,
+    triplets: Any = None,
     encoder: str | nn.Module = "auto",
     rank: int | None = None,
     max_rank: int | None = None,
-    margin: float = 0.8,
-    diversity: float = 1.0,
+    margin: float | None = None,
+    diversity: float | None = None,
     uniformity: float = 0.0,
     locality: float = 0.0,
     n_iter_max: int | None = None,
@@ -206,15 +213,14 @@ def no_rank_decomposition(
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}.")
     rng = check_random_state(random_state)
-    data = _enter(tensor, labels, mode)
+    data = _enter(tensor, labels, triplets, mode)
     n_dimensions = _n_dimensions(data, encoder, rank, max_rank)
-    objective = Objective(float(margin), float(diversity), float(uniformity), float(locality))
-    spreader, codes = _lend_labels(data, rng)
-    recipe = Recipe(
+    spreader, part = _lend_labels(data, rng)
+    recipe = _RECIPES[type(data.part)](
         data,
         encoder,
         n_dimensions,
-        objective,
+        _objective(data, margin, diversity, uniformity, locality),
         rank,
         max_rank,
         validation_fraction,
@@ -222,15 +228,16 @@ def no_rank_decomposition(
         rng,
         spreader,
     )
-    size = batch_size or default_batch_size(len(codes))
-    n_passes = n_iter_max or _default_passes(codes, size)
-    settings = Settings(n_passes, tol, size, learning_rate)
+    size = batch_size or part.default_batch_size
+    settings = Settings(n_iter_max or _default_passes(part, size), tol, size, learning_rate)
     results = []
     for _ in range(n_init):
         results.append(recipe.run(settings, callback))
     result = best_of(results)
     if spreader is not None:
-        result.diagnostics["n_lent_labels"] = len(codes) - len(data.labelled)
+        result.diagnostics["n_lent_labels"] = len(part) - len(data.known)
+    if isinstance(data.part, ComparedPart):
+        result.diagnostics["contradicting_share"] = contradicting_share(data.part.comparisons)
     if rank is None and result.rank_evidence is not None:
         warn_of_count(result.rank_evidence, max_rank)
     if isinstance(encoder, Encoder) and encoder.initialized and validation_fraction:
@@ -239,7 +246,10 @@ def no_rank_decomposition(
     return (result, list(result.history["error"])) if return_errors else result
 
 
-def _enter(tensor: Any, labels: Any, mode: int) -> Data:
+_RECIPES = {Part: Recipe, ComparedPart: ComparisonRecipe, NeighbouringPart: NeighbourRecipe}
+
+
+def _enter(tensor: Any, labels: Any, triplets: Any, mode: int) -> Data:
     origin = _backend.origin_of(tensor)
     shape = tuple(int(length) for length in tl.shape(tensor))
     if len(shape) < 2:
@@ -250,23 +260,57 @@ def _enter(tensor: Any, labels: Any, mode: int) -> Data:
     if 0 in shape:
         raise ValueError(f"tensor must not be empty, got shape {shape}.")
     mode = check_mode(mode, len(shape))
-    classes, codes = encode_labels(labels, shape, mode)
+    if labels is not None and triplets is not None:
+        raise ValueError("labels or triplets must be given, not both: got both.")
+    n_samples, classes = shape[mode], np.array([])
+    codes, comparisons = np.zeros(n_samples, dtype=int), None
+    if labels is not None:
+        classes, codes = encode_labels(labels, shape, mode)
+    elif triplets is not None:
+        comparisons = check_triplets(triplets, n_samples)
+        codes[np.setdiff1d(np.arange(n_samples), comparisons)] = -1
+    elif n_samples < _FEWEST_NEIGHBOURS:
+        raise ValueError(
+            f"tensor must hold at least {_FEWEST_NEIGHBOURS} samples along mode {mode} where there "
+            f"are neither labels nor triplets, got {n_samples} "
+            f"{'sample' if n_samples == 1 else 'samples'}."
+        )
     copied = _backend.enter(tensor, origin)
     _backend.check_finite(copied)
-    samples = copied.movedim(mode, 0).contiguous()
-    part = Part(samples, codes, np.arange(len(codes)))
+    samples, places = copied.movedim(mode, 0).contiguous(), np.arange(n_samples)
+    part = Part(samples, codes, places)
+    if comparisons is not None:
+        part = ComparedPart(samples, codes, places, comparisons)
+    elif labels is None:
+        part = NeighbouringPart(samples, codes, places, nested=True)
     return Data(tensor, mode, origin, part, classes)
 
 
-def _lend_labels(data: Data, rng: np.random.Generator) -> tuple[LabelSpreader | None, np.ndarray]:
-    """What lends labels, if some are missing; the codes of the samples that the last fit takes."""
-    codes = data.part.codes
-    if len(data.labelled) == len(codes):
-        return None, codes
-    spreader = LabelSpreader(data.part.samples, rng)
-    filled = spreader(codes)
-    warn_of_missing_labels(codes, filled)
-    return spreader, filled[filled >= 0]
+def _objective(
+    data: Data,
+    margin: float | None,
+    diversity: float | None,
+    uniformity: float,
+    locality: float,
+) -> Objective:
+    """The terms, with the defaults that suit what is known of the samples."""
+    is_blind = isinstance(data.part, NeighbouringPart)
+    if margin is None:
+        margin = _NEIGHBOUR_MARGIN if is_blind else _MARGIN
+    if diversity is None:
+        diversity = 0.0 if is_blind else 1.0
+    return Objective(float(margin), float(diversity), float(uniformity), float(locality))
+
+
+def _lend_labels(data: Data, rng: np.random.Generator) -> tuple[LabelSpreader | None, Part]:
+    """What lends labels, if some are missing; the samples that the last fit takes."""
+    part = data.part
+    if isinstance(part, ComparedPart | NeighbouringPart) or len(data.known) == len(part):
+        return None, part.take(data.known)
+    spreader = LabelSpreader(part.samples, rng)
+    filled = spreader(part.codes)
+    warn_of_missing_labels(part.codes, filled)
+    return spreader, replace(part, codes=filled).take(np.flatnonzero(filled >= 0))
 
 
 def _n_dimensions(
@@ -291,6 +335,6 @@ def _n_dimensions(
     return n_dimensions
 
 
-def _default_passes(codes: np.ndarray, batch_size: int) -> int:
-    n_batches = len(class_balanced_pass(codes, batch_size, np.random.default_rng(0)))
+def _default_passes(part: Part, batch_size: int) -> int:
+    n_batches = len(part.batches(batch_size, np.random.default_rng(0)))
     return int(np.clip(-(-_N_STEPS // n_batches), _FEWEST_PASSES, _MOST_PASSES))

@@ -82,6 +82,23 @@ class Encoder(nn.Module):
     def _initialize(self, samples: Tensor, generator: torch.Generator | None) -> None:
         draw(self, generator)
 
+    def start_at_components(self) -> None:
+        """Begin as the leading principal components, of which the whitening knows, as they are.
+
+        In units in which samples have a mean square of at most 1: distances between embedded
+        samples are then those between the samples, as far as these components hold them.
+        """
+        whitening, linear, others = self._around_components()
+        start_small(*others)
+        weight = linear.get_parameter("weight").data
+        n_leading = min(weight.shape)
+        unit = prod(self.sample_shape) ** 0.5
+        weight.zero_().diagonal()[:] = 1 / (unit * whitening.scales[:n_leading])
+
+    def _around_components(self) -> tuple[Whitening, nn.Module, Sequence[nn.Module]]:
+        """The whitening, the linear map behind it, and the last layers beside that map."""
+        raise NotImplementedError(f"{type(self).__name__} has no linear map of its components.")
+
     @property
     def noise(self) -> float:
         """White noise that training adds to samples: more where many entries average it."""
@@ -136,6 +153,9 @@ class LinearEncoder(Encoder):
         self.whitening.initialize(samples, generator)
         draw(self.projection, generator)
 
+    def _around_components(self) -> tuple[Whitening, nn.Module, Sequence[nn.Module]]:
+        return self.whitening, self.projection, ()
+
     def forward(self, samples: Tensor) -> Tensor:
         """Embed samples: ``(batch, *sample_shape)`` to (batch, n_components)."""
         return self.projection(self.whitening(samples))
@@ -186,6 +206,9 @@ class MultilinearEncoder(Encoder):
                 matrix[:, : len(axes)] = axes.T
             self.whitening.initialize(self._compress(rows), generator)
         draw(self.projection, generator)
+
+    def _around_components(self) -> tuple[Whitening, nn.Module, Sequence[nn.Module]]:
+        return self.whitening, self.projection, ()
 
     def _compress(self, samples: Tensor) -> Tensor:
         for matrix in self.mode_matrices:
@@ -249,6 +272,9 @@ class MLPEncoder(Encoder):
         self.whitening.initialize(samples, generator)
         draw(self, generator)
         start_small(self.layers[-1])
+
+    def _around_components(self) -> tuple[Whitening, nn.Module, Sequence[nn.Module]]:
+        return self.whitening, self.skip, (self.layers[-1],)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Embed samples: ``(batch, *sample_shape)`` to (batch, n_components)."""
@@ -359,6 +385,9 @@ class ConvEncoder(Encoder):
         self.whitening.initialize(samples, generator)
         draw(self, generator)
         start_small(self.skip, self.layers[-1])
+
+    def _around_components(self) -> tuple[Whitening, nn.Module, Sequence[nn.Module]]:
+        return self.whitening, self.projection, (self.skip, self.layers[-1])
 
     def extra_repr(self) -> str:
         """Sizes and the convolved modes, for printing."""

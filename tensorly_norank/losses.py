@@ -7,10 +7,10 @@ backend the caller uses.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
+
+from tensorly_norank._triplets import AllTriplets, pairwise_distances
 
 __all__ = [
     "diversity_loss",
@@ -18,66 +18,6 @@ __all__ = [
     "triplet_loss",
     "uniformity_loss",
 ]
-
-
-def pairwise_distances(embedding: Tensor) -> Tensor:
-    """Euclidean distances between all rows, (n, D) -> (n, n), accurate for near neighbours too.
-
-    The matrix-product shortcut that `torch.cdist` prefers loses half of the digits between close
-    points, so it is switched off.
-    """
-    return torch.cdist(embedding, embedding, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-class _Triplets(NamedTuple):
-    """All triplets of a batch, laid out by anchor."""
-
-    positives: Tensor  # (B, S) column of each positive, S the size of the largest class
-    is_positive: Tensor  # (B, S) False where a row of `positives` is padding or the anchor itself
-    positive_distances: Tensor  # (B, S)
-    negatives: Tensor  # (B, B) columns ordered by distance, the negatives first
-    negative_distances: Tensor  # (B, B) sorted, infinite behind the last negative
-
-
-def _triplets_by_anchor(distances: Tensor, labels: Tensor) -> _Triplets:
-    n_samples = len(labels)
-    _, codes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
-    by_class = torch.argsort(codes, stable=True)
-    first = torch.cumsum(sizes, 0) - sizes
-    slots = torch.arange(int(sizes.max()), device=labels.device)
-    positives = by_class[(first[codes][:, None] + slots).clamp(max=n_samples - 1)]
-    anchors = torch.arange(n_samples, device=labels.device)[:, None]
-    is_positive = (slots < sizes[codes][:, None]) & (positives != anchors)
-    same_class = codes[:, None] == codes
-    negative_distances, negatives = distances.masked_fill(same_class, torch.inf).sort(dim=1)
-    return _Triplets(
-        positives, is_positive, distances.gather(1, positives), negatives, negative_distances
-    )
-
-
-def _violations(distances: Tensor, labels: Tensor, margin: float) -> Tensor:
-    """In how many violating triplets each pair of samples stands, with a sign.
-
-    Entry (a, j) is the number of negatives n with d(a, n) < d(a, j) + margin when j is a positive
-    of anchor a, and minus the number of positives p with d(a, j) < d(a, p) + margin when j is a
-    negative. Counting takes one sort of the (B, B) matrix and one binary search a positive: O(B²
-    log B), where listing the triplets takes O(B³).
-    """
-    triplets = _triplets_by_anchor(distances, labels)
-    n_violating = torch.searchsorted(
-        triplets.negative_distances, triplets.positive_distances + margin
-    ).masked_fill_(~triplets.is_positive, 0)  # (B, S)
-    # The negative at sorted place k is violated by every positive that counted more than k
-    # negatives.
-    n_samples = len(labels)
-    histogram = n_violating.new_zeros(n_samples, n_samples + 1)
-    histogram.scatter_add_(1, n_violating, triplets.is_positive.to(n_violating.dtype))
-    n_positives = triplets.is_positive.sum(dim=1, keepdim=True)
-    violated_by = n_positives - histogram.cumsum(dim=1)[:, :-1]
-    violated_by.masked_fill_(torch.isinf(triplets.negative_distances), 0)
-    pairs = n_violating.new_zeros(n_samples, n_samples)
-    pairs.scatter_(1, triplets.negatives, -violated_by)
-    return pairs.scatter_add_(1, triplets.positives, n_violating)
 
 
 def triplet_loss(
@@ -122,78 +62,8 @@ def triplet_loss(
     >>> float(triplet_loss(embedding, labels, margin=0.2))  # only anchor 1 violates: 1 - 0.5 + 0.2
     0.699999988079071
     """
-    distances = pairwise_distances(embedding)
-    with torch.no_grad():
-        coefficients = _violations(distances, labels, margin).to(distances.dtype)
-        if weights is not None:
-            coefficients *= weights.to(distances.dtype)[:, None]
-        n_violating = coefficients.clamp(min=0).sum()
-        if n_violating > 0:
-            coefficients /= n_violating
-    # margin times 0 or 1: `sign` keeps the number of violations on its device.
-    return (coefficients * distances).sum() + margin * n_violating.sign()
-
-
-def mean_hinge(embedding: Tensor, labels: Tensor, margin: float) -> Tensor:
-    """Mean hinge over all triplets, violating or not; classes count equally.
-
-    What the loop monitors: the mean over violating triplets alone is no measure of progress,
-    because its denominator shrinks too.
-    """
-    return _mean_over_classes(hinge_by_anchor(embedding, labels, margin), labels)
-
-
-def hinge_by_anchor(embedding: Tensor, labels: Tensor, margin: float) -> Tensor:
-    """Mean hinge over all triplets of each anchor, (n,); NaN for an anchor without triplets."""
-    distances = pairwise_distances(embedding)
-    pairs = _violations(distances, labels, margin)
-    hinges = (pairs * distances).sum(1) + margin * pairs.clamp(min=0).sum(1)
-    return hinges / count_triplets(labels)
-
-
-def margin_violations(embedding: Tensor, labels: Tensor, margin: float) -> float:
-    """Share of all triplets that violate the margin; classes count equally."""
-    pairs = _violations(pairwise_distances(embedding), labels, margin)
-    shares = pairs.clamp(min=0).sum(1) / count_triplets(labels)
-    return float(_mean_over_classes(shares, labels))
-
-
-def triplet_accuracy_by_anchor(embedding: Tensor, labels: Tensor) -> Tensor:
-    """Share of each anchor's triplets with d(a, p) < d(a, n), (n,); ties count half.
-
-    NaN for an anchor without triplets.
-    """
-    return triplet_order_by_anchor(pairwise_distances(embedding), labels)
-
-
-def triplet_order_by_anchor(distances: Tensor, labels: Tensor) -> Tensor:
-    """As `triplet_accuracy_by_anchor`, from the distances of all samples, (n, n) -> (n,)."""
-    triplets = _triplets_by_anchor(distances, labels)
-    closer = sum(
-        torch.searchsorted(triplets.negative_distances, triplets.positive_distances, right=right)
-        for right in (False, True)
-    )
-    wrong = 0.5 * (closer * triplets.is_positive).sum(dim=1)
-    return 1 - wrong.to(distances.dtype) / count_triplets(labels)
-
-
-def triplet_accuracy(embedding: Tensor, labels: Tensor) -> float:
-    """Share of triplets in the right order; anchors of a class count equally, and so do classes."""
-    return float(_mean_over_classes(triplet_accuracy_by_anchor(embedding, labels), labels))
-
-
-def count_triplets(labels: Tensor) -> Tensor:
-    """Number of triplets of each anchor, (n,); NaN where there are none: so is a share of them."""
-    _, codes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
-    size = sizes[codes].double()
-    count = (size - 1) * (len(labels) - size)
-    return count.masked_fill(count == 0, torch.nan)
-
-
-def _mean_over_classes(values: Tensor, labels: Tensor) -> Tensor:
-    """Mean over samples within each class, then over classes, skipping NaN."""
-    means = torch.stack([values[labels == label].nanmean() for label in torch.unique(labels)])
-    return means.nanmean()
+    triplets = AllTriplets.of_classes(pairwise_distances(embedding), labels)
+    return triplets.loss(margin, weights)
 
 
 def diversity_loss(embedding: Tensor) -> Tensor:

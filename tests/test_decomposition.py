@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from tensorly_norank import (
     NoRankTensor,
     _batches,
+    _parts,
     _rank_evidence,
     _recipe,
     no_rank_decomposition,
@@ -21,7 +22,7 @@ from tensorly_norank import (
 from tensorly_norank._components import canonical_axes
 from tensorly_norank.datasets import simulate_planted
 from tensorly_norank.encoders import make_encoder
-from tensorly_norank.losses import triplet_accuracy
+from tensorly_norank.evaluation import evaluate_embedding
 
 QUICK = {"encoder": "linear", "n_iter_max": 12, "tol": 0, "random_state": 0}
 
@@ -222,7 +223,7 @@ def test_what_is_counted_on_was_neither_fitted_nor_watched(monkeypatch):
         counted.extend(part.embedding.codes for part in held_out)
         return _rank_evidence.count_components(held_out, *arguments)
 
-    monkeypatch.setattr(_recipe, "split_samples", split_samples)
+    monkeypatch.setattr(_parts, "split_samples", split_samples)
     monkeypatch.setattr(_recipe, "count_components", count_components)
     values, labels = _data(n_each=30)
     no_rank_decomposition(tl.tensor(values), labels, **QUICK)
@@ -701,7 +702,7 @@ def test_labels_may_be_missing_whatever_else_is_asked_for(options):
     result = no_rank_decomposition(tl.tensor(values), given, **QUICK | options)
     embedding = tl.to_numpy(result.embedding)
     assert embedding.shape == tuple(tl.shape(seen[0])) == (90, 2)
-    assert triplet_accuracy(torch.tensor(embedding), torch.tensor(labels)) > 0.99
+    assert evaluate_embedding(embedding, labels)["triplet_accuracy"] > 0.99
 
 
 def _corners(distance, seed):
@@ -723,7 +724,7 @@ def test_unlabelled_samples_help_where_neighbours_are_alike():
     def order_new_ones(chosen):
         result = no_rank_decomposition(tl.tensor(values[chosen]), given[chosen], **options)
         points = tl.to_numpy(result.transform(tl.tensor(new)))
-        return triplet_accuracy(torch.tensor(points), torch.tensor(labels))
+        return evaluate_embedding(points, labels)["triplet_accuracy"]
 
     assert order_new_ones(slice(None)) > order_new_ones(given >= 0) + 0.03
 

@@ -151,7 +151,10 @@ def test_many_hypotheses_are_searched_by_bisection(n_separated):
 @pytest.mark.parametrize(("anchors", "needed"), [([0.5, 0.9, 0.9], 2), ([0.9, 0.9, 0.95], 3)])
 def test_needed_is_the_smallest_count_that_costs_no_accuracy(anchors, needed):
     common = np.random.default_rng(0).normal(scale=0.3, size=(50, 1))  # of an anchor: it cancels
-    assert _rank_evidence._needed(np.array([anchors]) + common, np.full(50, 1 / 50)) == needed
+    assert (
+        _rank_evidence.needed_components(np.array([anchors]) + common, np.full(50, 1 / 50))
+        == needed
+    )
 
 
 def test_more_directions_than_the_embedding_has_are_counted_and_told():
@@ -221,7 +224,7 @@ def test_axes_that_bring_next_to_nothing_are_not_needed():
     """All anchors agree on that nothing, so that its standard error is less still."""
     noise = np.random.default_rng(0).normal(scale=1e-5, size=(50, 3))
     accuracy = np.tile([0.9, 0.9896, 0.9897], (50, 1)) + noise
-    assert _rank_evidence._needed(accuracy, np.full(50, 1 / 50)) == 2
+    assert _rank_evidence.needed_components(accuracy, np.full(50, 1 / 50)) == 2
 
 
 def test_where_nothing_was_tested_there_is_no_stability():

@@ -29,9 +29,9 @@ from sklearn.metrics import (
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from tensorly_norank._neighbourhoods import neighbourhood_agreement
+from tensorly_norank._triplets import AllTriplets
 from tensorly_norank._validation import check_random_state, number_labels
 from tensorly_norank.evaluation._inputs import Place, check_data, check_fitted, check_points
-from tensorly_norank.losses import count_triplets, triplet_order_by_anchor
 
 _N_VOTES = 3  # neighbours that vote in the k-NN accuracies
 _MOST_IN_PAIRS = 3000  # samples whose pairs are looked at: their number grows with the square
@@ -344,10 +344,9 @@ def _verification_auc(case: _Case) -> float:
 def _triplet_accuracy(case: _Case) -> float:
     distances, _ = case.pairs
     codes = torch.from_numpy(case.codes[case.few])
-    by_anchor = triplet_order_by_anchor(torch.from_numpy(squareform(distances)), codes)
-    n_triplets = count_triplets(codes)
-    has_triplets = ~torch.isnan(n_triplets)
-    return float((by_anchor * n_triplets)[has_triplets].sum() / n_triplets[has_triplets].sum())
+    triplets = AllTriplets.of_classes(torch.from_numpy(squareform(distances)), codes)
+    n_in_order = triplets.order_by_anchor() * triplets.n_triplets
+    return float(n_in_order.nansum() / triplets.n_triplets.nansum())
 
 
 def _effective_rank(case: _Case) -> float:

@@ -1,0 +1,307 @@
+"""Samples that serve one purpose, with what is known about which of them are alike.
+
+Classes, comparisons or nothing but the samples themselves: a fit asks a part for batches and for
+triplets, and need not know which it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tensorly_norank._batches import (
+    Batch,
+    Split,
+    class_balanced_pass,
+    comparisons_pass,
+    default_batch_size,
+    drawn_evenly,
+    random_pass,
+    some_samples,
+    split_at_random,
+    split_samples,
+)
+from tensorly_norank._triplets import AllTriplets, ListedTriplets, pairwise_distances
+
+_MOST_COMPANIONS = 1024  # fitted samples beside those that are placed
+_N_NEIGHBORS = 10
+_SHARE_NEAR = 0.04  # of a batch, where ten neighbours would be more
+_MOST_WATCHED = 20_000  # comparisons
+
+
+@dataclass(frozen=True)
+class Part:
+    """Samples of classes: alike are those of one class."""
+
+    samples: Tensor  # (n, *sample_shape)
+    codes: np.ndarray  # (n,); −1 where nothing is known of a sample, which no fit takes
+    places: np.ndarray | None = None  # (n,) where they are among all samples, if that matters
+
+    too_few: ClassVar[str] = "that takes two classes with 4 labelled samples or more"
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def labels(self) -> Tensor:
+        """The codes, beside the samples."""
+        return torch.from_numpy(self.codes).to(self.samples.device)
+
+    @property
+    def known(self) -> np.ndarray:
+        """Indices of the samples that a fit can learn from."""
+        return np.flatnonzero(self.codes >= 0)
+
+    @property
+    def can_teach(self) -> bool:
+        """Whether there is any triplet."""
+        sizes = np.bincount(self.codes)
+        return bool((sizes > 0).sum() >= 2 and sizes.max() >= 2)
+
+    @property
+    def default_batch_size(self) -> int:
+        """Of training."""
+        return default_batch_size(len(self))
+
+    def take(self, indices: np.ndarray) -> Part:
+        """The samples at `indices`, in their order; a copy."""
+        chosen = torch.from_numpy(indices).to(self.samples.device)
+        places = None if self.places is None else self.places[indices]
+        return replace(self, samples=self.samples[chosen], codes=self.codes[indices], places=places)
+
+    def held_out(self, indices: np.ndarray, company: np.ndarray) -> Part:
+        """Samples that are looked at by themselves, or beside fitted ones if it takes those."""
+        return self.take(indices)
+
+    def beside(self, indices: np.ndarray, fitted: np.ndarray, rng: np.random.Generator) -> Part:
+        """First these samples, then fitted ones, enough to tell where the former lie."""
+        companions = drawn_evenly(self.codes[fitted], _MOST_COMPANIONS, rng, self.codes[indices])
+        return self.take(np.concatenate([indices, fitted[companions]]))
+
+    def some(self, n_most: int, rng: np.random.Generator) -> Part:
+        """At most about so many of the samples."""
+        return self.take(some_samples(self.codes, n_most, rng))
+
+    def drawn(self, n_most: int, rng: np.random.Generator) -> Part:
+        """At most so many of the samples that are known, as they come."""
+        return self.take(np.sort(rng.permutation(self.known)[:n_most]))
+
+    def split(self, fraction: float, rng: np.random.Generator) -> list[Split]:
+        """What is fitted, what stops the fit, and what counts components; several times."""
+        return split_samples(self.codes, fraction, rng)
+
+    def batches(self, batch_size: int, rng: np.random.Generator) -> list[Batch]:
+        """Of one pass."""
+        return class_balanced_pass(self.codes, batch_size, rng)
+
+    def triplets(self, points: Tensor) -> AllTriplets | ListedTriplets:
+        """Of all samples, embedded as `points`."""
+        return AllTriplets.of_classes(pairwise_distances(points), self.labels)
+
+    def batch_triplets(
+        self, points: Tensor, batch: Batch, varied: Tensor, generator: torch.Generator
+    ) -> AllTriplets | ListedTriplets:
+        """Of a batch, whose `varied` samples are embedded as `points`."""
+        labels = self.labels[torch.from_numpy(batch.indices).to(points.device)]
+        return AllTriplets.of_classes(pairwise_distances(points), labels)
+
+    def differences(self, samples: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
+        """For each sample of a batch, the difference of a random pair of samples that are alike.
+
+        Samples are ordered by class, at random within it; each one's partner is the next of its
+        class, or itself where there is none.
+        """
+        device = samples.device
+        labels = self.labels[torch.from_numpy(batch.indices).to(device)]
+        shuffled = torch.randperm(len(samples), generator=generator, device=device)
+        order = shuffled[torch.argsort(labels[shuffled], stable=True)]
+        following = order.roll(-1)
+        has_partner = labels[order] == labels[following]
+        following = torch.where(has_partner, following, order)
+        receivers = torch.randperm(len(samples), generator=generator, device=device)
+        return (samples[order] - samples[following])[receivers]
+
+    def mean(self, by_anchor: Tensor) -> float:
+        """Over samples within each class, then over classes, skipping NaN."""
+        labels = self.labels
+        means = [by_anchor[labels == label].nanmean() for label in torch.unique(labels)]
+        return float(torch.stack(means).nanmean())
+
+    def figures(self, points: Tensor, margin: float) -> Tensor:
+        """Share of each anchor's triplets in order, and their mean hinge, (2, n)."""
+        triplets = self.triplets(points)
+        return torch.stack(
+            [triplets.order_by_anchor().double(), triplets.hinge_by_anchor(margin).double()]
+        )
+
+    def hinge(self, points: Tensor, margin: float) -> float:
+        """Mean hinge over all triplets, violating or not.
+
+        The mean over violating triplets alone is no measure of progress, because its denominator
+        shrinks too.
+        """
+        return self.mean(self.figures(points, margin)[1])
+
+    def triplet_accuracy(self, points: Tensor) -> float:
+        """Share of triplets in the right order, ties counting half."""
+        return self.mean(self.triplets(points).order_by_anchor())
+
+
+@dataclass(frozen=True)
+class ComparedPart(Part):
+    """Samples that somebody has compared: code 0 for those that a comparison names, −1 else."""
+
+    # (T, 3) anchor, positive, negative
+    comparisons: np.ndarray = field(default_factory=lambda: np.empty((0, 3), dtype=int))
+
+    too_few: ClassVar[str] = "that takes comparisons of more than 18 samples"
+
+    @property
+    def can_teach(self) -> bool:
+        """Whether there is any triplet."""
+        return len(self.comparisons) > 0
+
+    @property
+    def default_batch_size(self) -> int:
+        """Comparisons in a step of training: about 50 steps a pass."""
+        return int(np.clip(2 ** round(np.log2(max(len(self.comparisons), 1) / 50)), 64, 4096))
+
+    def take(self, indices: np.ndarray) -> ComparedPart:
+        """The samples at `indices`, in their order, and the comparisons among them."""
+        return self._with(indices, self.comparisons)
+
+    def held_out(self, indices: np.ndarray, company: np.ndarray) -> ComparedPart:
+        """These samples first, then those that they are compared with; no comparisons else."""
+        is_there, is_held_out = np.zeros((2, len(self)), dtype=bool)
+        is_held_out[indices] = is_there[indices] = is_there[company] = True
+        rows = self.comparisons
+        rows = rows[is_there[rows].all(axis=1) & is_held_out[rows].any(axis=1)]
+        rows = rows[:: -(-len(rows) // _MOST_WATCHED) or 1]
+        others = np.setdiff1d(rows, indices)
+        return self._with(np.concatenate([indices, others]), rows)
+
+    def beside(
+        self, indices: np.ndarray, fitted: np.ndarray, rng: np.random.Generator
+    ) -> ComparedPart:
+        """First these samples, then those that they are compared with."""
+        return self.held_out(indices, fitted)
+
+    def some(self, n_most: int, rng: np.random.Generator) -> ComparedPart:
+        """So many of the comparisons, and their samples."""
+        rows = self.comparisons[rng.permutation(len(self.comparisons))[: max(n_most, 1)]]
+        return self._with(np.unique(rows), rows)
+
+    def drawn(self, n_most: int, rng: np.random.Generator) -> ComparedPart:
+        """The samples of many comparisons."""
+        return self.some(_MOST_WATCHED, rng)
+
+    def _with(self, indices: np.ndarray, rows: np.ndarray) -> ComparedPart:
+        numbers = np.full(len(self), -1)
+        numbers[indices] = np.arange(len(indices))
+        rows = numbers[rows]
+        part = super().take(indices)
+        assert isinstance(part, ComparedPart)
+        return replace(part, comparisons=rows[(rows >= 0).all(axis=1)])
+
+    def split(self, fraction: float, rng: np.random.Generator) -> list[Split]:
+        """What is fitted, what stops the fit, and what counts components; several times."""
+        return split_at_random(self.known, fraction, rng)
+
+    def batches(self, batch_size: int, rng: np.random.Generator) -> list[Batch]:
+        """Of one pass, so many comparisons each."""
+        return comparisons_pass(self.comparisons, batch_size, rng)
+
+    def triplets(self, points: Tensor) -> ListedTriplets:
+        """Of all samples, embedded as `points`."""
+        return ListedTriplets(points, torch.from_numpy(self.comparisons).to(points.device))
+
+    def batch_triplets(
+        self, points: Tensor, batch: Batch, varied: Tensor, generator: torch.Generator
+    ) -> ListedTriplets:
+        """Of a batch, whose samples are embedded as `points`."""
+        assert batch.triplets is not None
+        return ListedTriplets(points, torch.from_numpy(batch.triplets).to(points.device))
+
+    def differences(self, samples: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
+        """For each sample of a batch, the difference of the anchor and the positive of some row."""
+        assert batch.triplets is not None
+        rows = torch.from_numpy(batch.triplets).to(samples.device)
+        drawn = torch.randint(
+            len(rows), (len(samples),), generator=generator, device=samples.device
+        )
+        anchors, positives, _ = rows[drawn].T
+        return samples[anchors] - samples[positives]
+
+    def mean(self, by_anchor: Tensor) -> float:
+        """Over comparisons."""
+        weights = torch.bincount(
+            torch.from_numpy(self.comparisons[:, 0]).to(by_anchor.device), minlength=len(self)
+        )
+        return float((weights * by_anchor.nan_to_num()).sum() / weights.sum())
+
+
+@dataclass(frozen=True)
+class NeighbouringPart(Part):
+    """Samples of which nothing else is known (code 0): alike are near neighbours.
+
+    Where it is `nested`, a batch keeps a random number of the leading coordinates, so that each
+    of them is of use without those behind it.
+    """
+
+    nested: bool = False
+
+    too_few: ClassVar[str] = "that takes more than 18 samples"
+
+    @property
+    def can_teach(self) -> bool:
+        """Whether there is any triplet."""
+        return len(self) >= 3
+
+    @property
+    def default_batch_size(self) -> int:
+        """Large enough for an anchor's neighbours to be in it."""
+        return int(np.clip(default_batch_size(len(self)), 256, 512))
+
+    def split(self, fraction: float, rng: np.random.Generator) -> list[Split]:
+        """What is fitted, what stops the fit, and what counts components; several times."""
+        return split_at_random(self.known, fraction, rng)
+
+    def batches(self, batch_size: int, rng: np.random.Generator) -> list[Batch]:
+        """Of one pass."""
+        return random_pass(len(self), batch_size, rng)
+
+    def triplets(self, points: Tensor) -> AllTriplets:
+        """Of all samples, embedded as `points`."""
+        return AllTriplets.of_neighbours(pairwise_distances(points), self.samples, _N_NEIGHBORS)
+
+    def batch_triplets(
+        self, points: Tensor, batch: Batch, varied: Tensor, generator: torch.Generator
+    ) -> AllTriplets:
+        """Of a batch: neighbours are those of the `varied` samples."""
+        if self.nested:
+            # As likely 1 to 2 coordinates as 2 to 4, ...
+            share = torch.rand((), generator=generator, device=points.device)
+            points = points[:, : int((points.shape[1] + 1) ** float(share))]
+        n_neighbors = min(_N_NEIGHBORS, max(1, round(_SHARE_NEAR * len(points))))
+        return AllTriplets.of_neighbours(pairwise_distances(points), varied, n_neighbors)
+
+    def differences(self, samples: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
+        """For each sample of a batch, the difference of a random pair."""
+        first, second = (
+            torch.randperm(len(samples), generator=generator, device=samples.device)
+            for _ in range(2)
+        )
+        return samples[first] - samples[second]
+
+    def figures(self, points: Tensor, margin: float) -> Tensor:
+        """As of any part; the mean over 1, 2, 4, ... coordinates where these are nested."""
+        n_axes = points.shape[1]
+        if not self.nested:
+            return super().figures(points, margin)
+        numbers = [2**k for k in range(n_axes.bit_length()) if 2**k <= n_axes]
+        by_number = [super(NeighbouringPart, self).figures(points[:, :n], margin) for n in numbers]
+        return torch.stack(by_number).mean(dim=0)

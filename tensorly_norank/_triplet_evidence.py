@@ -1,0 +1,211 @@
+"""How many components, where nobody has named classes: by comparisons, or by neighbourhoods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from torch import Tensor
+
+from tensorly_norank._class_balance import standard_error
+from tensorly_norank._parallel_analysis import ParallelAnalysis
+from tensorly_norank._parts import Part
+from tensorly_norank._rank_evidence import RankEvidence, found_components, needed_components
+from tensorly_norank._rank_search import ALPHA
+
+_N_FLIPS = 999
+_N_RESAMPLES = 50
+_RESAMPLED_SHARE = 0.8
+_WORTH_AN_AXIS = 0.001  # share of triplets
+_TESTED_WITHOUT_TRIPLETS = 32  # components
+_TESTED_BEHIND = 2
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """Triplets of samples that one fit has not seen, by the number of components kept."""
+
+    accuracy: np.ndarray  # (n_anchors, n_dimensions) share of each anchor's triplets in order
+    n_samples: int  # that were held out
+
+    def __len__(self) -> int:
+        return self.n_samples
+
+
+def order_triplets(part: Part, points: Tensor, n_samples: int) -> Ordered:
+    """Of a part whose samples are embedded as `points` (n, D), on axes in their order."""
+    by_rank = [
+        part.triplets(points[:, :rank]).order_by_anchor().double().cpu().numpy()
+        for rank in range(1, points.shape[1] + 1)
+    ]
+    accuracy = np.stack(by_rank, axis=1)
+    return Ordered(accuracy[~np.isnan(accuracy[:, 0])], n_samples)
+
+
+def count_by_comparisons(
+    held_out: Sequence[Ordered], n_dimensions: int, rng: np.random.Generator, max_rank: int | None
+) -> RankEvidence:
+    """Count the leading components that comparisons with held-out samples speak for.
+
+    The hypotheses are "no number of components above r orders these comparisons better than r do";
+    none at all order half of them. Of anchors the differences are as likely positive as negative
+    then, or rather negative: the p-value is the share of random signs for whole anchors under which
+    the largest mean difference, in units of its standard error, is at least as large as it is.
+    """
+    rng = np.random.default_rng(rng.integers(2**63))
+    accuracy = _all_anchors(held_out, n_dimensions)
+    statistics, p_values = _test_in_turn(partial(_by_signs, accuracy, rng=rng), n_dimensions)
+    significant = _leading(p_values)
+    needed = needed_components(accuracy, _equal(accuracy)) if len(accuracy) else 0
+    counts = []
+    for _ in range(_N_RESAMPLES if len(accuracy) else 0):
+        test = partial(_by_signs, _some(accuracy, rng), rng=rng)
+        counts.append(_leading(_test_in_turn(test, n_dimensions, n_behind=0)[1]))
+    return _evidence(
+        "comparisons",
+        held_out,
+        accuracy,
+        statistics,
+        p_values,
+        significant,
+        needed,
+        counts,
+        min(n_dimensions, max_rank or n_dimensions),
+    )
+
+
+def count_by_neighbourhoods(
+    held_out: Sequence[Ordered],
+    samples: Tensor,
+    n_dimensions: int,
+    rng: np.random.Generator,
+    max_rank: int | None,
+) -> RankEvidence:
+    """Count the leading components that neighbourhoods of held-out samples speak for.
+
+    `needed` is the smallest number behind which no further components bring more than 0.001 of the
+    triplets each (and one standard error): every direction in which the samples vary, be it noise,
+    has something to say about who is near to whom. `significant` is a parallel analysis of the
+    samples, which noise does not pass; it goes on to the second behind `needed`. The smaller of the
+    two is chosen.
+    """
+    accuracy = _all_anchors(held_out, n_dimensions)
+    needed = _needed_by_neighbourhoods(accuracy) if len(accuracy) else 0
+    analysis = ParallelAnalysis(samples, rng)
+    most = needed + _TESTED_BEHIND if needed else _TESTED_WITHOUT_TRIPLETS
+    statistics, p_values = _test_in_turn(lambda r: analysis.next(), min(most, n_dimensions))
+    significant = _leading(p_values)
+    counts = [
+        min(significant, _needed_by_neighbourhoods(_some(accuracy, rng)))
+        for _ in range(_N_RESAMPLES if len(accuracy) else 0)
+    ]
+    return _evidence(
+        "neighbourhoods",
+        held_out,
+        accuracy,
+        statistics,
+        p_values,
+        significant,
+        needed,
+        counts,
+        min(n_dimensions, max_rank or n_dimensions),
+    )
+
+
+def _evidence(
+    about: str,
+    held_out: Sequence[Ordered],
+    accuracy: np.ndarray,
+    statistics: Sequence[float],
+    p_values: Sequence[float],
+    significant: int,
+    needed: int,
+    counts: Sequence[int],
+    n_candidates: int,
+) -> RankEvidence:
+    reading = np.full((2, n_candidates), np.nan)  # of triplets: their share, and its error
+    if len(accuracy):
+        reading[0] = accuracy.mean(axis=0)[:n_candidates]
+        reading[1] = standard_error(accuracy, _equal(accuracy))[:n_candidates]
+    return RankEvidence(
+        candidates=np.arange(1, n_candidates + 1),
+        statistic=_padded(statistics, n_candidates),
+        p_value=_padded(p_values, n_candidates),
+        triplet_accuracy=reading[0],
+        triplet_accuracy_se=reading[1],
+        significant=significant,
+        needed=min(needed, n_candidates),
+        chosen=min(max(found_components(about, significant, needed), 1), n_candidates),
+        n_held_out=sum(len(one) for one in held_out),
+        stability={count: counts.count(count) / len(counts) for count in sorted(set(counts))},
+        linear=False,
+        about=about,
+    )
+
+
+def _padded(values: Sequence[float], length: int) -> np.ndarray:
+    """NaN where nothing was tested."""
+    return np.array([*values, *[np.nan] * length])[:length]
+
+
+def _all_anchors(held_out: Sequence[Ordered], n_dimensions: int) -> np.ndarray:
+    return np.concatenate([np.empty((0, n_dimensions)), *(one.accuracy for one in held_out)])
+
+
+def _equal(accuracy: np.ndarray) -> np.ndarray:
+    return np.full(len(accuracy), 1 / len(accuracy))
+
+
+def _some(accuracy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Four fifths of the anchors."""
+    return accuracy[rng.permutation(len(accuracy))[: int(_RESAMPLED_SHARE * len(accuracy)) or 1]]
+
+
+def _test_in_turn(
+    test: Callable[[int], tuple[float, float]], n_tests: int, n_behind: int = _TESTED_BEHIND
+) -> tuple[list[float], list[float]]:
+    """Statistics and p-values, to the second behind the first hypothesis that holds."""
+    statistics, p_values = [], []
+    n_left = n_behind + 1
+    for r in range(n_tests):
+        statistic, p_value = test(r)
+        statistics.append(statistic)
+        p_values.append(p_value)
+        if p_value > ALPHA or n_left <= n_behind:
+            n_left -= 1
+        if n_left == 0:
+            break
+    return statistics, p_values
+
+
+def _leading(p_values: Sequence[float]) -> int:
+    """How many come before the first that does not reject."""
+    holds = [p_value > ALPHA for p_value in p_values]
+    return holds.index(True) if True in holds else len(holds)
+
+
+def _by_signs(accuracy: np.ndarray, n_kept: int, rng: np.random.Generator) -> tuple[float, float]:
+    """Whether more components order triplets better: largest mean gain over its error, p-value."""
+    if len(accuracy) < 2:
+        return np.nan, 1.0
+    kept = accuracy[:, [n_kept - 1]] if n_kept else np.full((len(accuracy), 1), 0.5)
+    gains = accuracy[:, n_kept:] - kept
+    # The root mean square does not change with signs: one unit for all draws.
+    gains = gains / np.maximum(np.sqrt((gains**2).sum(axis=0)), np.finfo(float).tiny)
+    observed = gains.sum(axis=0).max()
+    signs = rng.choice([-1.0, 1.0], size=(_N_FLIPS, len(gains)))
+    drawn = (signs @ gains).max(axis=1)
+    return float(observed), (1 + np.sum(drawn >= observed)) / (1 + _N_FLIPS)
+
+
+def _needed_by_neighbourhoods(accuracy: np.ndarray) -> int:
+    n_anchors, n_dimensions = accuracy.shape
+    for kept in range(1, n_dimensions):
+        gains = accuracy[:, kept:] - accuracy[:, [kept - 1]]
+        least = _WORTH_AN_AXIS * np.arange(1, n_dimensions - kept + 1)
+        errors = gains.std(axis=0) / np.sqrt(n_anchors)
+        if np.all(gains.mean(axis=0) - errors <= least):
+            return kept
+    return n_dimensions

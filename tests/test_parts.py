@@ -1,0 +1,157 @@
+"""What a part of the samples says about which are alike."""
+
+import numpy as np
+import pytest
+import torch
+
+from tensorly_norank._batches import Batch
+from tensorly_norank._parts import ComparedPart, NeighbouringPart, Part
+
+ROWS = np.array([[0, 1, 2], [0, 2, 4], [3, 4, 0], [5, 6, 1], [2, 1, 5], [6, 0, 3]])
+
+
+def _samples(n_samples=8, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n_samples, 2, 3, generator=generator, dtype=torch.float64)
+
+
+def _compared():
+    return ComparedPart(_samples(), np.array([0] * 7 + [-1]), np.arange(8), ROWS)
+
+
+def _batch(part):
+    return Batch(np.arange(len(part)), np.ones(len(part)))
+
+
+def _as_given(part):
+    """Comparisons as numbers of the whole."""
+    return {tuple(row) for row in part.places[part.comparisons].tolist()}
+
+
+def test_differences_of_classes_are_within_classes():
+    samples = torch.zeros(100, 2, dtype=torch.float64)
+    samples[:50, 0] = torch.arange(50)  # class 0 varies along the first entry, class 1 not at all
+    samples[50:, 1] = 1000.0
+    part = Part(samples, np.repeat([0, 1], 50))
+    differences = part.differences(samples, _batch(part), torch.Generator())
+    assert differences[:, 1].abs().max() == 0  # between classes there is never one
+    assert (differences[50:, 0] != 0).any()  # those of class 0 reach class 1
+    assert differences[:, 0].abs().max() <= 49
+
+
+def test_differences_of_comparisons_are_of_what_was_found_alike():
+    part = _compared()
+    batch = Batch(np.arange(8), np.ones(8), ROWS)
+    differences = part.differences(part.samples, batch, torch.Generator())
+    alike = part.samples[ROWS[:, 0]] - part.samples[ROWS[:, 1]]
+    for one in differences:
+        assert (alike == one).flatten(1).all(dim=1).any()
+
+
+def test_differences_without_labels_are_of_any_two_samples():
+    part = NeighbouringPart(_samples(50), np.zeros(50, int))
+    differences = part.differences(part.samples, _batch(part), torch.Generator())
+    assert (differences.flatten(1).norm(dim=1) > 0).sum() > 40
+    torch.testing.assert_close(differences.sum(dim=0), torch.zeros_like(differences[0]))
+
+
+def test_taken_samples_keep_the_comparisons_among_them():
+    part = _compared().take(np.array([5, 2, 1, 6]))
+    assert _as_given(part) == {(5, 6, 1), (2, 1, 5)}
+    torch.testing.assert_close(part.samples[0], _compared().samples[5])
+
+
+def test_held_out_comparisons_name_a_held_out_sample_and_nothing_unknown():
+    part = _compared().held_out(np.array([3, 1]), np.array([0, 2, 4]))
+    assert part.places[:2].tolist() == [3, 1]  # first what is held out
+    assert _as_given(part) == {(0, 1, 2), (3, 4, 0)}  # neither 5 nor 6; (0, 2, 4) is not held out
+    assert sorted(part.places[2:].tolist()) == [0, 2, 4]
+
+
+def test_some_comparisons_bring_their_samples_and_no_others():
+    part = _compared().some(2, np.random.default_rng(0))
+    assert len(part.comparisons) == 2
+    assert set(part.comparisons.ravel().tolist()) == set(range(len(part)))
+    assert _as_given(part) <= {tuple(row) for row in ROWS.tolist()}
+
+
+def test_shares_of_comparisons_weigh_comparisons_and_not_anchors():
+    part = _compared()
+    by_anchor = torch.full((8,), torch.nan, dtype=torch.float64)
+    by_anchor[[0, 2, 3, 5, 6]] = torch.tensor([1.0, 0, 0, 0, 0], dtype=torch.float64)
+    assert part.mean(by_anchor) == pytest.approx(2 / 6)  # anchor 0 stands in two
+
+
+def test_a_pass_shows_every_comparison_once():
+    part = _compared()
+    batches = part.batches(4, np.random.default_rng(0))
+    shown = [tuple(row) for batch in batches for row in batch.indices[batch.triplets].tolist()]
+    assert sorted(shown) == sorted(map(tuple, ROWS.tolist()))
+    assert len(batches) == 2
+    for batch in batches:
+        assert len(set(batch.indices.tolist())) == len(batch.indices)
+
+
+def test_a_pass_without_labels_shows_every_sample_once():
+    part = NeighbouringPart(_samples(21), np.zeros(21, int))
+    batches = part.batches(8, np.random.default_rng(0))
+    assert sorted(np.concatenate([batch.indices for batch in batches])) == list(range(21))
+    assert max(len(batch.indices) for batch in batches) <= 8
+
+
+def test_neighbours_of_a_batch_are_those_of_the_varied_samples():
+    part = NeighbouringPart(_samples(30), np.zeros(30, int))
+    varied = _samples(30, seed=1)
+    near, far = varied.flatten(1), -_samples(30, seed=2).flatten(1)
+    generator = torch.Generator()
+    shares = [
+        part.batch_triplets(points, _batch(part), varied, generator).order_by_anchor().mean()
+        for points in (near, far)
+    ]
+    assert float(shares[0]) == 1 and float(shares[1]) < 0.7
+
+
+def test_nested_coordinates_are_of_use_without_those_behind_them():
+    """The loss of a batch knows a random number of leading coordinates, from 1 to all of them."""
+    part = NeighbouringPart(_samples(30), np.zeros(30, int), nested=True)
+    generator = torch.Generator().manual_seed(0)
+    last = []
+    for _ in range(60):
+        points = part.samples.flatten(1).clone().requires_grad_()
+        triplets = part.batch_triplets(points, _batch(part), _samples(30, seed=1), generator)
+        triplets.loss(0.5).backward()
+        used = (points.grad != 0).any(dim=0)
+        last.append(int(used.sum()))
+        assert used[: last[-1]].all()
+    assert set(last) == {1, 2, 3, 4, 5, 6}
+
+
+def test_figures_of_nested_coordinates_are_means_over_numbers_of_them():
+    part = NeighbouringPart(_samples(30), np.zeros(30, int))
+    nested = NeighbouringPart(_samples(30), np.zeros(30, int), nested=True)
+    points = _samples(30, seed=3).flatten(1)
+    expected = torch.stack([part.figures(points[:, :n], 0.1) for n in (1, 2, 4)]).mean(dim=0)
+    torch.testing.assert_close(nested.figures(points, 0.1), expected)
+    assert nested.hinge(points, 0.1) == pytest.approx(float(expected[1].mean()))
+
+
+@pytest.mark.parametrize("kind", [ComparedPart, NeighbouringPart])
+def test_what_is_held_out_at_random_serves_one_purpose(kind):
+    rows = (np.random.default_rng(0).permutation(120)[:120].reshape(-1, 3),)
+    part = kind(_samples(120), np.zeros(120, int), None, *(rows if kind is ComparedPart else ()))
+    splits = part.split(0.3, np.random.default_rng(0))
+    assert len(splits) == 3
+    counted = np.concatenate([split.count for split in splits])
+    assert len(set(counted.tolist())) == len(counted) == 24 + 36 + 36
+    assert [split.stop is None for split in splits] == [False, True, True]
+    for split in splits:
+        served = [split.fit, split.count] + ([] if split.stop is None else [split.stop])
+        assert sorted(np.concatenate(served).tolist()) == list(range(120))
+
+
+@pytest.mark.parametrize("n_samples", [4, 18])
+def test_of_few_samples_none_is_held_out(n_samples):
+    part = NeighbouringPart(_samples(n_samples), np.zeros(n_samples, int))
+    (split,) = part.split(0.3, np.random.default_rng(0))
+    assert split.stop is None and split.count is None
+    assert len(split.fit) == n_samples

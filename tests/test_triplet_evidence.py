@@ -1,0 +1,118 @@
+"""The count where nobody has named classes, on orders of triplets that are known."""
+
+import numpy as np
+import pytest
+import torch
+
+from tensorly_norank._parts import ComparedPart, NeighbouringPart
+from tensorly_norank._rank_evidence import warn_of_count
+from tensorly_norank._triplet_evidence import (
+    Ordered,
+    count_by_comparisons,
+    count_by_neighbourhoods,
+    order_triplets,
+)
+
+
+def _ordered(means, n_anchors=80, spread=0.1, seed=0):
+    """Anchors whose shares differ, by as much at every number of components, and by little more."""
+    rng = np.random.default_rng(seed)
+    own = spread * rng.normal(size=(n_anchors, 1))
+    return Ordered(np.array(means) + own + 0.002 * rng.normal(size=(n_anchors, len(means))), 90)
+
+
+def _by_comparisons(means, max_rank=None, **options):
+    ordered = _ordered(means, **options)
+    return count_by_comparisons([ordered], len(means), np.random.default_rng(0), max_rank)
+
+
+def _rows(rank, n_samples=200, noise=0.3, seed=0):
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n_samples, rank)) @ rng.normal(size=(rank, 30))
+    return torch.from_numpy(rows + noise * rng.normal(size=(n_samples, 30)))
+
+
+def _by_neighbourhoods(means, samples, max_rank=None):
+    rng = np.random.default_rng(0)
+    return count_by_neighbourhoods([_ordered(means)], samples, len(means), rng, max_rank)
+
+
+def test_components_count_as_long_as_any_further_ones_order_more_comparisons():
+    evidence = _by_comparisons([0.7, 0.8, 0.8, 0.9, 0.9, 0.89])
+    assert evidence.significant == evidence.chosen == 4  # the third alone brings nothing
+    assert (evidence.p_value[:4] <= 0.01).all() and evidence.p_value[4] > 0.01
+    assert evidence.about == "comparisons"
+    assert evidence.n_held_out == 90
+    assert max(evidence.stability, key=evidence.stability.get) == 4
+    np.testing.assert_allclose(
+        evidence.triplet_accuracy, [0.7, 0.8, 0.8, 0.9, 0.9, 0.89], atol=0.04
+    )
+
+
+def test_comparisons_in_random_order_speak_for_nothing():
+    counts = [_by_comparisons([0.5, 0.5, 0.5], seed=seed).significant for seed in range(40)]
+    assert np.mean(np.array(counts) > 0) <= 0.05
+    evidence = _by_comparisons([0.5, 0.5, 0.5])
+    assert evidence.chosen == 1
+    with pytest.warns(UserWarning, match="No component orders comparisons"):
+        warn_of_count(evidence, None)
+
+
+def test_without_comparisons_nothing_is_tested():
+    rng = np.random.default_rng(0)
+    evidence = count_by_comparisons([], 3, rng, None)
+    assert (evidence.chosen, evidence.significant, evidence.n_held_out) == (1, 0, 0)
+    assert np.isnan(evidence.triplet_accuracy).all()
+    assert str(evidence).startswith("1 chosen: 0 significant (none held out; about comparisons)")
+
+
+def test_no_more_are_kept_than_may_be():
+    evidence = _by_comparisons([0.7, 0.8, 0.9, 0.95], max_rank=2)
+    assert (evidence.significant, evidence.chosen) == (4, 2)
+    assert len(evidence.candidates) == len(evidence.p_value) == 2
+    with pytest.warns(UserWarning, match="max_rank=2 is smaller than the 4 components"):
+        warn_of_count(evidence, 2)
+
+
+def test_neighbourhoods_need_components_that_bring_a_thousandth_each():
+    means = [0.7, 0.8, 0.9, 0.91, 0.9101, 0.9102]
+    evidence = _by_neighbourhoods(means, _rows(8))
+    assert evidence.needed == evidence.chosen == 4
+    assert evidence.significant == 6  # tested to the second behind
+    assert evidence.about == "neighbourhoods"
+
+
+def test_noise_shapes_neighbourhoods_and_is_not_counted():
+    evidence = _by_neighbourhoods([0.6, 0.7, 0.75, 0.8, 0.85, 0.9], _rows(2))
+    assert evidence.needed == 6
+    assert evidence.significant == evidence.chosen == evidence.found == 2
+
+
+def test_where_entries_vary_independently_a_warning_says_so():
+    evidence = _by_neighbourhoods([0.6, 0.7, 0.75], torch.from_numpy(np.eye(3).repeat(9, 0)) * 0)
+    assert (evidence.significant, evidence.chosen) == (0, 1)
+    with pytest.warns(UserWarning, match="No component is shared by the entries"):
+        warn_of_count(evidence, None)
+
+
+def test_without_held_out_samples_components_of_the_samples_are_counted():
+    rng = np.random.default_rng(0)
+    evidence = count_by_neighbourhoods([], _rows(3), 10, rng, None)
+    assert evidence.chosen == evidence.significant == 3
+    assert (evidence.needed, evidence.n_held_out) == (0, 0)
+
+
+def test_triplets_are_ordered_by_leading_coordinates():
+    points = torch.from_numpy(np.random.default_rng(0).normal(size=(20, 4)))
+    part = NeighbouringPart(points, np.zeros(20, int))
+    ordered = order_triplets(part, points, 20)
+    for rank in (1, 3):
+        expected = part.triplets(points[:, :rank]).order_by_anchor()
+        np.testing.assert_allclose(ordered.accuracy[:, rank - 1], expected)
+    assert (ordered.accuracy[:, 3] == 1).all()
+
+
+def test_only_anchors_are_ordered():
+    points = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 2)))
+    part = ComparedPart(points, np.zeros(5, int), None, np.array([[0, 1, 2], [3, 1, 2]]))
+    assert order_triplets(part, points, 2).accuracy.shape == (2, 2)
