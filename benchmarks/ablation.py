@@ -73,7 +73,7 @@ def patches(
             self.shift if shift is None else shift,
             self.shifted_modes,
         )
-        return vary(changed, samples, labels, generator)
+        return vary(changed, samples, differences, generator)
 
     stack = contextlib.ExitStack()
     stack.enter_context(patch.object(Augmentation, "__call__", varied))
@@ -84,9 +84,11 @@ def patches(
     if small is not None:
         stack.enter_context(patch.object(_layers, "_SMALL", small))
     if passes is not None:
-        for name in ("_N_STEPS", "_FEWEST_PASSES", "_MOST_PASSES"):
+        for name in ("_N_STEPS", "_FEWEST_PASSES"):
             most = getattr(decomposition, name)
             stack.enter_context(patch.object(decomposition, name, round(passes * most)))
+        most = round(passes * Part.most_passes)
+        stack.enter_context(patch.object(Part, "most_passes", most))
     return stack
 
 

@@ -33,7 +33,7 @@ from sklearn.metrics import recall_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.semi_supervised import LabelSpreading
 
-from tensorly_norank import _training, no_rank_decomposition
+from tensorly_norank import _parts, no_rank_decomposition
 from tensorly_norank._batches import Batch, class_balanced_pass
 from tensorly_norank.datasets import simulate_planted
 from tensorly_norank.evaluation import evaluate_embedding
@@ -124,7 +124,7 @@ def unequal_classes(tensor, codes, n_each, seed):
     for name, method in methods.items():
         start = time.perf_counter()
         if name == "without balancing":
-            with patch.object(_training, "class_balanced_pass", as_they_come):
+            with patch.object(_parts, "class_balanced_pass", as_they_come):
                 points, placed = method()
         else:
             points, placed = method()

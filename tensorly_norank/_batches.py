@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _MOST_HELD_OUT = 1200  # samples: more tell little more, at a cost that grows with their square
+_FEWEST_BATCHES = 16  # in a pass of comparisons
 _FEWEST_HELD_OUT = 6  # the same, of samples without classes
 _SMALLEST_CHUNK = 4  # samples of a class in a batch: fewer leave hardly any positives
 
@@ -78,13 +79,31 @@ def class_balanced_pass(
 def comparisons_pass(
     comparisons: np.ndarray, batch_size: int, rng: np.random.Generator
 ) -> list[Batch]:
-    """Divide comparisons (T, 3) of samples into batches of so many."""
+    """Divide the samples of comparisons (T, 3) at random into batches, so often as 16 batches take.
+
+    A batch holds the comparisons among its samples, and those of its samples that they name: of few
+    samples there are so more of them than of as many comparisons drawn at random. Which
+    comparisons are shown changes from pass to pass.
+    """
+    samples = np.unique(comparisons)
+    n_parts = -(-len(samples) // batch_size)
     batches = []
-    shuffled = rng.permutation(comparisons)
-    for rows in np.array_split(shuffled, -(-len(shuffled) // batch_size)):
-        indices, places = np.unique(rows, return_inverse=True)
-        batches.append(Batch(indices, np.ones(len(indices)), places.reshape(rows.shape)))
-    return batches
+    batch_of = np.zeros(samples[-1] + 1, dtype=int)
+    for _ in range(-(-_FEWEST_BATCHES // n_parts)):
+        batch_of[samples] = rng.permutation(len(samples)) % n_parts
+        of_row = batch_of[comparisons]
+        is_within = (of_row == of_row[:, :1]).all(axis=1)
+        order = np.flatnonzero(is_within)[np.argsort(of_row[is_within, 0], kind="stable")]
+        ends = np.searchsorted(of_row[order, 0], np.arange(1, n_parts))
+        for rows in np.split(comparisons[order], ends):
+            if len(rows):
+                batches.append(_batch_of_comparisons(rows))
+    return batches or [_batch_of_comparisons(comparisons)]
+
+
+def _batch_of_comparisons(rows: np.ndarray) -> Batch:
+    indices, places = np.unique(rows, return_inverse=True)
+    return Batch(indices, np.ones(len(indices)), places.reshape(rows.shape))
 
 
 def random_pass(n_samples: int, batch_size: int, rng: np.random.Generator) -> list[Batch]:

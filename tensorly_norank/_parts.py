@@ -31,6 +31,8 @@ _MOST_COMPANIONS = 1024  # fitted samples beside those that are placed
 _N_NEIGHBORS = 10
 _SHARE_NEAR = 0.04  # of a batch, where ten neighbours would be more
 _MOST_WATCHED = 20_000  # comparisons
+_COMPARISONS_A_STEP = 1024  # of training
+_LARGEST_BATCH = 4096  # samples
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Part:
     places: np.ndarray | None = None  # (n,) where they are among all samples, if that matters
 
     too_few: ClassVar[str] = "that takes two classes with 4 labelled samples or more"
+    most_passes: ClassVar[int] = 150  # by default: a pass of few samples has few steps
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -167,19 +170,24 @@ class ComparedPart(Part):
 
     @property
     def default_batch_size(self) -> int:
-        """Comparisons in a step of training: about 50 steps a pass."""
-        return int(np.clip(2 ** round(np.log2(max(len(self.comparisons), 1) / 50)), 64, 4096))
+        """So many samples as have about 1,024 comparisons among them."""
+        share = min(1.0, _COMPARISONS_A_STEP / max(len(self.comparisons), 1)) ** (1 / 3)
+        return int(np.clip(share * len(self.known), 64, _LARGEST_BATCH))
 
     def take(self, indices: np.ndarray) -> ComparedPart:
         """The samples at `indices`, in their order, and the comparisons among them."""
         return self._with(indices, self.comparisons)
 
     def held_out(self, indices: np.ndarray, company: np.ndarray) -> ComparedPart:
-        """These samples first, then those that they are compared with; no comparisons else."""
-        is_there, is_held_out = np.zeros((2, len(self)), dtype=bool)
-        is_held_out[indices] = is_there[indices] = is_there[company] = True
+        """These samples first, then those that they are compared with.
+
+        A comparison names one of them, and two of their company: so that what it says belongs to
+        one sample.
+        """
+        is_held_out, is_company = np.zeros((2, len(self)), dtype=bool)
+        is_held_out[indices] = is_company[company] = True
         rows = self.comparisons
-        rows = rows[is_there[rows].all(axis=1) & is_held_out[rows].any(axis=1)]
+        rows = rows[(is_held_out[rows].sum(axis=1) == 1) & (is_company[rows].sum(axis=1) == 2)]
         rows = rows[:: -(-len(rows) // _MOST_WATCHED) or 1]
         others = np.setdiff1d(rows, indices)
         return self._with(np.concatenate([indices, others]), rows)
@@ -212,7 +220,7 @@ class ComparedPart(Part):
         return split_at_random(self.known, fraction, rng)
 
     def batches(self, batch_size: int, rng: np.random.Generator) -> list[Batch]:
-        """Of one pass, so many comparisons each."""
+        """Of one pass, so many samples each, and the comparisons among them."""
         return comparisons_pass(self.comparisons, batch_size, rng)
 
     def triplets(self, points: Tensor) -> ListedTriplets:
@@ -255,6 +263,7 @@ class NeighbouringPart(Part):
     nested: bool = False
 
     too_few: ClassVar[str] = "that takes more than 18 samples"
+    most_passes: ClassVar[int] = 200
 
     @property
     def can_teach(self) -> bool:

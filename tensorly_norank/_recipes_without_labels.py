@@ -12,7 +12,7 @@ import torch
 from tensorly_norank._batches import Split
 from tensorly_norank._components import CanonicalAxes, canonical_axes, leading_axes
 from tensorly_norank._embedder import Embedder
-from tensorly_norank._parts import NeighbouringPart, Part
+from tensorly_norank._parts import ComparedPart, NeighbouringPart, Part
 from tensorly_norank._rank_evidence import RankEvidence
 from tensorly_norank._recipe import Recipe, TrainingState
 from tensorly_norank._training import Plan, Settings
@@ -20,7 +20,8 @@ from tensorly_norank._triplet_evidence import (
     Ordered,
     count_by_comparisons,
     count_by_neighbourhoods,
-    order_triplets,
+    order_comparisons,
+    order_neighbours,
 )
 from tensorly_norank.norank_tensor import NoRankTensor
 
@@ -36,17 +37,15 @@ class ComparisonRecipe(Recipe):
         assert split.count is not None
         fitted = self.data.part.take(split.fit)
         counted = self.data.part.held_out(split.count, split.fit)
-        axes = self._counted_axes(embedder.embed(fitted.samples), fitted)
+        assert isinstance(counted, ComparedPart)
+        axes = canonical_axes(embedder.embed(fitted.samples), fitted.labels)
         points = axes.project(embedder.embed(counted.samples))
-        return order_triplets(counted, points, len(split.count))
+        return order_comparisons(counted, points, len(split.count))
 
     def _evidence(  # type: ignore[override]
         self, embedder: Embedder, parts: Sequence[Ordered], rng: np.random.Generator
     ) -> RankEvidence:
         return count_by_comparisons(parts, self.n_dimensions, rng, self.max_rank)
-
-    def _counted_axes(self, points: torch.Tensor, part: Part) -> CanonicalAxes:
-        return canonical_axes(points, part.labels)
 
     def _axes(
         self,
@@ -76,6 +75,14 @@ class NeighbourRecipe(ComparisonRecipe):
             parts, self.data.part.samples, self.n_dimensions, rng, self.max_rank
         )
 
+    def _held_out(  # type: ignore[override]
+        self, embedder: Embedder, split: Split, rng: np.random.Generator
+    ) -> Ordered:
+        """On the coordinates as they are: they were made to be of use one after the other."""
+        assert split.count is not None
+        counted = self.data.part.take(split.count)
+        return order_neighbours(counted, embedder.embed(counted.samples))
+
     def run(
         self,
         settings: Settings,
@@ -95,9 +102,6 @@ class NeighbourRecipe(ComparisonRecipe):
             return self
         data = replace(self.data, part=replace(part, nested=False))
         return replace(self, n_dimensions=n_dimensions, data=data)
-
-    def _counted_axes(self, points: torch.Tensor, part: Part) -> CanonicalAxes:
-        return leading_axes(points, 0)
 
     def _axes(
         self,

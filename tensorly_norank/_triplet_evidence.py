@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tensorly_norank._class_balance import standard_error
 from tensorly_norank._parallel_analysis import ParallelAnalysis
-from tensorly_norank._parts import Part
+from tensorly_norank._parts import ComparedPart, Part
 from tensorly_norank._rank_evidence import RankEvidence, found_components, needed_components
 from tensorly_norank._rank_search import ALPHA
 
@@ -27,21 +27,35 @@ _TESTED_BEHIND = 2
 class Ordered:
     """Triplets of samples that one fit has not seen, by the number of components kept."""
 
-    accuracy: np.ndarray  # (n_anchors, n_dimensions) share of each anchor's triplets in order
+    accuracy: np.ndarray  # (n_triplet_holders, n_dimensions) share of each one's triplets in order
     n_samples: int  # that were held out
 
     def __len__(self) -> int:
         return self.n_samples
 
 
-def order_triplets(part: Part, points: Tensor, n_samples: int) -> Ordered:
-    """Of a part whose samples are embedded as `points` (n, D), on axes in their order."""
+def order_neighbours(part: Part, points: Tensor) -> Ordered:
+    """By anchor, of samples embedded as `points` (n, D), on axes in their order."""
     by_rank = [
         part.triplets(points[:, :rank]).order_by_anchor().double().cpu().numpy()
         for rank in range(1, points.shape[1] + 1)
     ]
-    accuracy = np.stack(by_rank, axis=1)
-    return Ordered(accuracy[~np.isnan(accuracy[:, 0])], n_samples)
+    return Ordered(np.stack(by_rank, axis=1), len(part))
+
+
+def order_comparisons(part: ComparedPart, points: Tensor, n_held_out: int) -> Ordered:
+    """By held-out sample, which come first: by each comparison one of them is placed.
+
+    Anchors would not do: one sample that lies well by chance serves many of them.
+    """
+    rows = part.comparisons
+    holders = rows[rows < n_held_out]  # (T,), one in each row
+    counts = np.bincount(holders, minlength=n_held_out)
+    sums = np.zeros((n_held_out, points.shape[1]))
+    for rank in range(1, points.shape[1] + 1):
+        in_order = part.triplets(points[:, :rank]).order().double().cpu().numpy()
+        sums[:, rank - 1] = np.bincount(holders, in_order, minlength=n_held_out)
+    return Ordered(sums[counts > 0] / counts[counts > 0, None], n_held_out)
 
 
 def count_by_comparisons(
@@ -50,12 +64,12 @@ def count_by_comparisons(
     """Count the leading components that comparisons with held-out samples speak for.
 
     The hypotheses are "no number of components above r orders these comparisons better than r do";
-    none at all order half of them. Of anchors the differences are as likely positive as negative
-    then, or rather negative: the p-value is the share of random signs for whole anchors under which
-    the largest mean difference, in units of its standard error, is at least as large as it is.
+    none at all order half of them. Of a held-out sample the difference is as likely positive as negative
+    then, or rather negative: the p-value is the share of random signs under which the largest mean
+    difference, in units of its standard error, is at least as large as it is.
     """
     rng = np.random.default_rng(rng.integers(2**63))
-    accuracy = _all_anchors(held_out, n_dimensions)
+    accuracy = _together(held_out, n_dimensions)
     statistics, p_values = _test_in_turn(partial(_by_signs, accuracy, rng=rng), n_dimensions)
     significant = _leading(p_values)
     needed = needed_components(accuracy, _equal(accuracy)) if len(accuracy) else 0
@@ -91,7 +105,7 @@ def count_by_neighbourhoods(
     samples, which noise does not pass; it goes on to the second behind `needed`. The smaller of the
     two is chosen.
     """
-    accuracy = _all_anchors(held_out, n_dimensions)
+    accuracy = _together(held_out, n_dimensions)
     needed = _needed_by_neighbourhoods(accuracy) if len(accuracy) else 0
     analysis = ParallelAnalysis(samples, rng)
     most = needed + _TESTED_BEHIND if needed else _TESTED_WITHOUT_TRIPLETS
@@ -150,7 +164,7 @@ def _padded(values: Sequence[float], length: int) -> np.ndarray:
     return np.array([*values, *[np.nan] * length])[:length]
 
 
-def _all_anchors(held_out: Sequence[Ordered], n_dimensions: int) -> np.ndarray:
+def _together(held_out: Sequence[Ordered], n_dimensions: int) -> np.ndarray:
     return np.concatenate([np.empty((0, n_dimensions)), *(one.accuracy for one in held_out)])
 
 
@@ -159,7 +173,7 @@ def _equal(accuracy: np.ndarray) -> np.ndarray:
 
 
 def _some(accuracy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Four fifths of the anchors."""
+    """Four fifths of the rows."""
     return accuracy[rng.permutation(len(accuracy))[: int(_RESAMPLED_SHARE * len(accuracy)) or 1]]
 
 
@@ -201,11 +215,11 @@ def _by_signs(accuracy: np.ndarray, n_kept: int, rng: np.random.Generator) -> tu
 
 
 def _needed_by_neighbourhoods(accuracy: np.ndarray) -> int:
-    n_anchors, n_dimensions = accuracy.shape
+    n_rows, n_dimensions = accuracy.shape
     for kept in range(1, n_dimensions):
         gains = accuracy[:, kept:] - accuracy[:, [kept - 1]]
         least = _WORTH_AN_AXIS * np.arange(1, n_dimensions - kept + 1)
-        errors = gains.std(axis=0) / np.sqrt(n_anchors)
+        errors = gains.std(axis=0) / np.sqrt(n_rows)
         if np.all(gains.mean(axis=0) - errors <= least):
             return kept
     return n_dimensions

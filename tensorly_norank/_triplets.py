@@ -185,7 +185,11 @@ class ListedTriplets:
 
     def order_by_anchor(self) -> Tensor:
         """Share of each anchor's triplets with d(a, p) < d(a, n), (n,); ties count half."""
-        return self._mean_by_anchor(0.5 - 0.5 * self._excess.sign())
+        return self._mean_by_anchor(self.order())
+
+    def order(self) -> Tensor:
+        """Of each triplet, (T,): 1 where d(a, p) < d(a, n), 0 where it is larger, 1/2 for ties."""
+        return 0.5 - 0.5 * self._excess.sign()
 
     def _mean_by_anchor(self, values: Tensor) -> Tensor:
         sums = torch.zeros_like(self.n_triplets).index_add_(0, self._anchors, values.double())

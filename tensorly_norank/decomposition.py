@@ -38,7 +38,7 @@ __all__ = ["TrainingState", "no_rank_decomposition"]
 _DIMENSIONS = 64  # of the embedding, unless more are asked for or a sample has fewer entries
 _MARGIN, _NEIGHBOUR_MARGIN = 0.8, 0.02
 _N_STEPS = 1600  # what `n_iter_max=None` aims at
-_FEWEST_PASSES, _MOST_PASSES = 30, 150
+_FEWEST_PASSES = 30
 _FEWEST_NEIGHBOURS = 4  # samples: of fewer, nothing is nearer than something else
 
 
@@ -66,27 +66,35 @@ def no_rank_decomposition(
     callback: Callable[[TrainingState, float], bool | None] | None = None,
     return_errors: bool = False,
 ) -> Any:
-    """Decompose a tensor of labelled samples; the number of components comes out of the data.
+    """Decompose a tensor of samples; the number of components comes out of the data.
 
-    An encoder is trained by metric learning [1]_ until samples of a class lie near one another and
-    away from the others. Its embedding of the samples, on axes of its own and cut to the components
-    that held-out samples speak for, becomes the samples factor of a CP tensor; the other factors
-    are fitted to the data by least squares.
+    An encoder is trained by metric learning [1]_ until samples of a class (or that were found
+    alike, or that are near neighbours) lie near one another and away from the others. Its embedding
+    of the samples, on axes of its own and cut to the components that held-out samples speak for,
+    becomes the samples factor of a CP tensor; the other factors are fitted to the data by least
+    squares.
 
     Parameters
     ----------
     tensor : tensor of shape (I_0, ..., I_{N-1})
         Of order 2 or more, real and finite, in TensorLy's active backend. float64 and integers of
         32 bits or more are computed in float64, everything else in float32 (in half the time).
-    labels : array-like of length I_mode
+    labels : array-like of length I_mode, optional
         The class of each sample: integers, strings, anything hashable. At least two classes, one of
         them with two samples; a class with one sample only serves as "another class". Classes weigh
         the same however many samples they have. Labels may be missing (None, NaN, or −1 beside two
         other classes), with a warning: such samples are fitted with the label that neighbours lend
         them, where the labelled ones show that neighbours know, and left out of the fit elsewhere;
-        all are embedded. They should be of the labelled classes.
+        all are embedded. They should be of the labelled classes. Without labels (and triplets)
+        samples are embedded so that neighbours stay neighbours, at distances in proportion to those
+        in the data rather than on a sphere, in as few components as that takes.
     mode : int, default 0
         The mode that indexes the samples.
+    triplets : array-like of int, shape (T, 3), optional
+        Comparisons in place of labels: sample ``triplets[t, 0]`` is more like ``triplets[t, 1]``
+        than like ``triplets[t, 2]``. They may contradict one another; the share of them that cannot
+        hold, whatever the distances are, is ``result.diagnostics["contradicting_share"]``. Samples
+        that none of them names are embedded, and not fitted.
     encoder : {"auto", "multilinear", "linear", "mlp", "conv"} or torch.nn.Module
         What maps a sample to its embedding; see :mod:`tensorly_norank.encoders`. "auto" lets all
         that make sense ("multilinear" of two sample modes or more, "conv" where one has 8 entries)
@@ -106,23 +114,28 @@ def no_rank_decomposition(
         Keep at most so many components, with a warning if more were found. The embedding has that
         dimension in training, but 64 (or the number of entries of a sample, if that is less) where
         it is smaller or not given.
-    margin : float, default 0.8
+    margin : float, optional
         By how much farther samples of another class shall be, as a Euclidean distance between
         points on the unit sphere, where the largest is 2, and 1.4 between points at right angles:
-        more than 1 is rarely of use.
+        more than 1 is rarely of use. By default 0.8; without labels and triplets, where it asks
+        that others be farther than neighbours, 0.02 in units of the samples' deviation from their
+        mean: much more would bend what is to be kept.
     diversity, uniformity, locality : float, default 1, 0, 0
         Weights of the terms beside the triplets; see :mod:`tensorly_norank.losses`. 0 leaves a term
-        out. Diversity keeps the embedding from collapsing onto what the given classes need: 10 (and
+        out. (By default diversity is 0, too, without labels and triplets.) Diversity keeps the embedding from collapsing onto what the given classes need: 10 (and
         a `rank` of 64) serves classes that are yet to come. `locality` buys neighbourhoods, at some
         cost in how compact classes are.
     n_iter_max : int, optional
         At most so many passes; one pass shows every sample of the fit at least once. By default
-        enough for 1,600 steps, but 30 to 150.
+        enough for 1,600 steps, but 30 to 150 (to 200 without labels and triplets, whose batches are
+        larger).
     tol : float, default 1e-3
         The learning rate begins to fall, and the fit to end, when the smoothed error has not
         improved by this share for a tenth of `n_iter_max` passes (at least 5). 0 runs all passes.
     batch_size : int, optional
-        Samples in a training step. By default 64, up to 512 for large data.
+        Samples in a training step. By default 64, up to 512 for
+        large data (without labels 256 to 512; of triplets, of which a step takes those among its
+        samples, so many as have about 1,024 among them).
     learning_rate : float, default 2e-3
         The largest step size of AdamW.
     validation_fraction : float, default 0.3
@@ -167,14 +180,15 @@ def no_rank_decomposition(
     ConvergenceWarning
         If the error still improved when the passes ran out.
     UserWarning
-        If labels are missing; if no component separates the classes, or more than `max_rank` do; if
+        If labels are missing; if no component separates the classes (orders comparisons, is shared
+        by the entries of the samples), or more than `max_rank` do; if
         classes have too few samples to be tested; if no samples could be held out, so that
         components are counted on principal components alone; if of the triplets of fitted samples
         more are in order, by 15 in a hundred or more, than of held-out ones.
 
     See Also
     --------
-    tensorly.decomposition.parafac : Needs a rank and no labels; reconstructs the data.
+    tensorly.decomposition.parafac : Needs a rank; reconstructs the data.
 
     References
     ----------
@@ -337,4 +351,4 @@ def _n_dimensions(
 
 def _default_passes(part: Part, batch_size: int) -> int:
     n_batches = len(part.batches(batch_size, np.random.default_rng(0)))
-    return int(np.clip(-(-_N_STEPS // n_batches), _FEWEST_PASSES, _MOST_PASSES))
+    return int(np.clip(-(-_N_STEPS // n_batches), _FEWEST_PASSES, part.most_passes))

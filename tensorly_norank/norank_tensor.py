@@ -40,7 +40,8 @@ class NoRankTensor(CPTensor):
     mode : int
         The mode that indexes the samples.
     embedding : tensor of shape (I_mode, R)
-        The samples; distance means dissimilarity. Coordinates lie between −2 and 2.
+        The samples; distance means dissimilarity. Coordinates lie between −2 and 2; without labels
+        and triplets they are in units of the samples' deviation from their mean.
     offset : tensor
         The mean sample, of length 1 along `mode`: ``tl.cp_to_tensor(result)`` approximates
         ``tensor - offset``.
@@ -62,7 +63,9 @@ class NoRankTensor(CPTensor):
         first fit left for counting components, taken before the refit on all samples (absent where
         none could be held out); ``trustworthiness`` and
         ``continuity`` of the embedding against the samples (10 neighbours); where labels are
-        missing ``n_lent_labels``, how many of these samples got one from their neighbours.
+        missing ``n_lent_labels``, how many of these samples got one from their neighbours; of
+        triplets ``contradicting_share``, at most this share of which must be left out so that the
+        others can hold together. What a triplet is `rank_evidence.about` says.
     n_iter : int
         Number of passes.
     converged : bool
@@ -70,7 +73,7 @@ class NoRankTensor(CPTensor):
     encoder : torch.nn.Module
         The trained encoder; it takes standardised samples.
     classes : ndarray
-        The distinct labels.
+        The distinct labels; empty without labels.
 
     Examples
     --------

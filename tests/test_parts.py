@@ -61,11 +61,13 @@ def test_taken_samples_keep_the_comparisons_among_them():
     torch.testing.assert_close(part.samples[0], _compared().samples[5])
 
 
-def test_held_out_comparisons_name_a_held_out_sample_and_nothing_unknown():
+def test_held_out_comparisons_name_one_held_out_sample_and_nothing_unknown():
     part = _compared().held_out(np.array([3, 1]), np.array([0, 2, 4]))
     assert part.places[:2].tolist() == [3, 1]  # first what is held out
     assert _as_given(part) == {(0, 1, 2), (3, 4, 0)}  # neither 5 nor 6; (0, 2, 4) is not held out
     assert sorted(part.places[2:].tolist()) == [0, 2, 4]
+    both = _compared().held_out(np.array([0, 1]), np.array([2, 3, 4]))
+    assert _as_given(both) == {(0, 2, 4), (3, 4, 0)}  # (0, 1, 2) would belong to two
 
 
 def test_some_comparisons_bring_their_samples_and_no_others():
@@ -82,14 +84,37 @@ def test_shares_of_comparisons_weigh_comparisons_and_not_anchors():
     assert part.mean(by_anchor) == pytest.approx(2 / 6)  # anchor 0 stands in two
 
 
-def test_a_pass_shows_every_comparison_once():
-    part = _compared()
-    batches = part.batches(4, np.random.default_rng(0))
-    shown = [tuple(row) for batch in batches for row in batch.indices[batch.triplets].tolist()]
-    assert sorted(shown) == sorted(map(tuple, ROWS.tolist()))
-    assert len(batches) == 2
+def test_a_batch_has_the_comparisons_among_its_samples():
+    rng = np.random.default_rng(0)
+    rows = np.array([rng.permutation(40)[:3] for _ in range(3000)])
+    part = ComparedPart(_samples(40), np.zeros(40, int), None, rows)
+    batches = part.batches(10, rng)
+    assert len(batches) == 16
     for batch in batches:
-        assert len(set(batch.indices.tolist())) == len(batch.indices)
+        assert len(set(batch.indices.tolist())) == len(batch.indices) <= 10
+        expected = rows[np.isin(rows, batch.indices).all(axis=1)]
+        np.testing.assert_array_equal(batch.indices[batch.triplets], expected)
+    shown = np.concatenate([batch.indices for batch in batches[:4]])
+    assert sorted(shown.tolist()) == list(range(40))  # the first four are a partition
+
+
+def test_where_no_batch_has_a_comparison_all_are_one():
+    rows = np.array([[0, 20, 39]])
+    part = ComparedPart(_samples(40), np.zeros(40, int), None, rows)
+    for seed in range(20):
+        for batch in part.batches(4, np.random.default_rng(seed)):
+            np.testing.assert_array_equal(batch.indices[batch.triplets], rows)
+
+
+@pytest.mark.parametrize(("n_samples", "n_rows"), [(200, 100), (200, 8192), (3000, 20_000)])
+def test_batches_hold_about_as_many_comparisons_whatever_there_are(n_samples, n_rows):
+    rng = np.random.default_rng(0)
+    rows = np.array([rng.permutation(n_samples)[:3] for _ in range(n_rows)])
+    part = ComparedPart(torch.zeros(n_samples, 1), np.zeros(n_samples, int), None, rows)
+    batches = part.batches(part.default_batch_size, rng)
+    assert np.mean([len(batch.triplets) for batch in batches]) == pytest.approx(
+        min(n_rows, 1024), rel=0.35
+    )
 
 
 def test_a_pass_without_labels_shows_every_sample_once():

@@ -10,7 +10,8 @@ from tensorly_norank._triplet_evidence import (
     Ordered,
     count_by_comparisons,
     count_by_neighbourhoods,
-    order_triplets,
+    order_comparisons,
+    order_neighbours,
 )
 
 
@@ -102,17 +103,42 @@ def test_without_held_out_samples_components_of_the_samples_are_counted():
     assert (evidence.needed, evidence.n_held_out) == (0, 0)
 
 
-def test_triplets_are_ordered_by_leading_coordinates():
+def test_neighbours_are_ordered_by_leading_coordinates():
     points = torch.from_numpy(np.random.default_rng(0).normal(size=(20, 4)))
     part = NeighbouringPart(points, np.zeros(20, int))
-    ordered = order_triplets(part, points, 20)
+    ordered = order_neighbours(part, points)
     for rank in (1, 3):
         expected = part.triplets(points[:, :rank]).order_by_anchor()
         np.testing.assert_allclose(ordered.accuracy[:, rank - 1], expected)
     assert (ordered.accuracy[:, 3] == 1).all()
+    assert len(ordered) == 20
 
 
-def test_only_anchors_are_ordered():
-    points = torch.from_numpy(np.random.default_rng(0).normal(size=(5, 2)))
-    part = ComparedPart(points, np.zeros(5, int), None, np.array([[0, 1, 2], [3, 1, 2]]))
-    assert order_triplets(part, points, 2).accuracy.shape == (2, 2)
+def test_comparisons_belong_to_the_sample_that_was_held_out():
+    points = torch.tensor([[0.0, 5.0], [1.0, 0.0], [2.0, 0.0], [4.0, 0.0]], dtype=torch.float64)
+    rows = np.array([[0, 2, 3], [2, 3, 0], [3, 2, 1], [2, 1, 3]])  # 0 and 1 are held out
+    part = ComparedPart(points, np.zeros(4, int), None, rows)
+    ordered = order_comparisons(part, points, 2)
+    # Sample 0: 2 is nearer than 4, on both numbers of axes; |2 - 4| < |2 - 0| is a tie on one.
+    np.testing.assert_allclose(ordered.accuracy[0], [0.75, 1.0])
+    np.testing.assert_allclose(ordered.accuracy[1], [1.0, 1.0])
+    assert len(ordered) == 2
+
+
+def test_one_sample_that_lies_well_by_chance_speaks_once():
+    """Held-out samples at random places: however many comparisons each stands in."""
+    found = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        points = torch.from_numpy(rng.normal(size=(60, 2)))
+        rows = np.stack(
+            [rng.integers(20, 60, 2000), rng.integers(0, 20, 2000), rng.integers(20, 60, 2000)], 1
+        )
+        # Each held-out sample is said to be near to all that are on one side, which means nothing.
+        side = np.sign(points[20:, 0].numpy())[rows[:, 0] - 20]
+        own = rng.choice([-1, 1], 20)[rows[:, 1]]
+        rows[side != own] = rows[side != own][:, [0, 2, 1]]
+        rows = rows[rows[:, 1] != rows[:, 2]]
+        ordered = order_comparisons(ComparedPart(points, np.zeros(60, int), None, rows), points, 20)
+        found.append(count_by_comparisons([ordered], 2, rng, None).significant > 0)
+    assert np.mean(found) <= 0.06

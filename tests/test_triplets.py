@@ -113,6 +113,10 @@ def test_figures_and_loss_of_listed_triplets_equal_those_by_hand():
     triplets = ListedTriplets(points, torch.tensor(rows))
     expected = _figures_by_hand(points.detach(), rows)
     torch.testing.assert_close(_figures(triplets).detach(), expected, equal_nan=True)
+    in_order = [
+        float((points[a] - points[p]).norm() < (points[a] - points[n]).norm()) for a, p, n in rows
+    ]
+    assert triplets.order().tolist() == in_order
     loss, by_hand = triplets.loss(MARGIN), _loss_by_hand(points, rows)
     torch.testing.assert_close(loss, by_hand)
     gradients = [torch.autograd.grad(value, points)[0] for value in (loss, by_hand)]
