@@ -29,6 +29,7 @@ from held_out import split_samples
 
 from tensorly_norank import _layers, decomposition, no_rank_decomposition
 from tensorly_norank._embedder import Augmentation
+from tensorly_norank._parts import Part
 from tensorly_norank.evaluation import corrected_resampled_t_test, evaluate_embedding
 
 DATA = ("serology", "connectivity", "olivetti", "digits", "pines")
@@ -66,7 +67,7 @@ def patches(
     """Settings without a keyword; `noise` is a multiple of the default, `dropout` can only be 0."""
     vary = Augmentation.__call__
 
-    def varied(self, samples, labels, generator):
+    def varied(self, samples, differences, generator):
         changed = Augmentation(
             noise * self.noise,
             self.transfer if transfer is None else transfer,

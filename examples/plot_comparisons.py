@@ -32,8 +32,8 @@ is_wrong = rng.random(len(triplets)) < 0.2
 triplets[is_wrong] = triplets[is_wrong][:, [0, 2, 1]]
 
 # %%
-# Components are counted by comparisons that images are in which a first fit did not see. The encoder
-# is named here to save time.
+# Components are counted by comparisons with images that a first fit did not see. The encoder is
+# named here to save time.
 
 result = no_rank_decomposition(tensor, triplets=triplets, encoder="mlp", random_state=0)
 print(result.rank_evidence)

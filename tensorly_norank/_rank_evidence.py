@@ -70,11 +70,12 @@ class RankEvidence:
         `chosen` of each of the `n_init` fits; empty with a single one.
     about : {"classes", "comparisons", "neighbourhoods"}
         What the evidence is about. Without classes there is no `linear` part to look at, and
-        candidates, statistics and p-values are about other hypotheses: of comparisons "no number of
-        components orders more of them than one fewer than this"; without either "what so many
-        principal components less one leave of the samples has entries that vary independently",
-        tested up to the second behind `needed`, and the smaller of `needed` and `significant` is
-        chosen. See :doc:`the labels' page </user_guide/labels>`.
+        statistics and p-values are about other hypotheses: of comparisons "of by how much squared
+        distances of negatives exceed those of positives no axis from this one on has more than a
+        hundredth"; without either "what the principal components before this one leave of the
+        samples has entries that vary independently", tested up to the second behind `needed`, and
+        the smaller of `needed` and `significant` is chosen. See :doc:`the labels' page
+        </user_guide/labels>`.
     """
 
     candidates: np.ndarray = field(repr=False)
@@ -101,7 +102,8 @@ class RankEvidence:
         """The numbers, and a line for each candidate that was tested, or is needed."""
         held_out = f"{self.n_held_out} samples held out" if self.n_held_out else "none held out"
         kind = "linear in the data" if self.linear else "not linear in the data"
-        kind = kind if self.about == "classes" else f"about {self.about}"
+        kind = "about neighbourhoods" if self.about == "neighbourhoods" else kind
+        kind = f"about comparisons; {kind}" if self.about == "comparisons" else kind
         needed = f", {self.needed} needed" if self.needed else ""
         lines = [
             f"{self.chosen} chosen: {self.significant} significant{needed} ({held_out}; {kind})",
@@ -221,9 +223,13 @@ def _is_beyond_linear(linear: Look, whole: Look, count: int) -> bool:
     """Whether embeddings order held-out triplets better than `count` axes of their linear parts."""
     of_linear, weights = _triplet_accuracy_by_rank(linear, [count])
     of_whole, _ = _triplet_accuracy_by_rank(whole, [whole[0].coordinates.shape[1]])
-    gain = of_whole - of_linear
-    least = max(_WORTH_BENDING, float(_BEYOND_LINEAR * standard_error(gain, weights)[0]))
-    return float((weights @ gain)[0]) > least
+    return is_worth_bending((of_whole - of_linear)[:, 0], weights)
+
+
+def is_worth_bending(gain: np.ndarray, weights: np.ndarray) -> bool:
+    """Whether the share of triplets in order that a bent embedding gains (n,) is clear."""
+    least = max(_WORTH_BENDING, float(_BEYOND_LINEAR * standard_error(gain, weights)))
+    return float(weights @ gain) > least
 
 
 def _triplet_reading(parts: Look, n_candidates: int, rng: np.random.Generator) -> dict[str, Any]:

@@ -12,11 +12,13 @@ import torch
 from tensorly_norank._batches import Split
 from tensorly_norank._components import CanonicalAxes, canonical_axes, leading_axes
 from tensorly_norank._embedder import Embedder
+from tensorly_norank._linear_part import LinearPart
 from tensorly_norank._parts import ComparedPart, NeighbouringPart, Part
 from tensorly_norank._rank_evidence import RankEvidence
 from tensorly_norank._recipe import Recipe, TrainingState
 from tensorly_norank._training import Plan, Settings
 from tensorly_norank._triplet_evidence import (
+    BothParts,
     Ordered,
     count_by_comparisons,
     count_by_neighbourhoods,
@@ -33,29 +35,30 @@ class ComparisonRecipe(Recipe):
 
     def _held_out(  # type: ignore[override]
         self, embedder: Embedder, split: Split, rng: np.random.Generator
-    ) -> Ordered:
+    ) -> BothParts:
         assert split.count is not None
         fitted = self.data.part.take(split.fit)
         counted = self.data.part.held_out(split.count, split.fit)
         assert isinstance(counted, ComparedPart)
-        axes = canonical_axes(embedder.embed(fitted.samples), fitted.labels)
-        points = axes.project(embedder.embed(counted.samples))
-        return order_comparisons(counted, points, len(split.count))
+        points, placed = embedder.embed(fitted.samples), embedder.embed(counted.samples)
+        followed = LinearPart(embedder.standardise(fitted.samples), points, fitted.codes, rng)
+        linear, of_linear = (
+            followed(embedder.standardise(part.samples)) for part in (fitted, counted)
+        )
+        whole, straight = (
+            order_comparisons(
+                counted,
+                canonical_axes(own, fitted.labels.to(own.device)).project(of_counted),
+                len(split.count),
+            )
+            for own, of_counted in ((points, placed), (linear, of_linear))
+        )
+        return BothParts(whole, straight)
 
     def _evidence(  # type: ignore[override]
-        self, embedder: Embedder, parts: Sequence[Ordered], rng: np.random.Generator
+        self, embedder: Embedder, parts: Sequence[BothParts], rng: np.random.Generator
     ) -> RankEvidence:
         return count_by_comparisons(parts, self.n_dimensions, rng, self.max_rank)
-
-    def _axes(
-        self,
-        embedder: Embedder,
-        part: Part,
-        points: torch.Tensor,
-        evidence: RankEvidence | None,
-        rng: np.random.Generator,
-    ) -> CanonicalAxes:
-        return canonical_axes(points, part.labels)
 
 
 class NeighbourRecipe(ComparisonRecipe):

@@ -12,13 +12,19 @@ from torch import Tensor
 from tensorly_norank._class_balance import standard_error
 from tensorly_norank._parallel_analysis import ParallelAnalysis
 from tensorly_norank._parts import ComparedPart, Part
-from tensorly_norank._rank_evidence import RankEvidence, found_components, needed_components
+from tensorly_norank._rank_evidence import (
+    RankEvidence,
+    found_components,
+    is_worth_bending,
+    needed_components,
+)
 from tensorly_norank._rank_search import ALPHA
 
 _N_FLIPS = 999
 _N_RESAMPLES = 50
 _RESAMPLED_SHARE = 0.8
 _WORTH_AN_AXIS = 0.001  # share of triplets
+_WORTH_OF_GAP = 0.01
 _TESTED_WITHOUT_TRIPLETS = 32  # components
 _TESTED_BEHIND = 2
 
@@ -27,11 +33,33 @@ _TESTED_BEHIND = 2
 class Ordered:
     """Triplets of samples that one fit has not seen, by the number of components kept."""
 
-    accuracy: np.ndarray  # (n_triplet_holders, n_dimensions) share of each one's triplets in order
+    accuracy: np.ndarray  # (n_rows, n_dimensions) share of each sample's triplets in order
     n_samples: int  # that were held out
 
     def __len__(self) -> int:
         return self.n_samples
+
+
+@dataclass(frozen=True)
+class Compared(Ordered):
+    """Comparisons of held-out samples, on axes in their order.
+
+    A comparison's gap is by how much the squared distance of the negative exceeds that of the
+    positive: a sum over the axes.
+    """
+
+    gaps: np.ndarray  # (n_rows, n_dimensions) mean over each sample's comparisons, on each axis
+
+
+@dataclass(frozen=True)
+class BothParts:
+    """The same comparisons by the embedding and by what of it is linear in the data."""
+
+    whole: Compared
+    linear: Compared
+
+    def __len__(self) -> int:
+        return len(self.whole)
 
 
 def order_neighbours(part: Part, points: Tensor) -> Ordered:
@@ -43,7 +71,7 @@ def order_neighbours(part: Part, points: Tensor) -> Ordered:
     return Ordered(np.stack(by_rank, axis=1), len(part))
 
 
-def order_comparisons(part: ComparedPart, points: Tensor, n_held_out: int) -> Ordered:
+def order_comparisons(part: ComparedPart, points: Tensor, n_held_out: int) -> Compared:
     """By held-out sample, which come first: by each comparison one of them is placed.
 
     Anchors would not do: one sample that lies well by chance serves many of them.
@@ -51,43 +79,68 @@ def order_comparisons(part: ComparedPart, points: Tensor, n_held_out: int) -> Or
     rows = part.comparisons
     holders = rows[rows < n_held_out]  # (T,), one in each row
     counts = np.bincount(holders, minlength=n_held_out)
-    sums = np.zeros((n_held_out, points.shape[1]))
-    for rank in range(1, points.shape[1] + 1):
-        in_order = part.triplets(points[:, :rank]).order().double().cpu().numpy()
-        sums[:, rank - 1] = np.bincount(holders, in_order, minlength=n_held_out)
-    return Ordered(sums[counts > 0] / counts[counts > 0, None], n_held_out)
+    has_any = counts > 0
+    coordinates = points.double().cpu().numpy()
+    anchors, positives, negatives = coordinates[rows.T]
+    by_axis = (anchors - negatives) ** 2 - (anchors - positives) ** 2  # (T, D)
+    gaps = by_axis.cumsum(axis=1)  # with so many axes kept
+    in_order = 0.5 + 0.5 * np.sign(gaps)
+    accuracy, gaps = (
+        np.stack([np.bincount(holders, column, n_held_out) for column in values.T], axis=1)
+        for values in (in_order, by_axis)
+    )
+    return Compared(
+        accuracy[has_any] / counts[has_any, None], n_held_out, gaps[has_any] / counts[has_any, None]
+    )
 
 
 def count_by_comparisons(
-    held_out: Sequence[Ordered], n_dimensions: int, rng: np.random.Generator, max_rank: int | None
+    held_out: Sequence[BothParts], n_dimensions: int, rng: np.random.Generator, max_rank: int | None
 ) -> RankEvidence:
     """Count the leading components that comparisons with held-out samples speak for.
 
-    The hypotheses are "no number of components above r orders these comparisons better than r do";
-    none at all order half of them. Of a held-out sample the difference is as likely positive as negative
-    then, or rather negative: the p-value is the share of random signs under which the largest mean
-    difference, in units of its standard error, is at least as large as it is.
+    The hypotheses are "no axis behind the first r has a hundredth or more of the gap": of by how
+    much squared distances of negatives exceed those of positives. Of a held-out sample what an axis
+    has beyond a hundredth is as likely negative as positive then, or rather negative: the p-value
+    is the share of random signs under which the largest mean, in units of its standard error, is at
+    least as large as it is.
+
+    As with classes, axes are those of the part of the embedding that is linear in the data, unless
+    the embedding as a whole orders more of these comparisons than so many of them do.
     """
     rng = np.random.default_rng(rng.integers(2**63))
-    accuracy = _together(held_out, n_dimensions)
-    statistics, p_values = _test_in_turn(partial(_by_signs, accuracy, rng=rng), n_dimensions)
-    significant = _leading(p_values)
-    needed = needed_components(accuracy, _equal(accuracy)) if len(accuracy) else 0
+    parts: list[Compared] = [one.linear for one in held_out]
+    whole = _together([one.whole for one in held_out], n_dimensions)
+    is_linear = True
+    for is_linear in (True, False):
+        gaps = np.concatenate([np.empty((0, n_dimensions)), *(one.gaps for one in parts)])
+        statistics, p_values = _test_in_turn(partial(_by_signs, gaps, rng=rng), n_dimensions)
+        significant = _leading(p_values)
+        kept = _together(parts, n_dimensions)
+        if not is_linear or not _orders_more(whole[:, -1], kept[:, max(significant, 1) - 1]):
+            break
+        parts = [one.whole for one in held_out]
     counts = []
-    for _ in range(_N_RESAMPLES if len(accuracy) else 0):
-        test = partial(_by_signs, _some(accuracy, rng), rng=rng)
+    for _ in range(_N_RESAMPLES if len(gaps) else 0):
+        test = partial(_by_signs, _some(gaps, rng), rng=rng)
         counts.append(_leading(_test_in_turn(test, n_dimensions, n_behind=0)[1]))
     return _evidence(
         "comparisons",
-        held_out,
-        accuracy,
+        parts,
+        kept,
         statistics,
         p_values,
         significant,
-        needed,
+        needed_components(kept, _equal(kept)) if len(kept) else 0,
         counts,
         min(n_dimensions, max_rank or n_dimensions),
+        linear=is_linear,
     )
+
+
+def _orders_more(whole: np.ndarray, linear: np.ndarray) -> bool:
+    """Whether the embedding orders triplets of samples (n,) better than its linear part."""
+    return len(whole) > 0 and is_worth_bending(whole - linear, _equal(whole))
 
 
 def count_by_neighbourhoods(
@@ -138,6 +191,7 @@ def _evidence(
     needed: int,
     counts: Sequence[int],
     n_candidates: int,
+    linear: bool = False,
 ) -> RankEvidence:
     reading = np.full((2, n_candidates), np.nan)  # of triplets: their share, and its error
     if len(accuracy):
@@ -154,7 +208,7 @@ def _evidence(
         chosen=min(max(found_components(about, significant, needed), 1), n_candidates),
         n_held_out=sum(len(one) for one in held_out),
         stability={count: counts.count(count) / len(counts) for count in sorted(set(counts))},
-        linear=False,
+        linear=linear,
         about=about,
     )
 
@@ -200,17 +254,19 @@ def _leading(p_values: Sequence[float]) -> int:
     return holds.index(True) if True in holds else len(holds)
 
 
-def _by_signs(accuracy: np.ndarray, n_kept: int, rng: np.random.Generator) -> tuple[float, float]:
-    """Whether more components order triplets better: largest mean gain over its error, p-value."""
-    if len(accuracy) < 2:
+def _by_signs(gaps: np.ndarray, n_kept: int, rng: np.random.Generator) -> tuple[float, float]:
+    """Of axes behind the first so many: largest mean gap beyond a hundredth, and its p-value.
+
+    In units of its standard error, of samples (n, D).
+    """
+    if len(gaps) < 2:
         return np.nan, 1.0
-    kept = accuracy[:, [n_kept - 1]] if n_kept else np.full((len(accuracy), 1), 0.5)
-    gains = accuracy[:, n_kept:] - kept
-    # The root mean square does not change with signs: one unit for all draws.
-    gains = gains / np.maximum(np.sqrt((gains**2).sum(axis=0)), np.finfo(float).tiny)
-    observed = gains.sum(axis=0).max()
-    signs = rng.choice([-1.0, 1.0], size=(_N_FLIPS, len(gains)))
-    drawn = (signs @ gains).max(axis=1)
+    beyond = gaps[:, n_kept:] - _WORTH_OF_GAP * gaps.sum(axis=1, keepdims=True)
+    # The root of the sum of squares does not change with signs: one unit for all draws.
+    beyond = beyond / np.maximum(np.sqrt((beyond**2).sum(axis=0)), np.finfo(float).tiny)
+    observed = beyond.sum(axis=0).max()
+    signs = rng.choice([-1.0, 1.0], size=(_N_FLIPS, len(beyond)))
+    drawn = (signs @ beyond).max(axis=1)
     return float(observed), (1 + np.sum(drawn >= observed)) / (1 + _N_FLIPS)
 
 

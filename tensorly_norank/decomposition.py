@@ -122,28 +122,29 @@ def no_rank_decomposition(
         mean: much more would bend what is to be kept.
     diversity, uniformity, locality : float, default 1, 0, 0
         Weights of the terms beside the triplets; see :mod:`tensorly_norank.losses`. 0 leaves a term
-        out. (By default diversity is 0, too, without labels and triplets.) Diversity keeps the embedding from collapsing onto what the given classes need: 10 (and
-        a `rank` of 64) serves classes that are yet to come. `locality` buys neighbourhoods, at some
-        cost in how compact classes are.
+        out. (By default diversity is 0, too, without labels and triplets.) Diversity keeps the
+        embedding from collapsing onto what the given classes need: 10 (and a `rank` of 64) serves
+        classes that are yet to come. `locality` buys neighbourhoods, at some cost in how compact
+        classes are.
     n_iter_max : int, optional
-        At most so many passes; one pass shows every sample of the fit at least once. By default
-        enough for 1,600 steps, but 30 to 150 (to 200 without labels and triplets, whose batches are
-        larger).
+        At most so many passes; one pass shows every sample of the fit at least once. (Of samples
+        that are compared those that have a comparison in their batch, in 16 batches or more.) By
+        default enough for 1,600 steps, but 30 to 150; to 200 without labels and triplets.
     tol : float, default 1e-3
         The learning rate begins to fall, and the fit to end, when the smoothed error has not
         improved by this share for a tenth of `n_iter_max` passes (at least 5). 0 runs all passes.
     batch_size : int, optional
-        Samples in a training step. By default 64, up to 512 for
-        large data (without labels 256 to 512; of triplets, of which a step takes those among its
-        samples, so many as have about 1,024 among them).
+        Samples in a training step. By default 64, up to 512 for large data; without labels 256 to
+        512. Of `triplets` a step takes those among its samples: by default so many samples as have
+        about 1,024.
     learning_rate : float, default 2e-3
         The largest step size of AdamW.
     validation_fraction : float, default 0.3
-        Share of the labelled samples (1,200 at most) held out of a first fit: one third decides
-        when to stop (where there are enough), the rest counts the components. Where that leaves
-        fewer than about 110 to count on, a second and a third fit, of a quarter of the passes, hold
-        out others. The last fit, of as many passes as the first, takes all labels. With 0 there is
-        one fit, no evidence, and `rank` must be given.
+        Share of the labelled (compared, all) samples held out of a first fit, 1,200 at most: one
+        third decides when to stop (where there are enough), the rest counts the components. Where
+        that leaves fewer than about 110 to count on, a second and a third fit, of a quarter of the
+        passes, hold out others. The last fit, of as many passes as the first, takes all of them.
+        With 0 there is one fit, no evidence, and `rank` must be given.
     n_init : int, default 1
         Do all of it so many times, from other starts and with other samples held out, and return
         the result that orders most of the triplets that it held out rightly (its own figures are

@@ -7,6 +7,8 @@ import torch
 from tensorly_norank._parts import ComparedPart, NeighbouringPart
 from tensorly_norank._rank_evidence import warn_of_count
 from tensorly_norank._triplet_evidence import (
+    BothParts,
+    Compared,
     Ordered,
     count_by_comparisons,
     count_by_neighbourhoods,
@@ -15,16 +17,24 @@ from tensorly_norank._triplet_evidence import (
 )
 
 
-def _ordered(means, n_anchors=80, spread=0.1, seed=0):
-    """Anchors whose shares differ, by as much at every number of components, and by little more."""
+def _ordered(means, n_rows=80, spread=0.1, seed=0):
+    """Samples whose shares differ, by as much at every number of components, and by little more."""
     rng = np.random.default_rng(seed)
-    own = spread * rng.normal(size=(n_anchors, 1))
-    return Ordered(np.array(means) + own + 0.002 * rng.normal(size=(n_anchors, len(means))), 90)
+    own = spread * rng.normal(size=(n_rows, 1))
+    return Ordered(np.array(means) + own + 0.002 * rng.normal(size=(n_rows, len(means))), 90)
 
 
-def _by_comparisons(means, max_rank=None, **options):
-    ordered = _ordered(means, **options)
-    return count_by_comparisons([ordered], len(means), np.random.default_rng(0), max_rank)
+def _compared(gaps, accuracy=None, n_rows=80, seed=0):
+    """Held-out samples whose gaps on each axis are about these."""
+    noise = np.random.default_rng(seed).normal(size=(n_rows, len(gaps)))
+    accuracy = np.full(len(gaps), 0.8) if accuracy is None else np.array(accuracy)
+    return Compared(accuracy + 0.02 * noise, 90, np.array(gaps) + 0.5 * noise)
+
+
+def _by_comparisons(gaps, max_rank=None, **options):
+    same = _compared(gaps, **options)
+    parts = [BothParts(same, same)]
+    return count_by_comparisons(parts, len(gaps), np.random.default_rng(0), max_rank)
 
 
 def _rows(rank, n_samples=200, noise=0.3, seed=0):
@@ -38,22 +48,39 @@ def _by_neighbourhoods(means, samples, max_rank=None):
     return count_by_neighbourhoods([_ordered(means)], samples, len(means), rng, max_rank)
 
 
-def test_components_count_as_long_as_any_further_ones_order_more_comparisons():
-    evidence = _by_comparisons([0.7, 0.8, 0.8, 0.9, 0.9, 0.89])
-    assert evidence.significant == evidence.chosen == 4  # the third alone brings nothing
+def test_components_count_as_long_as_any_axis_further_on_has_a_share_of_the_gap():
+    accuracy = [0.7, 0.8, 0.8, 0.9, 0.9, 0.9]
+    evidence = _by_comparisons([4.0, 2.0, 0.0, 1.0, 0.0, 0.0], accuracy=accuracy)
+    assert evidence.significant == evidence.chosen == 4  # the third alone has nothing
     assert (evidence.p_value[:4] <= 0.01).all() and evidence.p_value[4] > 0.01
-    assert evidence.about == "comparisons"
+    assert evidence.about == "comparisons" and evidence.linear
     assert evidence.n_held_out == 90
     assert max(evidence.stability, key=evidence.stability.get) == 4
-    np.testing.assert_allclose(
-        evidence.triplet_accuracy, [0.7, 0.8, 0.8, 0.9, 0.9, 0.89], atol=0.04
+    np.testing.assert_allclose(evidence.triplet_accuracy, accuracy, atol=0.02)
+
+
+def test_an_axis_with_less_than_a_hundredth_of_the_gap_is_not_counted():
+    precise = np.tile([60.0, 39.0, 0.5], (80, 1)) + np.random.default_rng(0).normal(
+        scale=0.01, size=(80, 3)
     )
+    part = Compared(np.full((80, 3), 0.8), 90, precise)
+    evidence = count_by_comparisons([BothParts(part, part)], 3, np.random.default_rng(0), None)
+    assert evidence.significant == 2
+
+
+@pytest.mark.parametrize(("gain", "linear", "count"), [(0.01, True, 1), (0.1, False, 3)])
+def test_what_is_not_linear_counts_where_it_orders_more_comparisons(gain, linear, count):
+    straight = _compared([3.0, 0.0, 0.0], accuracy=[0.8] * 3)
+    bent = _compared([3.0, 2.0, 1.0], accuracy=[0.8 + gain] * 3)
+    parts = [BothParts(bent, straight)]
+    evidence = count_by_comparisons(parts, 3, np.random.default_rng(0), None)
+    assert (evidence.linear, evidence.significant) == (linear, count)
 
 
 def test_comparisons_in_random_order_speak_for_nothing():
-    counts = [_by_comparisons([0.5, 0.5, 0.5], seed=seed).significant for seed in range(40)]
-    assert np.mean(np.array(counts) > 0) <= 0.05
-    evidence = _by_comparisons([0.5, 0.5, 0.5])
+    counts = [_by_comparisons([0.0, 0.0, 0.0], seed=seed).significant for seed in range(100)]
+    assert np.mean(np.array(counts) > 0) <= 0.04
+    evidence = _by_comparisons([0.0, 0.0, 0.0])
     assert evidence.chosen == 1
     with pytest.warns(UserWarning, match="No component orders comparisons"):
         warn_of_count(evidence, None)
@@ -64,11 +91,11 @@ def test_without_comparisons_nothing_is_tested():
     evidence = count_by_comparisons([], 3, rng, None)
     assert (evidence.chosen, evidence.significant, evidence.n_held_out) == (1, 0, 0)
     assert np.isnan(evidence.triplet_accuracy).all()
-    assert str(evidence).startswith("1 chosen: 0 significant (none held out; about comparisons)")
+    assert str(evidence).startswith("1 chosen: 0 significant (none held out; about comparisons;")
 
 
 def test_no_more_are_kept_than_may_be():
-    evidence = _by_comparisons([0.7, 0.8, 0.9, 0.95], max_rank=2)
+    evidence = _by_comparisons([4.0, 3.0, 2.0, 1.0], max_rank=2)
     assert (evidence.significant, evidence.chosen) == (4, 2)
     assert len(evidence.candidates) == len(evidence.p_value) == 2
     with pytest.warns(UserWarning, match="max_rank=2 is smaller than the 4 components"):
@@ -115,14 +142,19 @@ def test_neighbours_are_ordered_by_leading_coordinates():
 
 
 def test_comparisons_belong_to_the_sample_that_was_held_out():
-    points = torch.tensor([[0.0, 5.0], [1.0, 0.0], [2.0, 0.0], [4.0, 0.0]], dtype=torch.float64)
+    points = torch.tensor([[0.0, 5.0], [1.0, 0.0], [2.0, 0.0], [4.0, 1.0]], dtype=torch.float64)
     rows = np.array([[0, 2, 3], [2, 3, 0], [3, 2, 1], [2, 1, 3]])  # 0 and 1 are held out
     part = ComparedPart(points, np.zeros(4, int), None, rows)
-    ordered = order_comparisons(part, points, 2)
-    # Sample 0: 2 is nearer than 4, on both numbers of axes; |2 - 4| < |2 - 0| is a tie on one.
-    np.testing.assert_allclose(ordered.accuracy[0], [0.75, 1.0])
-    np.testing.assert_allclose(ordered.accuracy[1], [1.0, 1.0])
-    assert len(ordered) == 2
+    compared = order_comparisons(part, points, 2)
+    # Sample 0 with one axis: 2 is nearer than 4, and |2 - 4| = |2 - 0| is a tie.
+    np.testing.assert_allclose(compared.accuracy, [[0.75, 0.5 * (1 + 1)], [1.0, 1.0]])
+    gaps = [[16 - 4, 16 - 25], [4 - 4, 25 - 1], [9 - 4, 1 - 1], [4 - 1, 1 - 0]]
+    expected = np.array(gaps).reshape(2, 2, 2).mean(axis=1)
+    np.testing.assert_allclose(compared.gaps, expected)
+    for rank in (1, 2):
+        by_hand = part.triplets(points[:, :rank]).order().reshape(2, 2).mean(dim=1)
+        np.testing.assert_allclose(compared.accuracy[:, rank - 1], by_hand)
+    assert len(compared) == 2
 
 
 def test_one_sample_that_lies_well_by_chance_speaks_once():
@@ -139,6 +171,7 @@ def test_one_sample_that_lies_well_by_chance_speaks_once():
         own = rng.choice([-1, 1], 20)[rows[:, 1]]
         rows[side != own] = rows[side != own][:, [0, 2, 1]]
         rows = rows[rows[:, 1] != rows[:, 2]]
-        ordered = order_comparisons(ComparedPart(points, np.zeros(60, int), None, rows), points, 20)
-        found.append(count_by_comparisons([ordered], 2, rng, None).significant > 0)
+        part = ComparedPart(points, np.zeros(60, int), None, rows)
+        both = BothParts(*[order_comparisons(part, points, 20)] * 2)
+        found.append(count_by_comparisons([both], 2, rng, None).significant > 0)
     assert np.mean(found) <= 0.06
