@@ -181,13 +181,13 @@ class ComparedPart(Part):
     def held_out(self, indices: np.ndarray, company: np.ndarray) -> ComparedPart:
         """These samples first, then those that they are compared with.
 
-        A comparison names one of them, and two of their company: so that what it says belongs to
-        one sample.
+        They are the anchors, and both others are of their company: two that were fitted may be as
+        near or as far as they were told to, and say nothing of a third.
         """
         is_held_out, is_company = np.zeros((2, len(self)), dtype=bool)
         is_held_out[indices] = is_company[company] = True
         rows = self.comparisons
-        rows = rows[(is_held_out[rows].sum(axis=1) == 1) & (is_company[rows].sum(axis=1) == 2)]
+        rows = rows[is_held_out[rows[:, 0]] & is_company[rows[:, 1:]].all(axis=1)]
         rows = rows[:: -(-len(rows) // _MOST_WATCHED) or 1]
         others = np.setdiff1d(rows, indices)
         return self._with(np.concatenate([indices, others]), rows)

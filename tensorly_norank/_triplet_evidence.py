@@ -42,13 +42,15 @@ class Ordered:
 
 @dataclass(frozen=True)
 class Compared(Ordered):
-    """Comparisons of held-out samples, on axes in their order.
+    """Comparisons of held-out anchors with fitted samples, on axes in their order.
 
     A comparison's gap is by how much the squared distance of the negative exceeds that of the
-    positive: a sum over the axes.
+    positive, less what it would be for an anchor in the middle of those that were held out. On an
+    axis it is twice the product of the anchor's coordinate, from there, and the difference of the
+    others'.
     """
 
-    gaps: np.ndarray  # (n_rows, n_dimensions) mean over each sample's comparisons, on each axis
+    gaps: np.ndarray  # (n_rows, n_dimensions) mean over each anchor's comparisons, on each axis
 
 
 @dataclass(frozen=True)
@@ -72,26 +74,23 @@ def order_neighbours(part: Part, points: Tensor) -> Ordered:
 
 
 def order_comparisons(part: ComparedPart, points: Tensor, n_held_out: int) -> Compared:
-    """By held-out sample, which come first: by each comparison one of them is placed.
-
-    Anchors would not do: one sample that lies well by chance serves many of them.
-    """
-    rows = part.comparisons
-    holders = rows[rows < n_held_out]  # (T,), one in each row
-    counts = np.bincount(holders, minlength=n_held_out)
-    has_any = counts > 0
+    """By anchor, which is one of the held-out samples, that come first."""
+    anchors, positives, negatives = part.comparisons.T
+    counts = np.bincount(anchors, minlength=n_held_out)[:, None]
+    known = counts[:, 0] > 0
     coordinates = points.double().cpu().numpy()
-    anchors, positives, negatives = coordinates[rows.T]
-    by_axis = (anchors - negatives) ** 2 - (anchors - positives) ** 2  # (T, D)
-    gaps = by_axis.cumsum(axis=1)  # with so many axes kept
-    in_order = 0.5 + 0.5 * np.sign(gaps)
-    accuracy, gaps = (
-        np.stack([np.bincount(holders, column, n_held_out) for column in values.T], axis=1)
-        for values in (in_order, by_axis)
+    differences = coordinates[positives] - coordinates[negatives]  # (T, D)
+    middles = (coordinates[positives] + coordinates[negatives]) / 2
+    gaps = 2 * (coordinates[anchors] - middles) * differences  # of squared distances, by axis
+    in_order = 0.5 + 0.5 * np.sign(gaps.cumsum(axis=1))
+    accuracy, differences = (
+        np.stack([np.bincount(anchors, column, n_held_out) for column in values.T], axis=1)[known]
+        / counts[known]
+        for values in (in_order, differences)
     )
-    return Compared(
-        accuracy[has_any] / counts[has_any, None], n_held_out, gaps[has_any] / counts[has_any, None]
-    )
+    held_out = coordinates[:n_held_out][known]
+    gaps = 2 * (held_out - held_out.mean(axis=0)) * differences
+    return Compared(accuracy, n_held_out, gaps)
 
 
 def count_by_comparisons(
@@ -99,11 +98,10 @@ def count_by_comparisons(
 ) -> RankEvidence:
     """Count the leading components that comparisons with held-out samples speak for.
 
-    The hypotheses are "no axis behind the first r has a hundredth or more of the gap": of by how
-    much squared distances of negatives exceed those of positives. Of a held-out sample what an axis
-    has beyond a hundredth is as likely negative as positive then, or rather negative: the p-value
-    is the share of random signs under which the largest mean, in units of its standard error, is at
-    least as large as it is.
+    The hypotheses are "no axis behind the first r has a hundredth or more of the gap", the part of
+    it that knows the anchor. What an axis has beyond a hundredth is as likely negative as positive
+    then, or rather negative: the p-value is the share of random signs of anchors under which the
+    largest mean, in units of its standard error, is at least as large as it is.
 
     As with classes, axes are those of the part of the embedding that is linear in the data, unless
     the embedding as a whole orders more of these comparisons than so many of them do.

@@ -61,13 +61,11 @@ def test_taken_samples_keep_the_comparisons_among_them():
     torch.testing.assert_close(part.samples[0], _compared().samples[5])
 
 
-def test_held_out_comparisons_name_one_held_out_sample_and_nothing_unknown():
-    part = _compared().held_out(np.array([3, 1]), np.array([0, 2, 4]))
-    assert part.places[:2].tolist() == [3, 1]  # first what is held out
-    assert _as_given(part) == {(0, 1, 2), (3, 4, 0)}  # neither 5 nor 6; (0, 2, 4) is not held out
-    assert sorted(part.places[2:].tolist()) == [0, 2, 4]
-    both = _compared().held_out(np.array([0, 1]), np.array([2, 3, 4]))
-    assert _as_given(both) == {(0, 2, 4), (3, 4, 0)}  # (0, 1, 2) would belong to two
+def test_the_anchor_of_a_held_out_comparison_is_held_out_and_the_others_are_fitted():
+    part = _compared().held_out(np.array([3, 0]), np.array([1, 2, 4]))
+    assert part.places[:2].tolist() == [3, 0]  # first what is held out
+    assert _as_given(part) == {(0, 1, 2), (0, 2, 4)}  # of (3, 4, 0) two are held out
+    assert sorted(part.places[2:].tolist()) == [1, 2, 4]
 
 
 def test_some_comparisons_bring_their_samples_and_no_others():

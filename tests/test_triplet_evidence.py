@@ -15,6 +15,7 @@ from tensorly_norank._triplet_evidence import (
     order_comparisons,
     order_neighbours,
 )
+from tensorly_norank._triplets import ListedTriplets
 
 
 def _ordered(means, n_rows=80, spread=0.1, seed=0):
@@ -141,37 +142,43 @@ def test_neighbours_are_ordered_by_leading_coordinates():
     assert len(ordered) == 20
 
 
-def test_comparisons_belong_to_the_sample_that_was_held_out():
-    points = torch.tensor([[0.0, 5.0], [1.0, 0.0], [2.0, 0.0], [4.0, 1.0]], dtype=torch.float64)
-    rows = np.array([[0, 2, 3], [2, 3, 0], [3, 2, 1], [2, 1, 3]])  # 0 and 1 are held out
-    part = ComparedPart(points, np.zeros(4, int), None, rows)
-    compared = order_comparisons(part, points, 2)
-    # Sample 0 with one axis: 2 is nearer than 4, and |2 - 4| = |2 - 0| is a tie.
-    np.testing.assert_allclose(compared.accuracy, [[0.75, 0.5 * (1 + 1)], [1.0, 1.0]])
-    gaps = [[16 - 4, 16 - 25], [4 - 4, 25 - 1], [9 - 4, 1 - 1], [4 - 1, 1 - 0]]
-    expected = np.array(gaps).reshape(2, 2, 2).mean(axis=1)
-    np.testing.assert_allclose(compared.gaps, expected)
-    for rank in (1, 2):
-        by_hand = part.triplets(points[:, :rank]).order().reshape(2, 2).mean(dim=1)
-        np.testing.assert_allclose(compared.accuracy[:, rank - 1], by_hand)
-    assert len(compared) == 2
+def test_gaps_and_orders_are_means_over_the_comparisons_of_an_anchor():
+    points = torch.from_numpy(np.random.default_rng(0).normal(size=(9, 3)))
+    rows = np.array([[0, 4, 5], [2, 6, 4], [0, 7, 8], [2, 8, 5], [1, 5, 6]])
+    part = ComparedPart(points, np.zeros(9, int), None, rows)
+    compared = order_comparisons(part, points, 4)  # 3 has none
+    assert len(compared) == 4 and compared.gaps.shape == compared.accuracy.shape == (3, 3)
+    middle = points[:3].mean(dim=0)
+    for anchor in range(3):
+        own = rows[rows[:, 0] == anchor]
+        gaps = []
+        for a, p, n in own:
+            of_anchor, of_middle = (
+                (point - points[n]) ** 2 - (point - points[p]) ** 2 for point in (points[a], middle)
+            )
+            gaps.append(of_anchor - of_middle)
+        np.testing.assert_allclose(compared.gaps[anchor], torch.stack(gaps).mean(dim=0))
+        for rank in (1, 2, 3):
+            by_hand = ListedTriplets(points[:, :rank], torch.from_numpy(own)).order().mean()
+            assert compared.accuracy[anchor, rank - 1] == pytest.approx(float(by_hand))
 
 
-def test_one_sample_that_lies_well_by_chance_speaks_once():
-    """Held-out samples at random places: however many comparisons each stands in."""
+@pytest.mark.parametrize("popular", [False, True])
+def test_what_is_known_by_heart_of_fitted_samples_is_no_evidence(popular):
+    """Held-out anchors at random places, and fitted samples where their comparisons put them."""
     found = []
-    for seed in range(60):
+    for seed in range(80):
         rng = np.random.default_rng(seed)
-        points = torch.from_numpy(rng.normal(size=(60, 2)))
-        rows = np.stack(
-            [rng.integers(20, 60, 2000), rng.integers(0, 20, 2000), rng.integers(20, 60, 2000)], 1
-        )
-        # Each held-out sample is said to be near to all that are on one side, which means nothing.
-        side = np.sign(points[20:, 0].numpy())[rows[:, 0] - 20]
-        own = rng.choice([-1, 1], 20)[rows[:, 1]]
-        rows[side != own] = rows[side != own][:, [0, 2, 1]]
-        rows = rows[rows[:, 1] != rows[:, 2]]
-        part = ComparedPart(points, np.zeros(60, int), None, rows)
+        classes = rng.integers(0, 3, 60)
+        points = rng.normal(size=(60, 2))
+        points[20:] = np.array([[2, 0], [-1, 2], [-1, -2]])[classes[20:]]
+        rows = []
+        for anchor in range(20):
+            alike = 20 + np.flatnonzero(classes[20:] == (0 if popular else classes[anchor]))
+            others = np.setdiff1d(np.arange(20, 60), alike)
+            rows += [(anchor, rng.choice(alike), rng.choice(others)) for _ in range(30)]
+        points = torch.from_numpy(points)
+        part = ComparedPart(points, np.zeros(60, int), None, np.array(rows))
         both = BothParts(*[order_comparisons(part, points, 20)] * 2)
         found.append(count_by_comparisons([both], 2, rng, None).significant > 0)
     assert np.mean(found) <= 0.06
