@@ -9,6 +9,7 @@ import numpy as np
 
 _MOST_HELD_OUT = 1200  # samples: more tell little more, at a cost that grows with their square
 _FEWEST_BATCHES = 16  # in a pass of comparisons
+_MOST_COMPARISONS = 4096  # in a batch
 _FEWEST_HELD_OUT = 6  # the same, of samples without classes
 _SMALLEST_CHUNK = 4  # samples of a class in a batch: fewer leave hardly any positives
 
@@ -79,26 +80,33 @@ def class_balanced_pass(
 def comparisons_pass(
     comparisons: np.ndarray, batch_size: int, rng: np.random.Generator
 ) -> list[Batch]:
-    """Divide the samples of comparisons (T, 3) at random into batches, so often as 16 batches take.
+    """Divide comparisons (T, 3) into batches that name so many samples at most.
 
-    A batch holds the comparisons among its samples, and those of its samples that they name: of few
-    samples there are so more of them than of as many comparisons drawn at random. Which
-    comparisons are shown changes from pass to pass.
+    Where samples are few for the comparisons, they are divided at random, so often as 16 batches
+    take, and a batch holds the comparisons among its own: more than as many that were drawn at
+    random. Which ones are shown changes from pass to pass then. Where samples are many, comparisons
+    are divided themselves.
     """
     samples = np.unique(comparisons)
     n_parts = -(-len(samples) // batch_size)
+    n_apart = max(1, batch_size // 3)
+    if len(comparisons) / n_parts**3 < n_apart:
+        shuffled = rng.permutation(comparisons)
+        parts = np.array_split(shuffled, -(-len(shuffled) // n_apart))
+        return [_batch_of_comparisons(rows) for rows in parts]
     batches = []
     batch_of = np.zeros(samples[-1] + 1, dtype=int)
     for _ in range(-(-_FEWEST_BATCHES // n_parts)):
         batch_of[samples] = rng.permutation(len(samples)) % n_parts
         of_row = batch_of[comparisons]
-        is_within = (of_row == of_row[:, :1]).all(axis=1)
-        order = np.flatnonzero(is_within)[np.argsort(of_row[is_within, 0], kind="stable")]
+        within = np.flatnonzero((of_row == of_row[:, :1]).all(axis=1))
+        order = within[np.argsort(of_row[within, 0], kind="stable")]
         ends = np.searchsorted(of_row[order, 0], np.arange(1, n_parts))
-        for rows in np.split(comparisons[order], ends):
+        for rows in np.split(order, ends):
             if len(rows):
-                batches.append(_batch_of_comparisons(rows))
-    return batches or [_batch_of_comparisons(comparisons)]
+                some = np.sort(rng.permutation(rows)[:_MOST_COMPARISONS])
+                batches.append(_batch_of_comparisons(comparisons[some]))
+    return batches
 
 
 def _batch_of_comparisons(rows: np.ndarray) -> Batch:
@@ -178,7 +186,7 @@ def split_at_random(
 ) -> list[Split]:
     """As `split_samples`, where there are no classes: a third of the share stops the first fit.
 
-    Nothing is held out where that would be fewer than six samples.
+    Nothing is held out where that would be fewer than six samples, and fewer than six stop nothing.
     """
     n_held_out = round(min(fraction * len(indices), _MOST_HELD_OUT))
     if n_held_out < _FEWEST_HELD_OUT:
@@ -187,7 +195,7 @@ def split_at_random(
     splits = []
     for k in range(min(n_most, len(order) // n_held_out)):
         held_out = order[n_held_out * k : n_held_out * (k + 1)]
-        n_stop = n_held_out // 3 if k == 0 else 0
+        n_stop = n_held_out // 3 if k == 0 and n_held_out // 3 >= _FEWEST_HELD_OUT else 0
         splits.append(
             Split(
                 np.setdiff1d(indices, held_out),

@@ -9,6 +9,8 @@ from torch import Tensor
 _N_DRAWS = 99
 _MOST_SAMPLES = 256
 _MOST_ENTRIES = 256  # of a sample: what many entries share, some of them share
+_NOTHING = 1e-20  # share of the sum of squares: rounding
+_TIE = 1 - 1e-9
 
 
 class ParallelAnalysis:
@@ -17,8 +19,8 @@ class ParallelAnalysis:
     The statistic is the share of the largest principal component in what is left. Its null
     distribution comes from 99 permutations of each entry over the samples, of what is left after r
     components [1]_, so that one large component does not hide a small one. What was permuted loses
-    the same r directions, for what is left has none in them either. 256 samples and 256 of their
-    entries are looked at, drawn at random where there are more.
+    r directions, of entries and of samples, for what is left has none in these either. 256 samples
+    and 256 of their entries are looked at, drawn at random where there are more.
 
     Parameters
     ----------
@@ -39,27 +41,49 @@ class ParallelAnalysis:
         entries = np.sort(rng.permutation(rows.shape[1])[:_MOST_ENTRIES])
         self._left = rows.cpu().numpy().astype(np.float64)[:, entries]
         self._left -= self._left.mean(axis=0)
+        self._left /= max(np.abs(self._left).max(), np.finfo(float).tiny)
         self._all = (self._left**2).sum()
-        self._taken = np.empty((self._left.shape[1], 0))  # directions, as columns
+        self._directions = np.empty((self._left.shape[1], 0))  # of entries, taken out, as columns
+        self._scores = np.empty((len(self._left), 0))  # of samples
 
     def next(self) -> tuple[float, float]:
-        """Statistic and p-value of the next component, which is then taken out."""
+        """Statistic and p-value of the next component, which is then taken out.
+
+        NaN and 1 where nothing is left. A single entry that varies is a component.
+        """
         left = self._left
-        total = (left**2).sum()
-        if total <= np.finfo(float).eps * self._all * left.size or not total:
+        if (left**2).sum() <= _NOTHING * self._all or not self._all:
             return np.nan, 1.0
-        _, values, directions = np.linalg.svd(left, full_matrices=False)
-        drawn = [self._largest_by_chance() for _ in range(_N_DRAWS)]
-        share = float(values[0] ** 2 / total)
-        p_value = (1 + sum(value >= share for value in drawn)) / (1 + _N_DRAWS)
-        self._taken = np.column_stack([self._taken, directions[0]])
-        self._left = left - np.outer(left @ directions[0], directions[0])
+        share, scores, direction = _largest_component(left)
+        is_alone = np.count_nonzero((left**2).sum(axis=0) > _NOTHING * self._all) == 1
+        drawn = [] if is_alone else [self._largest_by_chance() for _ in range(_N_DRAWS)]
+        p_value = (1 + sum(value >= _TIE * share for value in drawn)) / (1 + _N_DRAWS)
+        self._directions = np.column_stack([self._directions, direction])
+        self._scores = np.column_stack([self._scores, scores])
+        self._left = left - np.outer(left @ direction, direction)
         return share, p_value
 
     def _largest_by_chance(self) -> float:
         """Share of the largest component where entries vary independently."""
         permuted = self._rng.permuted(self._left, axis=0)
-        permuted -= (permuted @ self._taken) @ self._taken.T
-        tall = permuted if permuted.shape[0] >= permuted.shape[1] else permuted.T
-        variances = np.linalg.eigvalsh(tall.T @ tall)
+        permuted -= (permuted @ self._directions) @ self._directions.T
+        permuted -= self._scores @ (self._scores.T @ permuted)
+        variances = np.linalg.eigvalsh(_gram(permuted))
         return float(variances[-1] / variances.sum())
+
+
+def _largest_component(matrix: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """Share in the sum of squares, scores of norm 1 (n,) and direction (p,)."""
+    # Not by a singular value decomposition: LAPACK's fails where columns are zero up to rounding.
+    variances, vectors = np.linalg.eigh(_gram(matrix))
+    is_tall = matrix.shape[0] >= matrix.shape[1]
+    direction = vectors[:, -1] if is_tall else matrix.T @ vectors[:, -1]
+    direction /= np.linalg.norm(direction)
+    scores = matrix @ direction
+    return float(variances[-1] / variances.sum()), scores / np.linalg.norm(scores), direction
+
+
+def _gram(matrix: np.ndarray) -> np.ndarray:
+    """Inner products along the shorter side."""
+    tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+    return tall.T @ tall

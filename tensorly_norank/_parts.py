@@ -7,6 +7,7 @@ triplets, and need not know which it is.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -29,10 +30,11 @@ from tensorly_norank._triplets import AllTriplets, ListedTriplets, pairwise_dist
 
 _MOST_COMPANIONS = 1024  # fitted samples beside those that are placed
 _N_NEIGHBORS = 10
-_SHARE_NEAR = 0.04  # of a batch, where ten neighbours would be more
-_MOST_WATCHED = 20_000  # comparisons
+_SHARE_NEAR = 0.04  # of the samples that are looked at, where ten neighbours would be more
+_MOST_HELD_OUT = 8192  # comparisons that are looked at
+_MOST_DIAGNOSED = 20_000  # the same, of fitted samples
 _COMPARISONS_A_STEP = 1024  # of training
-_LARGEST_BATCH = 4096  # samples
+_LARGEST_BATCH = 1536  # samples
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class Part:
         self, points: Tensor, batch: Batch, varied: Tensor, generator: torch.Generator
     ) -> AllTriplets | ListedTriplets:
         """Of a batch, whose `varied` samples are embedded as `points`."""
-        labels = self.labels[torch.from_numpy(batch.indices).to(points.device)]
+        labels = torch.from_numpy(self.codes[batch.indices]).to(points.device)
         return AllTriplets.of_classes(pairwise_distances(points), labels)
 
     def differences(self, samples: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
@@ -119,7 +121,7 @@ class Part:
         class, or itself where there is none.
         """
         device = samples.device
-        labels = self.labels[torch.from_numpy(batch.indices).to(device)]
+        labels = torch.from_numpy(self.codes[batch.indices]).to(device)
         shuffled = torch.randperm(len(samples), generator=generator, device=device)
         order = shuffled[torch.argsort(labels[shuffled], stable=True)]
         following = order.roll(-1)
@@ -161,7 +163,7 @@ class ComparedPart(Part):
     # (T, 3) anchor, positive, negative
     comparisons: np.ndarray = field(default_factory=lambda: np.empty((0, 3), dtype=int))
 
-    too_few: ClassVar[str] = "that takes comparisons of more than 18 samples"
+    too_few: ClassVar[str] = "that takes six compared samples in the validation_fraction"
 
     @property
     def can_teach(self) -> bool:
@@ -170,7 +172,7 @@ class ComparedPart(Part):
 
     @property
     def default_batch_size(self) -> int:
-        """So many samples as have about 1,024 comparisons among them."""
+        """So many samples as have about 1,024 comparisons among them, where these are dense."""
         share = min(1.0, _COMPARISONS_A_STEP / max(len(self.comparisons), 1)) ** (1 / 3)
         return int(np.clip(share * len(self.known), 64, _LARGEST_BATCH))
 
@@ -188,7 +190,8 @@ class ComparedPart(Part):
         is_held_out[indices] = is_company[company] = True
         rows = self.comparisons
         rows = rows[is_held_out[rows[:, 0]] & is_company[rows[:, 1:]].all(axis=1)]
-        rows = rows[:: -(-len(rows) // _MOST_WATCHED) or 1]
+        # Looking must not change what is drawn after it: a generator of its own.
+        rows = rows[np.random.default_rng(0).permutation(len(rows))[:_MOST_HELD_OUT]]
         others = np.setdiff1d(rows, indices)
         return self._with(np.concatenate([indices, others]), rows)
 
@@ -205,7 +208,7 @@ class ComparedPart(Part):
 
     def drawn(self, n_most: int, rng: np.random.Generator) -> ComparedPart:
         """The samples of many comparisons."""
-        return self.some(_MOST_WATCHED, rng)
+        return self.some(_MOST_DIAGNOSED, rng)
 
     def _with(self, indices: np.ndarray, rows: np.ndarray) -> ComparedPart:
         numbers = np.full(len(self), -1)
@@ -216,8 +219,19 @@ class ComparedPart(Part):
         return replace(part, comparisons=rows[(rows >= 0).all(axis=1)])
 
     def split(self, fraction: float, rng: np.random.Generator) -> list[Split]:
-        """What is fitted, what stops the fit, and what counts components; several times."""
-        return split_at_random(self.known, fraction, rng)
+        """What is fitted, what stops the fit, and what counts components; several times.
+
+        Where only some samples are anchors, a split may have nothing to fit, or to count.
+        """
+        splits = []
+        for split in split_at_random(self.known, fraction, rng):
+            if split.count is None or not self.take(split.fit).can_teach:
+                continue
+            if not self.held_out(split.count, split.fit).can_teach:
+                continue
+            stops = split.stop is not None and self.held_out(split.stop, split.fit).can_teach
+            splits.append(split if stops else replace(split, stop=None))
+        return splits or [Split(self.known, None, None)]
 
     def batches(self, batch_size: int, rng: np.random.Generator) -> list[Batch]:
         """Of one pass, so many samples each, and the comparisons among them."""
@@ -262,7 +276,7 @@ class NeighbouringPart(Part):
 
     nested: bool = False
 
-    too_few: ClassVar[str] = "that takes more than 18 samples"
+    too_few: ClassVar[str] = "that takes six samples in the validation_fraction"
     most_passes: ClassVar[int] = 200
 
     @property
@@ -283,9 +297,13 @@ class NeighbouringPart(Part):
         """Of one pass."""
         return random_pass(len(self), batch_size, rng)
 
+    @cached_property
+    def _nearest(self) -> Tensor:
+        return _nearest_samples(self.samples)
+
     def triplets(self, points: Tensor) -> AllTriplets:
         """Of all samples, embedded as `points`."""
-        return AllTriplets.of_neighbours(pairwise_distances(points), self.samples, _N_NEIGHBORS)
+        return AllTriplets.of_neighbours(pairwise_distances(points), self._nearest)
 
     def batch_triplets(
         self, points: Tensor, batch: Batch, varied: Tensor, generator: torch.Generator
@@ -295,8 +313,7 @@ class NeighbouringPart(Part):
             # As likely 1 to 2 coordinates as 2 to 4, ...
             share = torch.rand((), generator=generator, device=points.device)
             points = points[:, : int((points.shape[1] + 1) ** float(share))]
-        n_neighbors = min(_N_NEIGHBORS, max(1, round(_SHARE_NEAR * len(points))))
-        return AllTriplets.of_neighbours(pairwise_distances(points), varied, n_neighbors)
+        return AllTriplets.of_neighbours(pairwise_distances(points), _nearest_samples(varied))
 
     def differences(self, samples: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
         """For each sample of a batch, the difference of a random pair."""
@@ -314,3 +331,14 @@ class NeighbouringPart(Part):
         numbers = [2**k for k in range(n_axes.bit_length()) if 2**k <= n_axes]
         by_number = [super(NeighbouringPart, self).figures(points[:, :n], margin) for n in numbers]
         return torch.stack(by_number).mean(dim=0)
+
+
+def _nearest_samples(samples: Tensor) -> Tensor:
+    """The nearest other samples of each, (n, k): 4 % of all, but 1 to 10 (and one is not near)."""
+    n_samples = len(samples)
+    n_neighbors = min(_N_NEIGHBORS, max(1, round(_SHARE_NEAR * n_samples)), max(n_samples - 2, 0))
+    flat = samples.flatten(1).double()
+    # By a product of matrices: many entries would take long, and near ties do not matter.
+    distances = torch.cdist(flat - flat.mean(dim=0), flat - flat.mean(dim=0))
+    distances.fill_diagonal_(torch.inf)
+    return distances.topk(n_neighbors, dim=1, largest=False).indices

@@ -16,8 +16,8 @@ from tensorly_norank._triplets import AllTriplets, pairwise_distances
 
 _BEYOND_LINEAR = 3.0  # standard errors by which an embedding must beat its linear part
 _WORTH_BENDING = 0.02  # share of triplets: less is what taking noise out of a linear map buys
-_N_RESAMPLES = 50
-_WORTH_AN_AXIS = 0.001  # share of triplets: axes that bring less are not needed
+N_RESAMPLES = 50
+WORTH_AN_AXIS = 0.001  # share of triplets: axes that bring less are not needed
 _MOST_FOR_TRIPLETS = 600  # samples: each candidate takes a sort of all their pairs
 
 
@@ -194,7 +194,7 @@ def count_components(
         tests = SequentialTest(looks, rng, n_before=len(blind) + 1)
     n_candidates = min(n_dimensions, max_rank or n_dimensions)
     n_given = len({code for look in looks for points in look for code in points.codes.tolist()})
-    n_resamples = _N_RESAMPLES if tests.p_value else 0
+    n_resamples = N_RESAMPLES if tests.p_value else 0
     counts = [tests.count_in_resample(rng) for _ in range(n_resamples)]
     return RankEvidence(
         candidates=np.arange(1, n_candidates + 1),
@@ -271,7 +271,7 @@ def needed_components(accuracy: np.ndarray, weights: np.ndarray) -> int:
     """The fewest that cost no triplets; of anchors (n_anchors, n_ranks) and their weights."""
     best = int((weights @ accuracy).argmax())
     cost = accuracy[:, [best]] - accuracy  # of the same anchors, so differences are paired
-    is_enough = weights @ cost <= np.maximum(standard_error(cost, weights), _WORTH_AN_AXIS)
+    is_enough = weights @ cost <= np.maximum(standard_error(cost, weights), WORTH_AN_AXIS)
     return int(np.argmax(is_enough)) + 1
 
 
@@ -295,6 +295,8 @@ def warn_of_count(evidence: RankEvidence, max_rank: int | None) -> None:
         )
     if evidence.found > 0:
         return
+    if evidence.about == "comparisons" and not evidence.n_held_out:
+        return  # which has been said
     what, reason = _nothing_found(evidence)
     warnings.warn(f"No component {what} {reason}. {kept}", UserWarning, stacklevel=3)
 

@@ -190,7 +190,7 @@ class Recipe:
     def _count(self, embedder: Embedder, fit: Fit, splits: list[Split]) -> RankEvidence:
         """The evidence from the first fit and, where it has few held-out samples, from more."""
         parts = [self._held_out(embedder, splits[0], self.rng)]
-        more = splits[1 : round(_ENOUGH_HELD_OUT / len(parts[0]))]
+        more = splits[1 : round(_ENOUGH_HELD_OUT / max(len(parts[0]), 1))]
         plan = fit.plan.shortened(_PASSES_TO_COUNT)
         for k, split in enumerate(more):
             title = f"fit on another part, {k + 1} of {len(more)}"

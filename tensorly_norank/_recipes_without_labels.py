@@ -61,7 +61,7 @@ class ComparisonRecipe(Recipe):
         return count_by_comparisons(parts, self.n_dimensions, rng, self.max_rank)
 
 
-class NeighbourRecipe(ComparisonRecipe):
+class NeighbourRecipe(Recipe):
     """From nothing but the samples: as near as they are, as few components as that takes.
 
     A first fit keeps a random number of its leading coordinates in every step, so that they can be

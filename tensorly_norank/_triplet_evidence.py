@@ -13,6 +13,8 @@ from tensorly_norank._class_balance import standard_error
 from tensorly_norank._parallel_analysis import ParallelAnalysis
 from tensorly_norank._parts import ComparedPart, Part
 from tensorly_norank._rank_evidence import (
+    N_RESAMPLES,
+    WORTH_AN_AXIS,
     RankEvidence,
     found_components,
     is_worth_bending,
@@ -21,9 +23,7 @@ from tensorly_norank._rank_evidence import (
 from tensorly_norank._rank_search import ALPHA
 
 _N_FLIPS = 999
-_N_RESAMPLES = 50
 _RESAMPLED_SHARE = 0.8
-_WORTH_AN_AXIS = 0.001  # share of triplets
 _WORTH_OF_GAP = 0.01
 _TESTED_WITHOUT_TRIPLETS = 32  # components
 _TESTED_BEHIND = 2
@@ -90,7 +90,7 @@ def order_comparisons(part: ComparedPart, points: Tensor, n_held_out: int) -> Co
     )
     held_out = coordinates[:n_held_out][known]
     gaps = 2 * (held_out - held_out.mean(axis=0)) * differences
-    return Compared(accuracy, n_held_out, gaps)
+    return Compared(accuracy, int(known.sum()), gaps)
 
 
 def count_by_comparisons(
@@ -112,14 +112,15 @@ def count_by_comparisons(
     is_linear = True
     for is_linear in (True, False):
         gaps = np.concatenate([np.empty((0, n_dimensions)), *(one.gaps for one in parts)])
-        statistics, p_values = _test_in_turn(partial(_by_signs, gaps, rng=rng), n_dimensions)
+        n_tests = n_dimensions if len(gaps) > 1 else 0
+        statistics, p_values = _test_in_turn(partial(_by_signs, gaps, rng=rng), n_tests)
         significant = _leading(p_values)
         kept = _together(parts, n_dimensions)
         if not is_linear or not _orders_more(whole[:, -1], kept[:, max(significant, 1) - 1]):
             break
         parts = [one.whole for one in held_out]
     counts = []
-    for _ in range(_N_RESAMPLES if len(gaps) else 0):
+    for _ in range(N_RESAMPLES if n_tests else 0):
         test = partial(_by_signs, _some(gaps, rng), rng=rng)
         counts.append(_leading(_test_in_turn(test, n_dimensions, n_behind=0)[1]))
     return _evidence(
@@ -164,7 +165,7 @@ def count_by_neighbourhoods(
     significant = _leading(p_values)
     counts = [
         min(significant, _needed_by_neighbourhoods(_some(accuracy, rng)))
-        for _ in range(_N_RESAMPLES if len(accuracy) else 0)
+        for _ in range(N_RESAMPLES if len(accuracy) else 0)
     ]
     return _evidence(
         "neighbourhoods",
@@ -202,7 +203,7 @@ def _evidence(
         triplet_accuracy=reading[0],
         triplet_accuracy_se=reading[1],
         significant=significant,
-        needed=min(needed, n_candidates),
+        needed=needed,
         chosen=min(max(found_components(about, significant, needed), 1), n_candidates),
         n_held_out=sum(len(one) for one in held_out),
         stability={count: counts.count(count) / len(counts) for count in sorted(set(counts))},
@@ -257,9 +258,9 @@ def _by_signs(gaps: np.ndarray, n_kept: int, rng: np.random.Generator) -> tuple[
 
     In units of its standard error, of samples (n, D).
     """
-    if len(gaps) < 2:
-        return np.nan, 1.0
-    beyond = gaps[:, n_kept:] - _WORTH_OF_GAP * gaps.sum(axis=1, keepdims=True)
+    all_axes = gaps.sum(axis=1, keepdims=True)
+    # Where there is no gap altogether a hundredth of it is no bar.
+    beyond = gaps[:, n_kept:] - _WORTH_OF_GAP * all_axes * (all_axes.mean() > 0)
     # The root of the sum of squares does not change with signs: one unit for all draws.
     beyond = beyond / np.maximum(np.sqrt((beyond**2).sum(axis=0)), np.finfo(float).tiny)
     observed = beyond.sum(axis=0).max()
@@ -272,7 +273,7 @@ def _needed_by_neighbourhoods(accuracy: np.ndarray) -> int:
     n_rows, n_dimensions = accuracy.shape
     for kept in range(1, n_dimensions):
         gains = accuracy[:, kept:] - accuracy[:, [kept - 1]]
-        least = _WORTH_AN_AXIS * np.arange(1, n_dimensions - kept + 1)
+        least = WORTH_AN_AXIS * np.arange(1, n_dimensions - kept + 1)
         errors = gains.std(axis=0) / np.sqrt(n_rows)
         if np.all(gains.mean(axis=0) - errors <= least):
             return kept

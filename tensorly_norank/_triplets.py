@@ -61,13 +61,9 @@ class AllTriplets:
         return cls(distances, positives, is_positive, codes[:, None] != codes)
 
     @classmethod
-    def of_neighbours(cls, distances: Tensor, samples: Tensor, n_neighbors: int) -> AllTriplets:
-        """Positives are the so many nearest samples (n, ...), negatives all others."""
-        between = pairwise_distances(samples.flatten(1))
-        between.fill_diagonal_(torch.inf)
-        n_neighbors = max(0, min(n_neighbors, len(samples) - 2))  # one at least is not near
-        nearest = between.topk(n_neighbors, dim=1, largest=False).indices
-        is_negative = torch.ones_like(between, dtype=torch.bool).fill_diagonal_(False)
+    def of_neighbours(cls, distances: Tensor, nearest: Tensor) -> AllTriplets:
+        """Positives are the nearest samples (n, k), negatives all others."""
+        is_negative = torch.ones_like(distances, dtype=torch.bool).fill_diagonal_(False)
         is_negative.scatter_(1, nearest, False)
         return cls(distances, nearest, torch.ones_like(nearest, dtype=torch.bool), is_negative)
 

@@ -187,7 +187,7 @@ def encode_labels(
     if len(classes) < 2:
         raise ValueError(
             "labels must hold at least 2 classes, got 1 class: every label that is not missing is "
-            f"{classes[0]}."
+            f"{classes[0]}. Pass labels=None to do without."
         )
     if sizes.max() < 2:
         raise ValueError(
@@ -204,6 +204,8 @@ def check_triplets(triplets: Any, n_samples: int) -> np.ndarray:
     """
     if isinstance(triplets, str | bytes | set | dict) or not hasattr(triplets, "__len__"):
         raise TypeError(f"triplets must be an array of shape (T, 3), got {triplets!r}.")
+    if isinstance(triplets, np.ma.MaskedArray):
+        raise TypeError("triplets must not be a masked array: leave rows out instead.")
     try:
         rows = to_numpy(triplets) if hasattr(triplets, "shape") else np.asarray(triplets)
     except ValueError:
@@ -276,7 +278,8 @@ def _as_vector(labels: Any, name: str) -> np.ndarray:
     if values.ndim != 1:
         raise ValueError(
             f"{name} must be one-dimensional, one label per sample, got shape {values.shape}: of "
-            "several labels a sample choose one, or make each combination a class."
+            "several labels a sample choose one, or make each combination a class; comparisons of "
+            "samples are passed as triplets."
         )
     _check_not_continuous(values, name)
     return values

@@ -88,16 +88,19 @@ class Encoder(nn.Module):
         In units in which samples have a mean square of at most 1: distances between embedded
         samples are then those between the samples, as far as these components hold them.
         """
-        whitening, linear, others = self._around_components()
+        found = self._around_components()
+        if found is None:
+            return
+        whitening, linear, others = found
         start_small(*others)
         weight = linear.get_parameter("weight").data
         n_leading = min(weight.shape)
         unit = prod(self.sample_shape) ** 0.5
         weight.zero_().diagonal()[:] = 1 / (unit * whitening.scales[:n_leading])
 
-    def _around_components(self) -> tuple[Whitening, nn.Module, Sequence[nn.Module]]:
-        """The whitening, the linear map behind it, and the last layers beside that map."""
-        raise NotImplementedError(f"{type(self).__name__} has no linear map of its components.")
+    def _around_components(self) -> tuple[Whitening, nn.Module, Sequence[nn.Module]] | None:
+        """The whitening, the linear map behind it, and the last layers beside that map, if any."""
+        return None
 
     @property
     def noise(self) -> float:

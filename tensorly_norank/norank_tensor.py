@@ -224,12 +224,13 @@ class NoRankTensor(CPTensor):
         if evidence is None:
             counted = "not counted"
         else:
-            counted = f"{evidence.significant} significant, {evidence.n_held_out} samples held out"
+            word = "found" if evidence.about == "neighbourhoods" else "significant"
+            counted = f"{evidence.found} {word}, {evidence.n_held_out} samples held out"
         end = "converged" if self.converged else "not converged"
         return (
             f"NoRankTensor of shape {tuple(self.shape)}, samples on mode {self.mode}\n"
             f"  components: {self.rank} ({counted})\n"
-            f"  classes: {len(self.classes)}\n"
+            f"  classes: {len(self.classes) or 'none'}\n"
             f"  encoder: {type(self.encoder).__name__}, {self.n_iter} passes, {end}\n"
             f"  explained variance: {self.explained_variance:.3f}"
         )

@@ -41,6 +41,26 @@ def test_the_statistic_is_the_share_of_the_component_in_what_is_left():
         assert analysis.next()[0] == pytest.approx(values[k] / values[k:].sum())
 
 
+def test_where_all_is_taken_no_more_is_found():
+    """Of n samples n - 1 components are all there is, and the last of them cannot stand out."""
+    rng = np.random.default_rng(0)
+    p_values = _p_values(rng.normal(size=(8, 1)) @ rng.normal(size=(1, 30)), 2)
+    assert p_values == [0.01, 1.0]
+    assert _p_values(rng.normal(size=(8, 30)), 8)[6:] == [1.0, 1.0]
+
+
+def test_entries_that_hardly_vary_do_no_harm():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(150, 64)) * np.concatenate([np.ones(50), np.logspace(-30, -10, 14)])
+    assert all(0 < p_value <= 1 for p_value in _p_values(rows, 20))
+
+
+def test_a_single_entry_that_varies_is_a_component():
+    rows = np.zeros((20, 6))
+    rows[:, 2] = np.random.default_rng(0).normal(size=20)
+    assert _p_values(rows, 2) == [0.01, 1.0]
+
+
 def test_where_nothing_varies_there_is_nothing_to_find():
     rows = np.ones((20, 4))
     assert _p_values(rows, 2) == [1.0, 1.0]

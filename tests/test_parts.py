@@ -96,23 +96,48 @@ def test_a_batch_has_the_comparisons_among_its_samples():
     assert sorted(shown.tolist()) == list(range(40))  # the first four are a partition
 
 
-def test_where_no_batch_has_a_comparison_all_are_one():
-    rows = np.array([[0, 20, 39]])
-    part = ComparedPart(_samples(40), np.zeros(40, int), None, rows)
-    for seed in range(20):
-        for batch in part.batches(4, np.random.default_rng(seed)):
-            np.testing.assert_array_equal(batch.indices[batch.triplets], rows)
-
-
-@pytest.mark.parametrize(("n_samples", "n_rows"), [(200, 100), (200, 8192), (3000, 20_000)])
-def test_batches_hold_about_as_many_comparisons_whatever_there_are(n_samples, n_rows):
+@pytest.mark.parametrize(
+    ("n_samples", "n_rows", "n_each"),
+    [
+        (200, 100, 66),
+        (200, 8192, 1024),
+        (3000, 20_000, 512),
+        (20_000, 20_000, 512),
+        (60, 90_000, 4096),
+    ],
+)
+def test_batches_hold_as_many_comparisons_as_their_samples_pay_for(n_samples, n_rows, n_each):
     rng = np.random.default_rng(0)
-    rows = np.array([rng.permutation(n_samples)[:3] for _ in range(n_rows)])
+    rows = np.stack([rng.permutation(n_samples)[:3] for _ in range(n_rows)])
     part = ComparedPart(torch.zeros(n_samples, 1), np.zeros(n_samples, int), None, rows)
-    batches = part.batches(part.default_batch_size, rng)
-    assert np.mean([len(batch.triplets) for batch in batches]) == pytest.approx(
-        min(n_rows, 1024), rel=0.35
-    )
+    size = part.default_batch_size
+    batches = part.batches(size, rng)
+    assert max(len(batch.indices) for batch in batches) <= size
+    assert np.mean([len(batch.triplets) for batch in batches]) == pytest.approx(n_each, rel=0.6)
+
+
+def test_of_many_samples_a_pass_shows_every_comparison_once():
+    rng = np.random.default_rng(0)
+    rows = np.stack([rng.permutation(900)[:3] for _ in range(1000)])
+    part = ComparedPart(torch.zeros(900, 1), np.zeros(900, int), None, rows)
+    batches = part.batches(64, rng)
+    shown = np.concatenate([batch.indices[batch.triplets] for batch in batches])
+    assert sorted(map(tuple, shown.tolist())) == sorted(map(tuple, rows.tolist()))
+
+
+@pytest.mark.parametrize("n_anchors", [1, 2, 5, 60])
+def test_where_few_samples_are_anchors_a_split_has_what_it_needs_or_there_is_none(n_anchors):
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        rows = np.stack([rng.permutation(60)[:3] for _ in range(100)])
+        rows[:, 0] = rng.integers(60, 60 + n_anchors, 100)
+        part = ComparedPart(
+            _samples(120), np.where(np.arange(120) < 60 + n_anchors, 0, -1), None, rows
+        )
+        for split in part.split(0.3, rng):
+            assert part.take(split.fit).can_teach
+            for held_out in (split.count, split.stop):
+                assert held_out is None or part.held_out(held_out, split.fit).can_teach
 
 
 def test_a_pass_without_labels_shows_every_sample_once():
@@ -132,6 +157,15 @@ def test_neighbours_of_a_batch_are_those_of_the_varied_samples():
         for points in (near, far)
     ]
     assert float(shares[0]) == 1 and float(shares[1]) < 0.7
+
+
+@pytest.mark.parametrize(("n_samples", "n_near"), [(2, 0), (3, 1), (40, 2), (120, 5), (600, 10)])
+def test_as_many_neighbours_are_near_as_samples_allow(n_samples, n_near):
+    part = NeighbouringPart(_samples(n_samples), np.zeros(n_samples, int))
+    triplets = part.triplets(part.samples.flatten(1))
+    expected = n_near * (n_samples - 1 - n_near) or np.nan
+    np.testing.assert_array_equal(triplets.n_triplets, np.full(n_samples, float(expected)))
+    assert triplets.order_by_anchor().nan_to_num(1).eq(1).all()  # the nearest are the nearest
 
 
 def test_nested_coordinates_are_of_use_without_those_behind_them():
@@ -160,7 +194,8 @@ def test_figures_of_nested_coordinates_are_means_over_numbers_of_them():
 
 @pytest.mark.parametrize("kind", [ComparedPart, NeighbouringPart])
 def test_what_is_held_out_at_random_serves_one_purpose(kind):
-    rows = (np.random.default_rng(0).permutation(120)[:120].reshape(-1, 3),)
+    rng = np.random.default_rng(0)
+    rows = [np.stack([rng.permutation(120)[:3] for _ in range(900)])]
     part = kind(_samples(120), np.zeros(120, int), None, *(rows if kind is ComparedPart else ()))
     splits = part.split(0.3, np.random.default_rng(0))
     assert len(splits) == 3

@@ -69,6 +69,14 @@ def test_an_axis_with_less_than_a_hundredth_of_the_gap_is_not_counted():
     assert evidence.significant == 2
 
 
+def test_where_the_gap_is_negative_quiet_axes_do_not_count():
+    noise = np.random.default_rng(0).normal(size=(80, 4))
+    gaps = np.array([-3.0, 0, 0, 0]) + noise * [1, 0.005, 0.005, 0.005]
+    part = Compared(np.full((80, 4), 0.3), 90, gaps)
+    evidence = count_by_comparisons([BothParts(part, part)], 4, np.random.default_rng(0), None)
+    assert evidence.significant == 0
+
+
 @pytest.mark.parametrize(("gain", "linear", "count"), [(0.01, True, 1), (0.1, False, 3)])
 def test_what_is_not_linear_counts_where_it_orders_more_comparisons(gain, linear, count):
     straight = _compared([3.0, 0.0, 0.0], accuracy=[0.8] * 3)
@@ -147,7 +155,7 @@ def test_gaps_and_orders_are_means_over_the_comparisons_of_an_anchor():
     rows = np.array([[0, 4, 5], [2, 6, 4], [0, 7, 8], [2, 8, 5], [1, 5, 6]])
     part = ComparedPart(points, np.zeros(9, int), None, rows)
     compared = order_comparisons(part, points, 4)  # 3 has none
-    assert len(compared) == 4 and compared.gaps.shape == compared.accuracy.shape == (3, 3)
+    assert len(compared) == 3 and compared.gaps.shape == compared.accuracy.shape == (3, 3)
     middle = points[:3].mean(dim=0)
     for anchor in range(3):
         own = rows[rows[:, 0] == anchor]

@@ -2,7 +2,6 @@
 
 import itertools
 
-import numpy as np
 import pytest
 import torch
 
@@ -94,11 +93,12 @@ def test_figures_of_classes_equal_those_of_all_triplets_listed(labels):
     torch.testing.assert_close(_figures(triplets), expected, equal_nan=True)
 
 
-@pytest.mark.parametrize("n_neighbors", [1, 3, 7, 99])
+@pytest.mark.parametrize("n_neighbors", [1, 3, 7])
 def test_figures_and_loss_of_neighbours_equal_those_of_all_triplets_listed(n_neighbors):
     samples, points = _points(9, 1, 6).reshape(9, 2, 3), _points(9, 2).requires_grad_()
-    triplets = AllTriplets.of_neighbours(pairwise_distances(points), samples, n_neighbors)
-    rows = _of_neighbours(samples, min(n_neighbors, 7))
+    nearest = pairwise_distances(samples.flatten(1)).argsort(dim=1)[:, 1 : n_neighbors + 1]
+    triplets = AllTriplets.of_neighbours(pairwise_distances(points), nearest)
+    rows = _of_neighbours(samples, n_neighbors)
     expected = _figures_by_hand(points.detach(), rows)
     torch.testing.assert_close(_figures(triplets).detach(), expected)
     loss, by_hand = triplets.loss(MARGIN), _loss_by_hand(points, rows)
@@ -152,20 +152,7 @@ def test_the_loss_of_listed_triplets_is_zero_where_all_margins_hold():
     assert loss.item() == 0 and not points.grad.any()
 
 
-def test_of_two_samples_neither_is_nearer():
-    points = _points(2)
-    triplets = AllTriplets.of_neighbours(pairwise_distances(points), points, 5)
-    assert triplets.order_by_anchor().isnan().all()
-
-
 def test_distances_between_near_points_far_out_are_accurate_in_single_precision():
     points = (_points(300, n_dimensions=2) * 1e-3 + 100).float()
     exact = pairwise_distances(points.double())
     torch.testing.assert_close(pairwise_distances(points).double(), exact, atol=1e-8, rtol=1e-5)
-
-
-def test_many_anchors_take_a_sort_and_no_list():
-    points, samples = _points(2000), _points(2000, 1)
-    triplets = AllTriplets.of_neighbours(pairwise_distances(points), samples, 10)
-    assert np.allclose(triplets.n_triplets, 10 * 1989)
-    assert 0.4 < float(triplets.order_by_anchor().mean()) < 0.6
