@@ -1,4 +1,4 @@
-"""How many components carry structure, by samples that served no earlier decision."""
+"""How many components carry structure, by samples that served no earlier decision: of classes."""
 
 from __future__ import annotations
 
@@ -43,25 +43,29 @@ class RankEvidence:
         How many directions separate the classes: candidates in order whose p-value is 0.01 or less.
         More than the last candidate if `max_rank` or the embedding is too small.
     needed : int
-        The smallest candidate whose triplet accuracy falls short of the best one's by no more than
+        The smallest number whose triplet accuracy falls short of the best one's by no more than
         the standard error of their difference, or 0.001. 0 if no sample could be held out. It knows
         no bound and no test: where nothing is significant it may be any number.
     chosen : int
         The number of components that the decomposition keeps when `rank` is not given:
-        `significant`, but at least 1 and at most `max_rank`.
+        `significant` (about neighbourhoods the smaller of it and `needed`), but at least 1 and at
+        most `max_rank`.
     n_held_out : int
-        Number of samples that were held out. Where fewer than 500, the hypotheses are also tested
-        on all labelled samples, see :doc:`the method's page </user_guide/method>`.
+        Number of samples that were held out, of all fits together. Of classes, where fewer than
+        500, the hypotheses are also tested on all labelled samples, see :doc:`the method's page
+        </user_guide/method>`.
     stability : dict of int to float
-        Share of 50 resamples for each number of significant directions: four fifths of each class
-        in each look, but at least 2 samples. (So it says nothing where all classes are pairs.)
+        Share of 50 resamples for each number of components found: four fifths of each class in each
+        look, but at least 2 samples; without classes four fifths of the held-out samples. (So it
+        says nothing where all classes are pairs.)
         Fewer samples show less: a weak direction is found by all of them and missed by most
         resamples. Empty where nothing was tested.
     linear : bool
         Whether all this is about the part of the embedding that is linear in the data, because the
         embedding as a whole orders held-out triplets no better (by 0.02, and 3 standard errors).
         Components are then directions of the data. If False, what separates the classes is not
-        linear in the data, and the directions are those of the embedding.
+        linear in the data, and the directions are those of the embedding. About neighbourhoods it
+        is not looked at, and False.
     n_untested : int
         Classes that were left out of all tests because they have too few samples (one; or up to
         three, or seven where held-out samples do not speak for them, beside large classes).
@@ -69,12 +73,12 @@ class RankEvidence:
     refits : tuple of int
         `chosen` of each of the `n_init` fits; empty with a single one.
     about : {"classes", "comparisons", "neighbourhoods"}
-        What the evidence is about. Without classes there is no `linear` part to look at, and
-        statistics and p-values are about other hypotheses: of comparisons "of by how much squared
-        distances of negatives exceed those of positives no axis from this one on has more than a
-        hundredth"; without either "what the principal components before this one leave of the
-        samples has entries that vary independently", tested up to the second behind `needed`, and
-        the smaller of `needed` and `significant` is chosen. See :doc:`the labels' page
+        What the evidence is about. Without classes the hypotheses are others. Of comparisons: "of
+        by how much the squared distances of negatives exceed those of positives, no axis from this
+        one on has more than a hundredth". Of neighbourhoods: "what the principal components before
+        this one leave of the samples has entries that vary independently", tested on all samples
+        and to the second behind `needed`, the smallest number behind which no further components
+        bring more than 0.001 of the triplets each. See :doc:`the labels' page
         </user_guide/labels>`.
     """
 

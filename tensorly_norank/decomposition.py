@@ -92,9 +92,9 @@ def no_rank_decomposition(
         The mode that indexes the samples.
     triplets : array-like of int, shape (T, 3), optional
         Comparisons in place of labels: sample ``triplets[t, 0]`` is more like ``triplets[t, 1]``
-        than like ``triplets[t, 2]``. They may contradict one another; the share of them that cannot
-        hold, whatever the distances are, is ``result.diagnostics["contradicting_share"]``. Samples
-        that none of them names are embedded, and not fitted.
+        than like ``triplets[t, 2]``. They may contradict one another; at most the share
+        ``result.diagnostics["contradicting_share"]`` of them must be left out so that all others
+        can hold. Samples that none of them names are embedded, and not fitted.
     encoder : {"auto", "multilinear", "linear", "mlp", "conv"} or torch.nn.Module
         What maps a sample to its embedding; see :mod:`tensorly_norank.encoders`. "auto" lets all
         that make sense ("multilinear" of two sample modes or more, "conv" where one has 8 entries)
@@ -128,7 +128,7 @@ def no_rank_decomposition(
         classes are.
     n_iter_max : int, optional
         At most so many passes; one pass shows every sample of the fit at least once. (Of samples
-        that are compared those that have a comparison in their batch, in 16 batches or more.) By
+        that are compared it has 16 batches or more, each of a random part.) By
         default enough for 1,600 steps, but 30 to 150; to 200 without labels and triplets.
     tol : float, default 1e-3
         The learning rate begins to fall, and the fit to end, when the smoothed error has not
@@ -136,7 +136,7 @@ def no_rank_decomposition(
     batch_size : int, optional
         Samples in a training step. By default 64, up to 512 for large data; without labels 256 to
         512. Of `triplets` a step takes those among its samples: by default so many samples as have
-        about 1,024.
+        about 1,024, from 64 to 1,536.
     learning_rate : float, default 2e-3
         The largest step size of AdamW.
     validation_fraction : float, default 0.3

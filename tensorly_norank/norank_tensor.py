@@ -196,6 +196,10 @@ class NoRankTensor(CPTensor):
     def similarity(self, order: int = 2) -> CPTensor:
         """The similarity tensor of the samples: S_ij = Σ_r z_ir z_jr, or S_ijk with three factors.
 
+        Inner products from the mean. Without labels and triplets, where samples do not lie on a
+        sphere, those that are far out are more similar to others than these are to themselves:
+        distances say more there.
+
         Parameters
         ----------
         order : {2, 3}, default 2
