@@ -2,6 +2,7 @@
 
     python benchmarks/without_labels.py none --data digits
     python benchmarks/without_labels.py triplets --data digits
+    python benchmarks/without_labels.py planted
 
 `none`: trustworthiness and continuity (10 neighbours) of the half that was not fitted: ours, PCA
 with as many components, and UMAP with as many and with two.
@@ -10,7 +11,11 @@ ours from labels, and from comparisons that were drawn from them at random, so m
 or 20 % of them the wrong way round. Of peers metric-learn takes comparisons (SCML); its last
 release does not run with current scikit-learn.
 
-Printed are means ± standard errors over the splits, and ours (of `triplets`: from labels) minus
+`planted`: how many components are found in planted tensors of 400 samples of 8 classes, from 20
+comparisons a sample, a tenth of them the wrong way round; and, of shuffled classes, 0 should be
+significant.
+
+Printed are, of the first two, means ± standard errors over the splits, and ours (of `triplets`: from labels) minus
 each other's, paired.
 """
 
@@ -28,6 +33,7 @@ from sklearn.manifold import trustworthiness
 from sklearn.neighbors import KNeighborsClassifier
 
 from tensorly_norank import no_rank_decomposition
+from tensorly_norank.datasets import simulate_planted
 
 
 def draw_comparisons(codes, n_each, share_wrong, rng):
@@ -101,6 +107,23 @@ def from_comparisons(tensor, codes, encoder, seed):
         yield name, [right, in_order, result.rank, seconds]
 
 
+def planted_counts():
+    """Print a line for each encoder and number of components."""
+    for encoder in ("linear", "mlp"):
+        for rank in (0, 1, 2, 3, 5):
+            found = []
+            for seed in range(4):
+                bunch = simulate_planted(400, rank=max(rank, 1), n_classes=8, random_state=seed)
+                rng = np.random.default_rng(seed)
+                codes = bunch.labels if rank else rng.permutation(bunch.labels)
+                rows = draw_comparisons(codes, 20, 0.1, rng)
+                result = no_rank_decomposition(
+                    bunch.tensor, triplets=rows, encoder=encoder, random_state=seed
+                )
+                found.append(result.rank_evidence.significant)
+            print(f"{encoder}, {rank} planted: {found}", flush=True)
+
+
 KINDS = {
     "none": (without_labels, ("trustworthiness", "continuity", "components", "seconds")),
     "triplets": (from_comparisons, ("3-NN", "held-out triplets", "components", "seconds")),
@@ -135,12 +158,15 @@ def summary(rows, shown):
 def main():
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("kind", choices=[*KINDS, "planted"])
     parser.add_argument("--data", default="digits")
     parser.add_argument("--encoder", default="auto")
     parser.add_argument("--splits", type=int, default=5)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    if options.kind == "planted":
+        planted_counts()
+        return
     loaded = load(options.data)
     if loaded is None:
         return

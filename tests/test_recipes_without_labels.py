@@ -133,8 +133,8 @@ def test_a_callback_may_end_the_fit_and_sees_what_that_gives(known):
 @pytest.mark.parametrize("known", ["nothing", "comparisons"])
 @pytest.mark.parametrize("encoder", ["auto", "linear"])
 def test_the_same_seed_gives_the_same_bits_and_transform_the_embedding(known, encoder):
-    values, labels = _classes()
-    options = QUICK | {"encoder": encoder}
+    values, labels = _classes(n_each=20)
+    options = QUICK | {"encoder": encoder, "n_iter_max": 5}
     options |= {"triplets": _compared(labels, 5)} if known == "comparisons" else {}
     first, second = (no_rank_decomposition(tl.tensor(values), **options) for _ in range(2))
     assert (tl.to_numpy(first.embedding) == tl.to_numpy(second.embedding)).all()
