@@ -15,8 +15,8 @@ release does not run with current scikit-learn.
 comparisons a sample, a tenth of them the wrong way round; and, of shuffled classes, 0 should be
 significant.
 
-Printed are, of the first two, means ± standard errors over the splits, and ours (of `triplets`: from labels) minus
-each other's, paired.
+Printed are, of the first two, means ± standard errors over the splits, and ours (of `triplets`:
+from labels) minus each other's, paired.
 """
 
 import argparse
