@@ -183,8 +183,8 @@ class ComparedPart(Part):
     def held_out(self, indices: np.ndarray, company: np.ndarray) -> ComparedPart:
         """These samples first, then those that they are compared with.
 
-        They are the anchors, and both others are of their company: two that were fitted may be as
-        near or as far as they were told to, and say nothing of a third.
+        They are the anchors, and both others are of their company: two that were fitted are as near
+        or as far as they were told to be, which says nothing of a third.
         """
         is_held_out, is_company = np.zeros((2, len(self)), dtype=bool)
         is_held_out[indices] = is_company[company] = True
