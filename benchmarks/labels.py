@@ -26,6 +26,7 @@ from unittest.mock import patch
 import numpy as np
 from _data import load
 from _peers import in_its_own_process, peers
+from _summary import paired_summary
 from held_out import split_samples
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -200,23 +201,6 @@ def many_classes():
     print(f"5,000 over 50 classes: time {many[0] / few[0]:.2f}, memory {many[1] / few[1]:.2f}")
 
 
-def summary(rows):
-    """A line for each method: means ± standard errors, and how far it is behind the first."""
-    names = list(rows)
-    first = np.array(rows[names[0]])
-    for name in names:
-        values = np.array(rows[name])
-        root = np.sqrt(len(values))
-        errors = values.std(axis=0, ddof=1) / root
-        cells = [
-            f"{label} {mean:.3f} ± {error:.3f}"
-            for label, mean, error in zip(SHOWN, values.mean(axis=0), errors, strict=True)
-        ]
-        behind = (first - values)[:, 1]
-        print(f"  {name:>17}  {'  '.join(cells)}", end="")
-        print(f"  behind by {behind.mean():+.3f} ± {behind.std(ddof=1) / root:.3f}", flush=True)
-
-
 def main():
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -244,7 +228,7 @@ def main():
             rows.setdefault(name, []).append(row)
             print(f"split {seed + 1}, {name}: {np.round(row, 3)}", flush=True)
     print(f"{options.data}, {options.kind}, {n_each} samples a class, {options.splits} splits")
-    summary(rows)
+    paired_summary(rows, SHOWN, [1])
 
 
 if __name__ == "__main__":

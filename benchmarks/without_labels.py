@@ -27,6 +27,7 @@ import warnings
 import numpy as np
 from _data import load
 from _peers import in_its_own_process
+from _summary import paired_summary
 from held_out import split_samples
 from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
@@ -130,31 +131,6 @@ KINDS = {
 }
 
 
-def summary(rows, shown):
-    """A line for each method: means ± standard errors, and how far it is behind the first."""
-    first = np.array(next(iter(rows.values())))
-    root = np.sqrt(len(first))
-    for name, own in rows.items():
-        values = np.array(own)
-        behind = first - values
-        cells = [
-            f"{label} {mean:.4f} ± {error:.4f}"
-            for label, mean, error in zip(
-                shown, values.mean(axis=0), values.std(axis=0, ddof=1) / root, strict=True
-            )
-        ]
-        print(f"  {name:>22}  {'  '.join(cells)}", end="  behind by ")
-        print(
-            ", ".join(
-                f"{mean:+.4f} ± {error:.4f}"
-                for mean, error in zip(
-                    behind.mean(axis=0)[:2], behind.std(axis=0, ddof=1)[:2] / root, strict=True
-                )
-            ),
-            flush=True,
-        )
-
-
 def main():
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -178,7 +154,7 @@ def main():
             rows.setdefault(name, []).append(row)
             print(f"split {seed + 1}, {name}: {np.round(row, 4)}", flush=True)
     print(f"{options.data}, {options.kind}, {options.encoder}, {options.splits} splits")
-    summary(rows, shown)
+    paired_summary(rows, shown, [0, 1], n_digits=4)
 
 
 if __name__ == "__main__":

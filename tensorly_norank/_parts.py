@@ -186,10 +186,7 @@ class ComparedPart(Part):
         They are the anchors, and both others are of their company: two that were fitted are as near
         or as far as they were told to be, which says nothing of a third.
         """
-        is_held_out, is_company = np.zeros((2, len(self)), dtype=bool)
-        is_held_out[indices] = is_company[company] = True
-        rows = self.comparisons
-        rows = rows[is_held_out[rows[:, 0]] & is_company[rows[:, 1:]].all(axis=1)]
+        rows = self._rows(indices, company)
         # Looking must not change what is drawn after it: a generator of its own.
         rows = rows[np.random.default_rng(0).permutation(len(rows))[:_MOST_HELD_OUT]]
         others = np.setdiff1d(rows, indices)
@@ -210,6 +207,13 @@ class ComparedPart(Part):
         """The samples of many comparisons."""
         return self.some(_MOST_DIAGNOSED, rng)
 
+    def _rows(self, anchors: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """The comparisons of these anchors with these others."""
+        is_anchor, is_other = np.zeros((2, len(self)), dtype=bool)
+        is_anchor[anchors] = is_other[others] = True
+        rows = self.comparisons
+        return rows[is_anchor[rows[:, 0]] & is_other[rows[:, 1:]].all(axis=1)]
+
     def _with(self, indices: np.ndarray, rows: np.ndarray) -> ComparedPart:
         numbers = np.full(len(self), -1)
         numbers[indices] = np.arange(len(indices))
@@ -225,11 +229,11 @@ class ComparedPart(Part):
         """
         splits = []
         for split in split_at_random(self.known, fraction, rng):
-            if split.count is None or not self.take(split.fit).can_teach:
+            if split.count is None or not len(self._rows(split.fit, split.fit)):
                 continue
-            if not self.held_out(split.count, split.fit).can_teach:
+            if not len(self._rows(split.count, split.fit)):
                 continue
-            stops = split.stop is not None and self.held_out(split.stop, split.fit).can_teach
+            stops = split.stop is not None and len(self._rows(split.stop, split.fit)) > 0
             splits.append(split if stops else replace(split, stop=None))
         return splits or [Split(self.known, None, None)]
 

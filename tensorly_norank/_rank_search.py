@@ -14,9 +14,9 @@ from tensorly_norank._rank_test import MeansRankTest
 
 ALPHA = 0.01  # level of each test: one false component in a hundred data sets without structure
 _TESTED_IN_TURN = 16  # of more hypotheses than that, those behind are searched by bisection
-_TESTED_BEHIND = 2  # hypotheses behind the first one that holds, to be looked at
+TESTED_BEHIND = 2  # hypotheses behind the first one that holds, to be looked at
 _TIE = 1 - 1e-9  # a permutation that changes nothing may differ by rounding
-_RESAMPLED_SHARE = 0.8
+RESAMPLED_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class LabelledPoints:
         """Four fifths of the samples of each class, but at least 2."""
         order, place = shuffle_within_classes(self.codes, rng)
         sizes = np.bincount(self.codes)[self.codes[order]]
-        kept = order[place < np.maximum(2, np.floor(_RESAMPLED_SHARE * sizes))]
+        kept = order[place < np.maximum(2, np.floor(RESAMPLED_SHARE * sizes))]
         return LabelledPoints(self.coordinates[kept], self.codes[kept])
 
 
@@ -93,7 +93,7 @@ class SequentialTest:
         """The number of leading rejections."""
         for r in range(min(n_tests, _TESTED_IN_TURN)):
             if not self._rejects(r):
-                for behind in range(r + 1, min(r + 1 + _TESTED_BEHIND, n_tests)):
+                for behind in range(r + 1, min(r + 1 + TESTED_BEHIND, n_tests)):
                     self._rejects(behind)
                 return r
         low, high = min(n_tests, _TESTED_IN_TURN) - 1, n_tests  # rejected; there is none

@@ -50,11 +50,6 @@ class Data:
         """Of one sample, the mode of the samples left out."""
         return tuple(self.part.samples.shape[1:])
 
-    @property
-    def known(self) -> np.ndarray:
-        """Indices of the samples that a fit can learn from."""
-        return self.part.known
-
 
 @dataclass(frozen=True)
 class TrainingState:
@@ -130,7 +125,7 @@ class Recipe:
             return trial._fit_again(Plan(settings).shortened(share), part, f"trial of {name}")
 
         counted = np.array([], dtype=int) if split.count is None else split.count
-        part = self.data.part.take(np.setdiff1d(self.data.known, counted))
+        part = self.data.part.take(np.setdiff1d(self.data.part.known, counted))
         part = self._with_neighbours(part)  # a few labels alone tell no encoders apart
         names = candidates(self.data.sample_shape)
         choice = choose_encoder(names, part, self.objective.margin, fit, self.rng)
@@ -231,7 +226,7 @@ class Recipe:
         return replace(whole.take(chosen), codes=codes[chosen])
 
     def _fit_on_all(self, plan: Plan, evidence: RankEvidence) -> Embedder:
-        return self._fit_again(plan, self.data.part.take(self.data.known), "fit on all")
+        return self._fit_again(plan, self.data.part.take(self.data.part.known), "fit on all")
 
     def _fit_again(self, plan: Plan, labelled: Part, title: str) -> Embedder:
         """The passes of a plan, from a new start, on other samples."""

@@ -20,13 +20,11 @@ from tensorly_norank._rank_evidence import (
     is_worth_bending,
     needed_components,
 )
-from tensorly_norank._rank_search import ALPHA
+from tensorly_norank._rank_search import ALPHA, RESAMPLED_SHARE, TESTED_BEHIND
 
 _N_FLIPS = 999
-_RESAMPLED_SHARE = 0.8
 _WORTH_OF_GAP = 0.01
 _TESTED_WITHOUT_TRIPLETS = 32  # components
-_TESTED_BEHIND = 2
 
 
 @dataclass(frozen=True)
@@ -81,8 +79,8 @@ def order_comparisons(part: ComparedPart, points: Tensor, n_held_out: int) -> Co
     coordinates = points.double().cpu().numpy()
     differences = coordinates[positives] - coordinates[negatives]  # (T, D)
     middles = (coordinates[positives] + coordinates[negatives]) / 2
-    gaps = 2 * (coordinates[anchors] - middles) * differences  # of squared distances, by axis
-    in_order = 0.5 + 0.5 * np.sign(gaps.cumsum(axis=1))
+    by_axis = (coordinates[anchors] - middles) * differences  # half of the whole gap
+    in_order = 0.5 + 0.5 * np.sign(by_axis.cumsum(axis=1))
     accuracy, differences = (
         np.stack([np.bincount(anchors, column, n_held_out) for column in values.T], axis=1)[known]
         / counts[known]
@@ -160,7 +158,7 @@ def count_by_neighbourhoods(
     accuracy = _together(held_out, n_dimensions)
     needed = _needed_by_neighbourhoods(accuracy) if len(accuracy) else 0
     analysis = ParallelAnalysis(samples, rng)
-    most = needed + _TESTED_BEHIND if needed else _TESTED_WITHOUT_TRIPLETS
+    most = needed + TESTED_BEHIND if needed else _TESTED_WITHOUT_TRIPLETS
     statistics, p_values = _test_in_turn(lambda r: analysis.next(), min(most, n_dimensions))
     significant = _leading(p_values)
     counts = [
@@ -227,11 +225,11 @@ def _equal(accuracy: np.ndarray) -> np.ndarray:
 
 def _some(accuracy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Four fifths of the rows."""
-    return accuracy[rng.permutation(len(accuracy))[: int(_RESAMPLED_SHARE * len(accuracy)) or 1]]
+    return accuracy[rng.permutation(len(accuracy))[: int(RESAMPLED_SHARE * len(accuracy)) or 1]]
 
 
 def _test_in_turn(
-    test: Callable[[int], tuple[float, float]], n_tests: int, n_behind: int = _TESTED_BEHIND
+    test: Callable[[int], tuple[float, float]], n_tests: int, n_behind: int = TESTED_BEHIND
 ) -> tuple[list[float], list[float]]:
     """Statistics and p-values, to the second behind the first hypothesis that holds."""
     statistics, p_values = [], []

@@ -230,7 +230,7 @@ def no_rank_decomposition(
     rng = check_random_state(random_state)
     data = _enter(tensor, labels, triplets, mode)
     n_dimensions = _n_dimensions(data, encoder, rank, max_rank)
-    spreader, part = _lend_labels(data, rng)
+    spreader, codes = _lend_labels(data, rng)
     recipe = _RECIPES[type(data.part)](
         data,
         encoder,
@@ -243,14 +243,14 @@ def no_rank_decomposition(
         rng,
         spreader,
     )
-    size = batch_size or part.default_batch_size
-    settings = Settings(n_iter_max or _default_passes(part, size), tol, size, learning_rate)
+    size, n_passes = _default_size_and_passes(data.part, codes, batch_size)
+    settings = Settings(n_iter_max or n_passes, tol, size, learning_rate)
     results = []
     for _ in range(n_init):
         results.append(recipe.run(settings, callback))
     result = best_of(results)
     if spreader is not None:
-        result.diagnostics["n_lent_labels"] = len(part) - len(data.known)
+        result.diagnostics["n_lent_labels"] = int(np.sum(codes >= 0)) - len(data.part.known)
     if isinstance(data.part, ComparedPart):
         result.diagnostics["contradicting_share"] = contradicting_share(data.part.comparisons)
     if rank is None and result.rank_evidence is not None:
@@ -317,15 +317,15 @@ def _objective(
     return Objective(float(margin), float(diversity), float(uniformity), float(locality))
 
 
-def _lend_labels(data: Data, rng: np.random.Generator) -> tuple[LabelSpreader | None, Part]:
-    """What lends labels, if some are missing; the samples that the last fit takes."""
+def _lend_labels(data: Data, rng: np.random.Generator) -> tuple[LabelSpreader | None, np.ndarray]:
+    """What lends labels, if some are missing; the codes with those that are lent, (n,)."""
     part = data.part
-    if isinstance(part, ComparedPart | NeighbouringPart) or len(data.known) == len(part):
-        return None, part.take(data.known)
+    if isinstance(part, ComparedPart | NeighbouringPart) or len(part.known) == len(part):
+        return None, part.codes
     spreader = LabelSpreader(part.samples, rng)
     filled = spreader(part.codes)
     warn_of_missing_labels(part.codes, filled)
-    return spreader, replace(part, codes=filled).take(np.flatnonzero(filled >= 0))
+    return spreader, filled
 
 
 def _n_dimensions(
@@ -350,6 +350,12 @@ def _n_dimensions(
     return n_dimensions
 
 
-def _default_passes(part: Part, batch_size: int) -> int:
-    n_batches = len(part.batches(batch_size, np.random.default_rng(0)))
-    return int(np.clip(-(-_N_STEPS // n_batches), _FEWEST_PASSES, part.most_passes))
+def _default_size_and_passes(
+    part: Part, codes: np.ndarray, batch_size: int | None
+) -> tuple[int, int]:
+    """Of batches, and how many passes; for the samples that the last fit takes."""
+    if codes is not part.codes:
+        part = replace(part, codes=codes).take(np.flatnonzero(codes >= 0))
+    size = batch_size or part.default_batch_size
+    n_batches = len(part.batches(size, np.random.default_rng(0)))
+    return size, int(np.clip(-(-_N_STEPS // n_batches), _FEWEST_PASSES, part.most_passes))

@@ -8,6 +8,19 @@ import pytest
 from tensorly_norank._contradictions import contradicting_share
 
 
+def _partly_reversed(n_rows, share, seed):
+    """Comparisons of real distances between twelve points, and which are the wrong way round."""
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(12, 2))
+    distances = np.linalg.norm(points[:, None] - points, axis=2)
+    rows = np.array([rng.permutation(12)[:3] for _ in range(n_rows)])
+    near, far = distances[rows[:, 0], rows[:, 1]], distances[rows[:, 0], rows[:, 2]]
+    is_wrong = rng.random(len(rows)) < share
+    swapped = (near > far) != is_wrong
+    rows[swapped] = rows[swapped][:, [0, 2, 1]]
+    return rows, is_wrong
+
+
 def _by_trying(rows):
     """Fewest comparisons that an order of all pairs breaks, as a share."""
     edges = [(frozenset((a, p)), frozenset((a, n))) for a, p, n in rows]
@@ -42,36 +55,17 @@ def test_never_below_the_least_and_seldom_above(seed):
 
 
 def test_comparisons_of_real_distances_never_contradict():
-    rng = np.random.default_rng(0)
-    points = rng.normal(size=(30, 2))
-    distances = np.linalg.norm(points[:, None] - points, axis=2)
-    rows = np.array([rng.permutation(30)[:3] for _ in range(5000)])
-    near, far = distances[rows[:, 0], rows[:, 1]], distances[rows[:, 0], rows[:, 2]]
-    rows[near > far] = rows[near > far][:, [0, 2, 1]]
+    rows, _ = _partly_reversed(5000, 0.0, seed=0)
     assert contradicting_share(rows) == 0
 
 
 def test_with_many_comparisons_a_pair_the_share_that_was_reversed_is_found():
-    rng = np.random.default_rng(0)
-    points = rng.normal(size=(12, 2))
-    distances = np.linalg.norm(points[:, None] - points, axis=2)
-    rows = np.array([rng.permutation(12)[:3] for _ in range(30_000)])
-    near, far = distances[rows[:, 0], rows[:, 1]], distances[rows[:, 0], rows[:, 2]]
-    is_wrong = rng.random(len(rows)) < 0.2
-    swapped = (near > far) != is_wrong
-    rows[swapped] = rows[swapped][:, [0, 2, 1]]
+    rows, is_wrong = _partly_reversed(30_000, 0.2, seed=0)
     assert contradicting_share(rows) == pytest.approx(is_wrong.mean(), abs=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_hardly_more_contradict_than_were_reversed(seed):
     """Reversing them back fulfils all: the least share is no larger than theirs."""
-    rng = np.random.default_rng(seed)
-    points = rng.normal(size=(12, 2))
-    distances = np.linalg.norm(points[:, None] - points, axis=2)
-    rows = np.array([rng.permutation(12)[:3] for _ in range(600)])
-    near, far = distances[rows[:, 0], rows[:, 1]], distances[rows[:, 0], rows[:, 2]]
-    is_wrong = rng.random(len(rows)) < 0.1
-    swapped = (near > far) != is_wrong
-    rows[swapped] = rows[swapped][:, [0, 2, 1]]
+    rows, is_wrong = _partly_reversed(600, 0.1, seed)
     assert contradicting_share(rows) <= is_wrong.mean() + 0.005
