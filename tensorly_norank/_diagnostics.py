@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from tensorly_norank._neighbourhoods import neighbourhood_agreement
 from tensorly_norank._parts import Part
+from tensorly_norank._warnings import warn
 
 _LARGE_GAP = 0.15  # between the shares of triplets in order, of samples fitted and held out
 _MOST_SAMPLES = 1000  # of which neighbours and triplets are looked at
@@ -70,22 +69,19 @@ def warn_of_missing_labels(given: np.ndarray, filled: np.ndarray) -> None:
     """Say how many samples have no label (code −1), and how many get one from others."""
     n_missing = int(np.sum(given < 0))
     n_lent = n_missing - int(np.sum(filled < 0))
-    warnings.warn(
+    others = "the others are left out of the fit. " if n_lent < n_missing else ""
+    warn(
         f"{n_missing} of {len(given)} labels are missing: {n_lent} of these samples are fitted "
-        "with the label that neighbours lend them, the others are left out of the fit. "
-        "Components are counted on labelled samples.",
-        UserWarning,
-        stacklevel=4,
+        f"with the label that neighbours lend them. {others.capitalize()}Components are counted on "
+        "labelled samples."
     )
 
 
 def warn_of_fitted_encoder() -> None:
     """Say that an encoder may have seen what is held out."""
-    warnings.warn(
+    warn(
         "encoder has parameters already: if they were fitted to these samples, held-out figures "
-        "and the count of components mean nothing. Pass a new one, or its name.",
-        UserWarning,
-        stacklevel=3,
+        "and the count of components mean nothing. Pass a new one, or its name."
     )
 
 
@@ -94,11 +90,9 @@ def warn_of_overfitting(diagnostics: dict[str, float]) -> None:
     fitted = diagnostics["triplet_accuracy"]
     held_out = diagnostics.get("held_out_triplet_accuracy", np.nan)
     if fitted - held_out > _LARGE_GAP:
-        warnings.warn(
+        warn(
             f"Of the triplets of fitted samples {fitted:.0%} are in order, but of samples held out "
             f"of a fit {held_out:.0%}: the embedding knows its own samples partly by heart. Judge "
             "it by held-out figures alone. More samples help most, a simpler encoder or fewer "
-            "passes sometimes.",
-            UserWarning,
-            stacklevel=3,
+            "passes sometimes."
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -38,12 +37,16 @@ class EncoderChoice:
         the fits diverged. Where labels are missing, those that neighbours lend count like others.
     hinge, hinge_se : ndarray, shape (n_candidates,)
         The same of the mean hinge: by how much these triplets fall short of the margin.
-    is_level : ndarray of bool, shape (n_candidates,)
-        Whether nothing tells it from the best.
+    plain_accuracy : ndarray, shape (n_candidates,)
+        Share of triplets in the right order, all anchors weighing the same.
+    behind : tuple of str
+        For each candidate "triplets" if its accuracy falls short of the best one's by more than
+        twice the standard error of their difference, and more than 0.01; of the others "hinge" if
+        its hinge exceeds the least by so much; "diverged" where a fit did; and "" where nothing
+        tells it from the best.
     chosen : str
-        Those whose accuracy falls short of the best one's by more than twice the standard error of
-        their difference, and more than 0.01, are out; of the others, those whose hinge exceeds the
-        least by so much are. Of what is left, the one with the largest accuracy.
+        Of what is left the one with the largest plain accuracy: balanced between classes, the few
+        anchors of small ones would decide by chance. Of equal ones, that with the least hinge.
     """
 
     candidates: tuple[str, ...]
@@ -51,19 +54,30 @@ class EncoderChoice:
     triplet_accuracy_se: np.ndarray = field(repr=False)
     hinge: np.ndarray = field(repr=False)
     hinge_se: np.ndarray = field(repr=False)
-    is_level: np.ndarray = field(repr=False)
+    plain_accuracy: np.ndarray = field(repr=False)
+    behind: tuple[str, ...] = field(repr=False)
     chosen: str
 
     def __str__(self) -> str:
         """A line for each candidate."""
         if np.isnan(self.triplet_accuracy).all():
             return f"{self.chosen} chosen: nothing could be compared"
-        lines = [f"{self.chosen} chosen", "encoder      triplets in order  hinge"]
-        columns = (self.triplet_accuracy, self.triplet_accuracy_se, self.hinge, self.hinge_se)
-        marks = np.where(self.is_level, "", "  clearly behind")
+        lines = [
+            f"{self.chosen} chosen",
+            "encoder      triplets in order  hinge              triplets, plain",
+        ]
+        columns = (
+            self.triplet_accuracy,
+            self.triplet_accuracy_se,
+            self.hinge,
+            self.hinge_se,
+            self.plain_accuracy,
+        )
+        marks = [f"  out: {why}" if why else "" for why in self.behind]
         lines += [
-            f"{name:11s}  {accuracy:.4f} ± {error:.4f}    {hinge:.4f} ± {hinge_error:.4f}{mark}"
-            for name, accuracy, error, hinge, hinge_error, mark in zip(
+            f"{name:11s}  {accuracy:.4f} ± {error:.4f}    {hinge:.4f} ± {hinge_error:.4f}    "
+            f"{plain:.4f}{mark}"
+            for name, accuracy, error, hinge, hinge_error, plain, mark in zip(
                 self.candidates, *columns, marks, strict=True
             )
         ]
@@ -100,37 +114,37 @@ def choose_encoder(
     quarters = _quarters(part, rng)
     seeds = rng.integers(2**63, size=len(quarters))
     placed, codes = np.empty((2, 0, len(candidates))), part.codes[:0]  # of the anchors so far
-    for (fitted, left_out), seed in zip(quarters, seeds, strict=True):
-        is_left = _is_level(placed, codes, _OUT)
+    behind = [""] * len(candidates)
+    for (fitted, left_out), seed, level in zip(quarters, seeds, (_OUT, _LEVEL), strict=False):
         figures = np.full((2, len(left_out), len(candidates)), np.nan)
-        for k in np.flatnonzero(is_left).tolist():
+        for k in [k for k, why in enumerate(behind) if not why]:
             companions = np.random.default_rng(seed)  # the same for every candidate
-            with contextlib.suppress(FloatingPointError):  # the fit diverged
+            try:
                 embedder = fit(candidates[k], part.take(fitted), _SHARE)
                 figures[..., k] = _place(embedder, part, fitted, left_out, margin, companions)
+            except FloatingPointError:
+                behind[k] = "diverged"
         is_anchor = ~np.isnan(figures[0]).all(axis=1)
         placed = np.concatenate([placed, figures[:, is_anchor]], axis=1)
         codes = np.concatenate([codes, part.codes[left_out[is_anchor]]])
-    is_level = _is_level(placed, codes, _LEVEL)
-    accuracy, hinge = (_means_and_errors(figure, codes) for figure in placed)
-    # Of equal accuracies (all triplets may be in order), the one with the least hinge.
-    ranking = np.lexsort((hinge[0], -accuracy[0], ~is_level))
-    chosen = candidates[int(ranking[0])]
-    return EncoderChoice(tuple(candidates), *accuracy, *hinge, is_level, chosen)
+        behind = _behind(behind, placed, class_weights(codes), level)
+    accuracy, hinge = (_means_and_errors(figure, class_weights, codes) for figure in placed)
+    plain, _ = _means_and_errors(placed[0], _equal_weights, codes)
+    is_out = np.array([bool(why) for why in behind])
+    chosen = candidates[int(np.lexsort((hinge[0], -plain, is_out))[0])]
+    return EncoderChoice(tuple(candidates), *accuracy, *hinge, plain, tuple(behind), chosen)
 
 
-def _is_level(placed: np.ndarray, codes: np.ndarray, level: float) -> np.ndarray:
-    """Candidates that are not clearly behind, first in the order of triplets, then in hinges.
-
-    Without anchors nobody is.
-    """
-    if not placed.size:
-        return np.full(placed.shape[-1], True)
-    is_level = ~np.isnan(placed[0]).any(axis=0)
-    weights = class_weights(codes)
-    for figure in (placed[0], -placed[1]):
-        is_level[is_level] = _level_with_best(figure[:, is_level], weights, level)
-    return is_level
+def _behind(
+    behind: Sequence[str], placed: np.ndarray, weights: np.ndarray, level: float
+) -> list[str]:
+    """Why each candidate is out: as before, or clearly behind in triplets, or then in hinges."""
+    now = list(behind)
+    for what, figure in {"triplets": placed[0], "hinge": -placed[1]}.items():
+        left = np.array([k for k, why in enumerate(now) if not why], dtype=int)
+        for k in left[~_level_with_best(figure[:, left], weights, level)]:
+            now[k] = what
+    return now
 
 
 def _level_with_best(values: np.ndarray, weights: np.ndarray, level: float) -> np.ndarray:
@@ -141,13 +155,19 @@ def _level_with_best(values: np.ndarray, weights: np.ndarray, level: float) -> n
     return weights @ behind <= np.maximum(_WORTH, level * standard_error(behind, weights))
 
 
-def _means_and_errors(values: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _equal_weights(codes: np.ndarray) -> np.ndarray:
+    return np.full(len(codes), 1 / len(codes))
+
+
+def _means_and_errors(
+    values: np.ndarray, weigh: Callable[[np.ndarray], np.ndarray], codes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Of each column, over those of the anchors that it has; NaN if it has none."""
     means, errors = np.full((2, values.shape[1]), np.nan)
     for k, column in enumerate(values.T):
         known = ~np.isnan(column)
         if known.any():
-            weights = class_weights(codes[known])
+            weights = weigh(codes[known])
             means[k] = weights @ column[known]
             errors[k] = standard_error(column[known], weights)
     return means, errors

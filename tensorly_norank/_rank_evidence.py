@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from tensorly_norank._class_balance import class_weights, standard_error
 from tensorly_norank._rank_search import LabelledPoints, Look, SequentialTest
 from tensorly_norank._triplets import AllTriplets, pairwise_distances
+from tensorly_norank._warnings import warn
 
 _BEYOND_LINEAR = 3.0  # standard errors by which an embedding must beat its linear part
 _WORTH_BENDING = 0.02  # share of triplets: less is what taking noise out of a linear map buys
@@ -126,7 +126,11 @@ class RankEvidence:
             )
         ]
         shares = ", ".join(f"{count}: {share:.0%}" for count, share in self.stability.items())
-        return "\n".join([*lines, f"resamples give {shares}" if shares else "nothing was tested"])
+        if shares:
+            lines.append(f"resamples give {shares}")
+        elif np.isnan(self.p_value).all():
+            lines.append("nothing was tested")
+        return "\n".join(lines).replace("nan", "  —")
 
 
 def found_components(about: str, significant: int, needed: int) -> int:
@@ -284,25 +288,21 @@ def warn_of_count(evidence: RankEvidence, max_rank: int | None) -> None:
     kept = f"{evidence.chosen} {'is' if evidence.chosen == 1 else 'are'} kept."
     if evidence.found > evidence.chosen:
         limit = "max_rank" if evidence.chosen == max_rank else "the embedding's dimension"
-        warnings.warn(
+        warn(
             f"{limit}={evidence.chosen} is smaller than the {evidence.found} components that "
-            f"were found: {kept}",
-            UserWarning,
-            stacklevel=3,
+            f"were found: {kept}"
         )
     if evidence.n_untested and not np.isnan(evidence.p_value[0]):
-        warnings.warn(
+        warn(
             f"{evidence.n_untested} of the classes have too few samples to be tested beside the "
-            "others: directions that only they take are not counted. Pass a rank to keep more.",
-            UserWarning,
-            stacklevel=3,
+            "others: directions that only they take are not counted. Pass a rank to keep more."
         )
     if evidence.found > 0:
         return
     if evidence.about == "comparisons" and not evidence.n_held_out:
         return  # which has been said
     what, reason = _nothing_found(evidence)
-    warnings.warn(f"No component {what} {reason}. {kept}", UserWarning, stacklevel=3)
+    warn(f"No component {what} {reason}. {kept}")
 
 
 def _nothing_found(evidence: RankEvidence) -> tuple[str, str]:
@@ -311,7 +311,8 @@ def _nothing_found(evidence: RankEvidence) -> tuple[str, str]:
     if evidence.about == "neighbourhoods":
         return (
             "is shared by the entries of the samples",
-            f"({p_value}): they may vary independently of one another, or samples are too few",
+            f"({p_value}): they may be constant, or vary independently of one another, or samples "
+            "are too few",
         )
     if evidence.about == "comparisons":
         return (
@@ -320,9 +321,9 @@ def _nothing_found(evidence: RankEvidence) -> tuple[str, str]:
         )
     if np.isnan(evidence.p_value[0]):
         return (
-            "separates the classes",
-            "(nothing can be tested): the data may be constant, or fewer than two classes have "
-            "enough samples",
+            "could be tested for whether it separates the classes:",
+            "the data may be constant, or fewer than two classes have enough samples; pass a rank "
+            "to keep more",
         )
     return (
         "separates the classes",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -25,6 +24,7 @@ from tensorly_norank._parts import Part
 from tensorly_norank._rank_evidence import HeldOut, RankEvidence, count_components
 from tensorly_norank._rank_search import LabelledPoints, Look
 from tensorly_norank._training import Fit, Objective, Plan, Settings, train
+from tensorly_norank._warnings import warn
 from tensorly_norank.encoders import Encoder, candidates, make_encoder
 from tensorly_norank.norank_tensor import NoRankTensor
 
@@ -94,8 +94,8 @@ class Recipe:
 
     keeps_distances: ClassVar[bool] = False  # of the samples, instead of lying on the sphere
     without_held_out: ClassVar[str] = (
-        "The components are counted on principal components, which show only what is linear in "
-        "the data."
+        "The components are counted on principal components, as far as samples suffice, which show "
+        "only what is linear in the data."
     )
 
     def run(
@@ -107,11 +107,7 @@ class Recipe:
         splits = self.data.part.split(self.validation_fraction, self.rng)
         split = splits[0]
         if split.count is None and self.rank is None:
-            warnings.warn(
-                f"No samples could be held out: {self.data.part.too_few}. {self.without_held_out}",
-                UserWarning,
-                stacklevel=3,
-            )
+            warn(f"No samples could be held out: {self.data.part.too_few}. {self.without_held_out}")
         return self._with_encoder(split, settings)._decompose(splits, settings, callback)
 
     def _with_encoder(self, split: Split, settings: Settings) -> Recipe:
@@ -167,11 +163,10 @@ class Recipe:
             on_pass=on_pass,
         )
         if settings.tol and not fit.plan.converged and not fit.stopped:
-            warnings.warn(
+            warn(
                 f"The error still improved after n_iter_max={settings.n_iter_max} passes: raise "
                 "n_iter_max; tol=0 silences this.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
         if fit.stopped or split.count is None:
             result = self._finish(embedder, fit, split, self.rng)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import numbers
+import reprlib
 from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
 
 from tensorly_norank._backend import to_numpy
+from tensorly_norank._warnings import warn
 
 
 def check_number(
@@ -135,6 +137,7 @@ def check_random_state(random_state: Any) -> np.random.Generator:
 
 
 _MISSING = "None, NaN, infinite, or -1 among integer labels"
+_NAMES_OF_MISSING = {"", "nan", "none", "null", "na", "n/a", "<na>", "nat", "-1"}
 
 
 def encode_labels(
@@ -189,12 +192,24 @@ def encode_labels(
             "labels must hold at least 2 classes, got 1 class: every label that is not missing is "
             f"{classes[0]}. Pass labels=None to do without."
         )
+    _warn_of_lookalikes(classes)
     if sizes.max() < 2:
         raise ValueError(
             "labels must hold at least one class with 2 or more samples, got "
             f"{len(classes)} classes of 1 sample each: no two samples are known to be alike."
         )
     return classes, codes
+
+
+def _warn_of_lookalikes(classes: np.ndarray) -> None:
+    """Name classes that are called as if nobody knew them; -1 and 1 alone are two classes."""
+    names = classes.tolist()
+    found = [name for name in names if str(name).strip().lower() in _NAMES_OF_MISSING]
+    if found and sorted(map(str, names)) != ["-1", "1"]:
+        warn(
+            f"labels hold {found[0]!r}, which is taken for the name of a class. If it says that "
+            "nobody knows the class, put None in its place."
+        )
 
 
 def check_triplets(triplets: Any, n_samples: int) -> np.ndarray:
@@ -212,6 +227,8 @@ def check_triplets(triplets: Any, n_samples: int) -> np.ndarray:
         raise ValueError(
             "triplets must be an array of shape (T, 3), got rows of unequal length."
         ) from None
+    if rows.dtype == object:  # integers, perhaps, of a data frame
+        rows = np.array(rows.tolist())
     if rows.ndim != 2 or rows.shape[1] != 3 or not len(rows):
         raise ValueError(
             f"triplets must be of shape (T, 3), with at least one row, got shape {rows.shape}."
@@ -266,13 +283,16 @@ def number_jointly(*several: Any) -> np.ndarray:
 
 def _as_vector(labels: Any, name: str) -> np.ndarray:
     if isinstance(labels, str | bytes | set | dict) or not hasattr(labels, "__len__"):
-        raise TypeError(f"{name} must be one label per sample, got {labels!r}.")
+        raise TypeError(f"{name} must be one label per sample, got {reprlib.repr(labels)}.")
     if isinstance(labels, np.ma.MaskedArray):
         raise TypeError(
             f"{name} must not be a masked array, got one with {int(np.ma.count_masked(labels))} "
             "masked entries: put None where a label is missing."
         )
-    values = _from_list(labels) if isinstance(labels, list | tuple) else to_numpy(labels)
+    # numpy would make numbers of a data frame's integers, some of which are missing, floats.
+    is_of_frame = hasattr(getattr(labels, "dtype", None), "na_value") and np.ndim(labels) == 1
+    is_list = isinstance(labels, list | tuple) or is_of_frame
+    values = _from_list(list(labels)) if is_list else to_numpy(labels)
     if values.dtype == object and values.ndim == 1:
         values = _from_list(list(values))
     if values.ndim != 1:
@@ -286,7 +306,10 @@ def _as_vector(labels: Any, name: str) -> np.ndarray:
 
 
 def _check_not_continuous(values: np.ndarray, name: str) -> None:
-    if values.dtype.kind == "f" and np.any(values[np.isfinite(values)] % 1):
+    floats = values if values.dtype.kind == "f" else np.array([])
+    if values.dtype == object and all(isinstance(value, int | float) for value in values):
+        floats = np.array([value for value in values if isinstance(value, float)])
+    if np.any(floats[np.isfinite(floats)] % 1):
         raise ValueError(
             f"{name} must name classes, got non-integer numbers of dtype "
             f"{values.dtype}: cut a continuous quantity into classes first, e.g. by numpy.digitize."

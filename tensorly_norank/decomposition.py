@@ -39,6 +39,7 @@ _DIMENSIONS = 64  # of the embedding, unless more are asked for or a sample has 
 _MARGIN, _NEIGHBOUR_MARGIN = 0.8, 0.02
 _N_STEPS = 1600  # what `n_iter_max=None` aims at
 _FEWEST_PASSES = 30
+_LARGEST_ENTRY = 1e140
 _FEWEST_NEIGHBOURS = 4  # samples: of fewer, nothing is nearer than something else
 
 
@@ -82,12 +83,12 @@ def no_rank_decomposition(
     labels : array-like of length I_mode, optional
         The class of each sample: integers, strings, anything hashable. At least two classes, one of
         them with two samples; a class with one sample only serves as "another class". Classes weigh
-        the same however many samples they have. Labels may be missing (None, NaN, or −1 beside two
-        other classes), with a warning: such samples are fitted with the label that neighbours lend
-        them, where the labelled ones show that neighbours know, and left out of the fit elsewhere;
-        all are embedded. They should be of the labelled classes. Without labels (and triplets)
-        samples are embedded so that neighbours stay neighbours, at distances in proportion to those
-        in the data rather than on a sphere, in as few components as that takes.
+        the same however many samples they have. Labels may be missing (None, NaN, or −1 among
+        integers of two other classes), with a warning: such samples are fitted with the label that
+        neighbours lend them, where the labelled ones show that neighbours know, and left out of the
+        fit elsewhere; all are embedded. They should be of the labelled classes. Without labels (and
+        triplets) samples are embedded so that neighbours stay neighbours, at distances in
+        proportion to those in the data rather than on a sphere, in as few components as that takes.
     mode : int, default 0
         The mode that indexes the samples.
     triplets : array-like of int, shape (T, 3), optional
@@ -98,14 +99,15 @@ def no_rank_decomposition(
     encoder : {"auto", "multilinear", "linear", "mlp", "conv"} or torch.nn.Module
         What maps a sample to its embedding; see :mod:`tensorly_norank.encoders`. "auto" lets all
         that make sense ("multilinear" of two sample modes or more, "conv" where one has 8 entries)
-        embed samples that were left out of a short fit, and takes the one that orders their
-        triplets best, of those that do not fall farther short of the margin than others: see
-        ``result.encoder_choice``. None of these samples counts components. It costs about as much
-        as fitting the chosen one (more where that is much cheaper than "conv"). A module must map
-        ``(batch, *sample_shape)`` to (batch, D); it is copied, and trained on standardised samples.
-        For the built-in encoders these are varied a little in every pass (see the method's page);
-        for a module of yours they are not. One that was trained before is trained on: if that was
-        with these samples, nothing is held out of it any more, and the evidence means nothing.
+        embed samples that were left out of a short fit. Who orders their triplets clearly worse, or
+        falls clearly farther short of the margin, is out; of the rest it takes the one with most
+        triplets in order: see ``result.encoder_choice``. None of these samples counts components.
+        It costs about as much as fitting the chosen one (more where that is much cheaper than
+        "conv"). A module must map ``(batch, *sample_shape)`` to (batch, D); it is copied, and
+        trained on standardised samples. For the built-in encoders these are varied a little in
+        every pass (see the method's page); for a module of yours they are not. One that was trained
+        before is trained on: if that was with these samples, nothing is held out of it any more,
+        and the evidence means nothing.
     rank : int, optional
         Keep that many components: at most 64, or as many as a sample has entries if that is more,
         or as many as a module of yours returns; those that the embedding does not span are 0. By
@@ -292,6 +294,12 @@ def _enter(tensor: Any, labels: Any, triplets: Any, mode: int) -> Data:
         )
     copied = _backend.enter(tensor, origin)
     _backend.check_finite(copied)
+    largest = float(copied.abs().amax())
+    if largest > _LARGEST_ENTRY:
+        raise ValueError(
+            f"tensor must hold no number beyond {_LARGEST_ENTRY:g}, whose squares would overflow, "
+            f"got {largest:g}: divide it by a constant."
+        )
     samples, places = copied.movedim(mode, 0).contiguous(), np.arange(n_samples)
     part = Part(samples, codes, places)
     if comparisons is not None:

@@ -78,10 +78,28 @@ def test_the_figures_of_who_was_fitted_once_are_of_the_samples_left_out_then():
 @pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
 def test_of_those_that_nothing_tells_apart_the_better_one_is_taken(order):
     noise = points(1, 1.0) - points(1, 0.0)
-    maps = {"one": points(0, 0.5), "two": points(0, 0.5) + 0.03 * noise}
+    maps = {"one": points(0, 0.5), "two": 1.1 * (points(0, 0.5) + 0.03 * noise)}
     choice, _ = race({name: maps[name] for name in order})
-    assert choice.is_level.all()
+    assert not any(choice.behind)
+    assert np.argmin(choice.hinge) != np.argmax(choice.triplet_accuracy)
     assert choice.chosen == order[np.argmax(choice.triplet_accuracy)]
+
+
+def test_the_few_of_small_classes_are_no_tie_break():
+    labels = np.repeat(np.arange(4), [40, 30, 6, 4])
+    corners = points(0, 0.0)[::20][labels]
+    spread = torch.randn(80, 2, generator=torch.Generator().manual_seed(3))
+    small = torch.from_numpy(labels >= 2)[:, None]
+    # One is better at the large classes, the other at the small ones, which tell it by chance.
+    maps = {
+        "large": corners + torch.where(small, 0.7, 0.45) * spread,
+        "small": corners + torch.where(small, 0.4, 0.55) * spread,
+    }
+    choice, _ = race(maps, labels)
+    assert not any(choice.behind)
+    assert choice.triplet_accuracy[0] < choice.triplet_accuracy[1]
+    assert choice.plain_accuracy[0] > choice.plain_accuracy[1]
+    assert choice.chosen == "large"
 
 
 @pytest.mark.parametrize("order", [("near", "far"), ("far", "near")])
@@ -90,7 +108,7 @@ def test_of_equal_shares_of_triplets_the_least_hinge_is_taken(order):
     maps = {"near": 0.999 * tight, "far": tight}
     choice, _ = race({name: maps[name] for name in order})
     assert choice.triplet_accuracy[0] == choice.triplet_accuracy[1] == pytest.approx(1)
-    assert choice.is_level.all()
+    assert not any(choice.behind)
     assert choice.chosen == order[np.argmin(choice.hinge)]
 
 
@@ -218,6 +236,7 @@ def test_a_candidate_that_diverges_is_left_out():
     choice = choose_encoder(["first", "other"], part, 0.8, fit, np.random.default_rng(0))
     assert choice.chosen == "other"
     assert np.isnan(choice.hinge).tolist() == [True, False]
+    assert choice.behind == ("diverged", "")
 
 
 @pytest.mark.parametrize("sizes", [[30_000, 3, 3, 3], [4] * 3000, [2] * 500 + [900]], ids=len)
@@ -253,7 +272,7 @@ def test_the_choice_prints_as_a_table():
     text = str(race({"noise": points(0, 5.0), "good": points(1, 0.1)})[0])
     assert text.startswith("good chosen")
     assert len(text.splitlines()) == 4
-    assert [line.endswith("clearly behind") for line in text.splitlines()[2:]] == [True, False]
+    assert [line.endswith("out: triplets") for line in text.splitlines()[2:]] == [True, False]
 
 
 def _rings(n_each=60, seed=0):

@@ -13,6 +13,7 @@ from tensorly_norank._validation import (
     check_mode,
     check_number,
     check_random_state,
+    check_triplets,
     encode_labels,
     number_labels,
 )
@@ -117,6 +118,8 @@ def test_labels_may_be_a_tensor_of_the_backend():
         ([math.nan] * 3, ValueError, "got none: all 3 labels are missing"),
         ([0.5, 1.5, 0.5], ValueError, "non-integer numbers"),
         ([0.5, 0.5, None], ValueError, "non-integer numbers"),
+        ([0.5, 1, 1], ValueError, "non-integer numbers"),
+        ({"a": list(range(99)), "b": 0, "c": 0}, TypeError, r"got \{'a': \[0, 1, .*\.\.\.\], 'b'"),
         (np.ones((3, 2)), ValueError, r"one-dimensional, one label per sample, got shape \(3, 2\)"),
         ([[0], [1], {}], TypeError, "labels must be hashable, got"),
         ([torch.ones(2), torch.ones(2), "a"], TypeError, "hashable, got tensor.* at index 0"),
@@ -174,6 +177,30 @@ def test_minus_one_is_missing_only_beside_two_other_classes():
     classes, codes = encode_labels([-1, 1, 1, 0], (4, 2), 0)
     assert list(classes) == [0, 1]
     assert codes.tolist() == [-1, 1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "labels", [["a", "b", -1], ["a", "nan", "b"], [0, 0, -1], ["NA ", "a"], ["a", "-1"]], ids=repr
+)
+def test_classes_called_as_if_nobody_knew_them_are_named(labels):
+    with pytest.warns(UserWarning, match="taken for the name of a class"):
+        encode_labels(labels * 2, (2 * len(labels), 2), 0)
+
+
+@pytest.mark.parametrize("labels", [[-1, 1], [-1.0, 1.0], ["a", "Nancy"], [0, 1, -1]], ids=repr)
+def test_other_classes_are_not(labels, recwarn):
+    encode_labels(labels * 2, (2 * len(labels), 2), 0)
+    assert not recwarn
+
+
+def test_integers_of_a_data_frame_stay_integers_where_some_are_missing():
+    pandas = pytest.importorskip("pandas")
+    labels = pandas.Series([2**53, pandas.NA, 2**53 + 1, 2**53, 2**53 + 1], dtype="Int64")
+    classes, codes = encode_labels(labels, (5, 2), 0)
+    assert classes.tolist() == [2**53, 2**53 + 1]
+    assert codes.tolist() == [0, -1, 1, 0, 1]
+    rows = pandas.DataFrame([[0, 1, 2], [2, 1, 0]], dtype="Int64")
+    assert check_triplets(rows, 3).tolist() == [[0, 1, 2], [2, 1, 0]]
 
 
 @pytest.mark.parametrize("nobody_knows", [None, math.nan, math.inf], ids=str)

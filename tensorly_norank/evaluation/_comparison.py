@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import textwrap
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from tensorly_norank._validation import (
     check_verbose,
     encode_labels,
 )
+from tensorly_norank._warnings import warn
 from tensorly_norank.evaluation._figures import (
     FIGURE_NAMES,
     FIGURES_WITH_FIT,
@@ -188,10 +188,7 @@ def _warn_of_failures(rows: list[dict[str, Any]], names: list[str]) -> None:
     for name in names:
         errors = [row["error"] for row in rows if row["method"] == name]
         if all(errors):
-            warnings.warn(
-                f"methods[{name!r}] failed on every split, the first time with {errors[0]}",
-                stacklevel=3,
-            )
+            warn(f"methods[{name!r}] failed on every split, the first time with {errors[0]}")
 
 
 # One method on one split.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import numbers
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +30,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from tensorly_norank._neighbourhoods import neighbourhood_agreement
 from tensorly_norank._triplets import AllTriplets
 from tensorly_norank._validation import check_random_state, number_labels
+from tensorly_norank._warnings import warn
 from tensorly_norank.evaluation._inputs import Place, check_data, check_fitted, check_points
 
 _N_VOTES = 3  # neighbours that vote in the k-NN accuracies
@@ -148,9 +148,7 @@ def evaluate_embedding(
     figures = embedding_figures(embedding, labels, fit_embedding, fit_labels, data, random_state)
     for reason in dict.fromkeys(figures.reasons.values()):
         names = [name for name, why in figures.reasons.items() if why == reason]
-        warnings.warn(
-            f"{', '.join(names)}: NaN, because {reason}.", UndefinedMetricWarning, stacklevel=2
-        )
+        warn(f"{', '.join(names)}: NaN, because {reason}.", UndefinedMetricWarning)
     return figures
 
 
