@@ -12,7 +12,8 @@ LabelSpreading, which classifies and does not embed.
 samples as they are. LFW has 71 to 530 images a person as it is.
 `many`: 20,000 planted samples of 5,000 classes of 4 beside as many of 50 classes of 400, each in a
 process of its own: seconds a pass, memory that the fit takes at most, and the nearest neighbours of
-samples of 500 more classes beside LDA's. Without `--data`: it is simulated.
+samples of 500 more classes beside LDA's, also with LDA's points put on the unit sphere. Then as
+many images of 5,000 smooth patterns, each moved by up to a pixel. Without `--data`: simulated.
 
 Printed are means ± standard errors over the splits, and ours minus each other's, paired.
 """
@@ -28,10 +29,12 @@ from _data import load
 from _peers import in_its_own_process, peers
 from _summary import paired_summary
 from held_out import split_samples
+from scipy.ndimage import gaussian_filter
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import recall_score
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import normalize
 from sklearn.semi_supervised import LabelSpreading
 
 from tensorly_norank import _parts, no_rank_decomposition
@@ -144,19 +147,35 @@ def _peer(method, samples, codes, new, seed):
 N_SAMPLES, N_NEW_CLASSES = 20_000, 500
 
 
-def fit_many(n_classes):
-    """Seconds a pass, megabytes, recall at 1 of new classes, ours and LDA's."""
-    size = N_SAMPLES // n_classes
-    n_new = N_NEW_CLASSES * 4
-    bunch = simulate_planted(
-        N_SAMPLES + N_NEW_CLASSES * size,
-        rank=10,
-        n_classes=n_classes + N_NEW_CLASSES,
-        random_state=0,
+def planted(n_classes, size):
+    """Classes, noise that is the same in all, and components without classes: all of it linear."""
+    bunch = simulate_planted(n_classes * size, rank=10, n_classes=n_classes, random_state=0)
+    return bunch.tensor, bunch.labels
+
+
+def shifted_images(n_classes, size, length=16):
+    """Smooth random patterns, one a class; moved by up to a pixel, with as much noise."""
+    rng = np.random.default_rng(0)
+    patterns = gaussian_filter(rng.normal(size=(n_classes, length + 2, length + 2)), (0, 1.5, 1.5))
+    patterns /= patterns.std(axis=(1, 2), keepdims=True)
+    codes = np.repeat(np.arange(n_classes), size)
+    corners = rng.integers(3, size=(len(codes), 2))
+    images = np.stack(
+        [
+            patterns[code, row : row + length, column : column + length]
+            for code, (row, column) in zip(codes, corners, strict=True)
+        ]
     )
-    is_fitted = bunch.labels < n_classes
-    tensor, codes = bunch.tensor[is_fitted], bunch.labels[is_fitted]
-    new, of_new = bunch.tensor[~is_fitted][:n_new], bunch.labels[~is_fitted][:n_new]
+    return (images + rng.normal(size=images.shape)).astype(np.float32), codes
+
+
+def fit_many(simulate, n_classes, n_components):
+    """Seconds a pass, megabytes, recall at 1 of new classes: ours, LDA's, LDA's on the sphere."""
+    n_new = N_NEW_CLASSES * 4
+    samples, labels = simulate(n_classes + N_NEW_CLASSES, N_SAMPLES // n_classes)
+    is_fitted = labels < n_classes
+    tensor, codes = samples[is_fitted], labels[is_fitted]
+    new, of_new = samples[~is_fitted][:n_new], labels[~is_fitted][:n_new]
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far; of Linux
     before = memory_in_use("VmRSS")
     ends = []
@@ -164,7 +183,7 @@ def fit_many(n_classes):
         tensor,
         codes,
         encoder="mlp",
-        rank=10,
+        rank=n_components,
         validation_fraction=0,
         n_iter_max=10,
         tol=0,
@@ -175,10 +194,11 @@ def fit_many(n_classes):
     recall = evaluate_embedding(result.transform(new), of_new)["recall_at_1"]
     rows = tensor.reshape(len(tensor), -1)
     components = PCA(100, random_state=0).fit(rows)
-    lda = LinearDiscriminantAnalysis(n_components=10).fit(components.transform(rows), codes)
+    n_axes = min(n_components, n_classes - 1)
+    lda = LinearDiscriminantAnalysis(n_components=n_axes).fit(components.transform(rows), codes)
     placed = lda.transform(components.transform(new.reshape(len(new), -1)))
-    its = evaluate_embedding(placed, of_new)["recall_at_1"]
-    return np.median(np.diff(ends)), peak - before, recall, its
+    its = [evaluate_embedding(p, of_new)["recall_at_1"] for p in (placed, normalize(placed))]
+    return np.median(np.diff(ends)), peak - before, recall, *its
 
 
 def memory_in_use(kind):
@@ -189,16 +209,20 @@ def memory_in_use(kind):
 
 def many_classes():
     """Print a line for each number of classes."""
-    found = {}
-    for n_classes in (50, 5000):
-        found[n_classes] = in_its_own_process(fit_many, n_classes)
-        seconds, memory, recall, its = found[n_classes]
+    found = []
+    for simulate, n_classes, n_components in (
+        (planted, 50, 10),
+        (planted, 5000, 10),
+        (shifted_images, 5000, 64),
+    ):
+        found.append(in_its_own_process(fit_many, simulate, n_classes, n_components))
+        seconds, memory, recall, its, on_sphere = found[-1]
         print(
-            f"{n_classes:5} classes: {seconds:.2f} s a pass, {memory:.0f} MiB, recall@1 of new "
-            f"classes {recall:.3f}, LDA {its:.3f}",
+            f"{simulate.__name__}, {n_classes} classes: {seconds:.2f} s a pass, {memory:.0f} MiB, "
+            f"recall@1 of new classes {recall:.3f}, LDA {its:.3f}, on the sphere {on_sphere:.3f}",
             flush=True,
         )
-    few, many = found.values()
+    few, many, _ = found
     print(f"5,000 over 50 classes: time {many[0] / few[0]:.2f}, memory {many[1] / few[1]:.2f}")
 
 

@@ -37,6 +37,7 @@ __all__ = ["TrainingState", "no_rank_decomposition"]
 
 _DIMENSIONS = 64  # of the embedding, unless more are asked for or a sample has fewer entries
 _MARGIN, _NEIGHBOUR_MARGIN = 0.8, 0.02
+_DIVERSITY, _DIVERSITY_OF_MANY = 1.0, 3.0  # of more classes than dimensions
 _N_STEPS = 1600  # what `n_iter_max=None` aims at
 _FEWEST_PASSES = 30
 _LARGEST_ENTRY = 1e140
@@ -124,10 +125,11 @@ def no_rank_decomposition(
         mean: much more would bend what is to be kept.
     diversity, uniformity, locality : float, default 1, 0, 0
         Weights of the terms beside the triplets; see :mod:`tensorly_norank.losses`. 0 leaves a term
-        out. (By default diversity is 0, too, without labels and triplets.) Diversity keeps the
-        embedding from collapsing onto what the given classes need: 10 (and a `rank` of 64) serves
-        classes that are yet to come. `locality` buys neighbourhoods, at some cost in how compact
-        classes are.
+        out. Diversity keeps the embedding from collapsing onto what the given classes need: 10 (and
+        a `rank` of 64) serves classes that are yet to come. By default it is 3 where there are more
+        classes than dimensions of the embedding (64, or as `rank`, `max_rank` or your module have
+        it), for they can use them all, and 0 without labels and triplets. `locality` buys
+        neighbourhoods, at some cost in how compact classes are.
     n_iter_max : int, optional
         At most so many passes; one pass shows every sample of the fit at least once. (Of samples
         that are compared it has 16 batches or more, each of a random part.) By
@@ -237,7 +239,7 @@ def no_rank_decomposition(
         data,
         encoder,
         n_dimensions,
-        _objective(data, margin, diversity, uniformity, locality),
+        _objective(data, n_dimensions, margin, diversity, uniformity, locality),
         rank,
         max_rank,
         validation_fraction,
@@ -311,6 +313,7 @@ def _enter(tensor: Any, labels: Any, triplets: Any, mode: int) -> Data:
 
 def _objective(
     data: Data,
+    n_dimensions: int,
     margin: float | None,
     diversity: float | None,
     uniformity: float,
@@ -321,7 +324,9 @@ def _objective(
     if margin is None:
         margin = _NEIGHBOUR_MARGIN if is_blind else _MARGIN
     if diversity is None:
-        diversity = 0.0 if is_blind else 1.0
+        is_many = len(data.classes) > n_dimensions  # their means may take all directions there are
+        diversity = _DIVERSITY_OF_MANY if is_many else _DIVERSITY
+        diversity = 0.0 if is_blind else diversity
     return Objective(float(margin), float(diversity), float(uniformity), float(locality))
 
 

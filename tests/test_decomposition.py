@@ -591,6 +591,25 @@ def test_regularisers_enter_the_history():
     assert "diversity" not in history
 
 
+@pytest.mark.parametrize(
+    ("labels", "weight"),
+    [(np.arange(12) // 2, 1.0), (np.arange(24) // 2, 3.0), (None, 0.0)],
+    ids=str,
+)
+def test_diversity_is_by_default_larger_of_more_classes_than_dimensions(labels, weight):
+    tensor = np.random.default_rng(0).normal(size=(24 if labels is None else len(labels), 3, 2))
+    options = {"encoder": "linear", "rank": 2, "validation_fraction": 0, "n_iter_max": 1, "tol": 0}
+    by_default, given = (
+        no_rank_decomposition(tl.tensor(tensor), labels, random_state=0, **options, **more)
+        for more in ({}, {"diversity": weight})
+    )
+    np.testing.assert_array_equal(tl.to_numpy(by_default.embedding), tl.to_numpy(given.embedding))
+    history = by_default.history
+    assert history["objective"] == pytest.approx(
+        [history["triplet"][0] + weight * history.get("diversity", [0.0])[0]]
+    )
+
+
 class _Useless(torch.nn.Module):
     def __init__(self, output, trainable=True):
         super().__init__()
