@@ -145,17 +145,18 @@ def _peer(method, samples, codes, new, seed):
 
 
 N_SAMPLES, N_NEW_CLASSES = 20_000, 500
+RECALLS = ("ours", "ours with diversity 1", "LDA", "LDA on the sphere")
 
 
-def planted(n_classes, size):
+def planted(n_classes, size, seed):
     """Classes, noise that is the same in all, and components without classes: all of it linear."""
-    bunch = simulate_planted(n_classes * size, rank=10, n_classes=n_classes, random_state=0)
+    bunch = simulate_planted(n_classes * size, rank=10, n_classes=n_classes, random_state=seed)
     return bunch.tensor, bunch.labels
 
 
-def shifted_images(n_classes, size, length=16):
+def shifted_images(n_classes, size, seed, length=16):
     """Smooth random patterns, one a class; moved by up to a pixel, with as much noise."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     patterns = gaussian_filter(rng.normal(size=(n_classes, length + 2, length + 2)), (0, 1.5, 1.5))
     patterns /= patterns.std(axis=(1, 2), keepdims=True)
     codes = np.repeat(np.arange(n_classes), size)
@@ -169,36 +170,40 @@ def shifted_images(n_classes, size, length=16):
     return (images + rng.normal(size=images.shape)).astype(np.float32), codes
 
 
-def fit_many(simulate, n_classes, n_components):
-    """Seconds a pass, megabytes, recall at 1 of new classes: ours, LDA's, LDA's on the sphere."""
+def fit_many(simulate, n_classes, n_components, seed):
+    """Seconds a pass, megabytes, and recall at 1 of new classes as in `RECALLS`."""
     n_new = N_NEW_CLASSES * 4
-    samples, labels = simulate(n_classes + N_NEW_CLASSES, N_SAMPLES // n_classes)
+    samples, labels = simulate(n_classes + N_NEW_CLASSES, N_SAMPLES // n_classes, seed)
     is_fitted = labels < n_classes
     tensor, codes = samples[is_fitted], labels[is_fitted]
     new, of_new = samples[~is_fitted][:n_new], labels[~is_fitted][:n_new]
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far; of Linux
     before = memory_in_use("VmRSS")
     ends = []
-    result = no_rank_decomposition(
-        tensor,
-        codes,
-        encoder="mlp",
-        rank=n_components,
-        validation_fraction=0,
-        n_iter_max=10,
-        tol=0,
-        random_state=0,
-        callback=lambda state, error: ends.append(time.perf_counter()),
-    )
+
+    def fit(**keywords):
+        return no_rank_decomposition(
+            tensor,
+            codes,
+            encoder="mlp",
+            rank=n_components,
+            validation_fraction=0,
+            n_iter_max=10,
+            tol=0,
+            random_state=seed,
+            **keywords,
+        )
+
+    result = fit(callback=lambda state, error: ends.append(time.perf_counter()))
     peak = memory_in_use("VmHWM")
-    recall = evaluate_embedding(result.transform(new), of_new)["recall_at_1"]
     rows = tensor.reshape(len(tensor), -1)
     components = PCA(100, random_state=0).fit(rows)
     n_axes = min(n_components, n_classes - 1)
     lda = LinearDiscriminantAnalysis(n_components=n_axes).fit(components.transform(rows), codes)
     placed = lda.transform(components.transform(new.reshape(len(new), -1)))
-    its = [evaluate_embedding(p, of_new)["recall_at_1"] for p in (placed, normalize(placed))]
-    return np.median(np.diff(ends)), peak - before, recall, *its
+    points = (result.transform(new), fit(diversity=1).transform(new), placed, normalize(placed))
+    recalls = [evaluate_embedding(one, of_new)["recall_at_1"] for one in points]
+    return np.median(np.diff(ends)), peak - before, *recalls
 
 
 def memory_in_use(kind):
@@ -207,19 +212,27 @@ def memory_in_use(kind):
     return int(line.split()[1]) / 1024
 
 
-def many_classes():
-    """Print a line for each number of classes."""
+def many_classes(n_seeds):
+    """Print a line for each kind of data and number of classes: means and standard errors."""
     found = []
     for simulate, n_classes, n_components in (
         (planted, 50, 10),
         (planted, 5000, 10),
         (shifted_images, 5000, 64),
     ):
-        found.append(in_its_own_process(fit_many, simulate, n_classes, n_components))
-        seconds, memory, recall, its, on_sphere = found[-1]
+        rows = [
+            in_its_own_process(fit_many, simulate, n_classes, n_components, seed)
+            for seed in range(n_seeds)
+        ]
+        mean, error = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1) / np.sqrt(n_seeds)
+        found.append(mean)
+        recalls = [
+            f"{name} {value:.3f} ± {its_error:.3f}"
+            for name, value, its_error in zip(RECALLS, mean[2:], error[2:], strict=True)
+        ]
         print(
-            f"{simulate.__name__}, {n_classes} classes: {seconds:.2f} s a pass, {memory:.0f} MiB, "
-            f"recall@1 of new classes {recall:.3f}, LDA {its:.3f}, on the sphere {on_sphere:.3f}",
+            f"{simulate.__name__}, {n_classes} classes: {mean[0]:.2f} s a pass, {mean[1]:.0f} MiB, "
+            f"recall@1 of new classes: {', '.join(recalls)}",
             flush=True,
         )
     few, many, _ = found
@@ -236,7 +249,7 @@ def main():
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.kind == "many":
-        many_classes()
+        many_classes(options.splits)
         return
     loaded = load(options.data)
     if loaded is None:

@@ -15,6 +15,7 @@ import tensorly as tl
 import torch
 from torch import Tensor
 
+_LARGEST_ENTRY = 1e140
 _HALVES = {"float16", "bfloat16"}
 _FLOATS = {"float32", "float64", *_HALVES}
 _WIDE_INTEGERS = {"int32", "int64", "uint32", "uint64"}
@@ -108,7 +109,10 @@ def _describe(array: Any) -> str:
 
 
 def check_finite(tensor: Tensor, name: str = "tensor") -> None:
-    """Raise a ValueError that counts the NaN and infinite entries and says where the first is."""
+    """Raise a ValueError that counts the NaN and infinite entries and says where the first is.
+
+    So it does where the square of an entry would overflow.
+    """
     bad = ~torch.isfinite(tensor)
     n_bad = int(bad.sum())
     if n_bad:
@@ -117,6 +121,12 @@ def check_finite(tensor: Tensor, name: str = "tensor") -> None:
         raise ValueError(
             f"{name} must be finite, got {n_nan} NaN and {n_bad - n_nan} infinite entries among "
             f"{tensor.numel()}, the first at index {tuple(int(k) for k in first)}."
+        )
+    largest = max(abs(float(extreme)) for extreme in torch.aminmax(tensor))
+    if largest > _LARGEST_ENTRY:
+        raise ValueError(
+            f"{name} must hold no number beyond {_LARGEST_ENTRY:g}, whose squares would overflow, "
+            f"got {largest:g}: divide it by a constant."
         )
 
 

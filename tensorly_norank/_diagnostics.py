@@ -69,10 +69,10 @@ def warn_of_missing_labels(given: np.ndarray, filled: np.ndarray) -> None:
     """Say how many samples have no label (code −1), and how many get one from others."""
     n_missing = int(np.sum(given < 0))
     n_lent = n_missing - int(np.sum(filled < 0))
-    others = "the others are left out of the fit. " if n_lent < n_missing else ""
+    others = "The others are left out of the fit. " if n_lent < n_missing else ""
     warn(
         f"{n_missing} of {len(given)} labels are missing: {n_lent} of these samples are fitted "
-        f"with the label that neighbours lend them. {others.capitalize()}Components are counted on "
+        f"with the label that neighbours lend them. {others}Components are counted on "
         "labelled samples."
     )
 

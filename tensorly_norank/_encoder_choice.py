@@ -34,7 +34,8 @@ class EncoderChoice:
         Share of triplets in the right order whose anchor was left out of a short fit, classes
         weighing the same, and its standard error over anchors, given these fits: two, or the first
         one where that was too far behind for a second. NaN where no samples could be left out, or
-        the fits diverged. Where labels are missing, those that neighbours lend count like others.
+        the first fit diverged. Where labels are missing, those that neighbours lend count like
+        others.
     hinge, hinge_se : ndarray, shape (n_candidates,)
         The same of the mean hinge: by how much these triplets fall short of the margin.
     plain_accuracy : ndarray, shape (n_candidates,)
@@ -42,8 +43,8 @@ class EncoderChoice:
     behind : tuple of str
         For each candidate "triplets" if its accuracy falls short of the best one's by more than
         twice the standard error of their difference, and more than 0.01; of the others "hinge" if
-        its hinge exceeds the least by so much; "diverged" where a fit did; and "" where nothing
-        tells it from the best.
+        its hinge exceeds the least by so much; "diverged" where a fit did, if only the second; and
+        "" where nothing tells it from the best.
     chosen : str
         Of what is left the one with the largest plain accuracy: balanced between classes, the few
         anchors of small ones would decide by chance. Of equal ones, that with the least hinge.
@@ -60,7 +61,7 @@ class EncoderChoice:
 
     def __str__(self) -> str:
         """A line for each candidate."""
-        if np.isnan(self.triplet_accuracy).all():
+        if np.isnan(self.triplet_accuracy).all() and not any(self.behind):
             return f"{self.chosen} chosen: nothing could be compared"
         lines = [
             f"{self.chosen} chosen",
@@ -75,8 +76,8 @@ class EncoderChoice:
         )
         marks = [f"  out: {why}" if why else "" for why in self.behind]
         lines += [
-            f"{name:11s}  {accuracy:.4f} ± {error:.4f}    {hinge:.4f} ± {hinge_error:.4f}    "
-            f"{plain:.4f}{mark}"
+            f"{name:11s}  {accuracy:6.4f} ± {error:6.4f}    {hinge:6.4f} ± {hinge_error:6.4f}    "
+            f"{plain:6.4f}{mark}"
             for name, accuracy, error, hinge, hinge_error, plain, mark in zip(
                 self.candidates, *columns, marks, strict=True
             )
@@ -130,7 +131,8 @@ def choose_encoder(
         behind = _behind(behind, placed, class_weights(codes), level)
     accuracy, hinge = (_means_and_errors(figure, class_weights, codes) for figure in placed)
     plain, _ = _means_and_errors(placed[0], _equal_weights, codes)
-    is_out = np.array([bool(why) for why in behind])
+    # If all are out, because the last one diverged, one that did not is taken.
+    is_out = np.array([(why != "") + (why == "diverged") for why in behind])
     chosen = candidates[int(np.lexsort((hinge[0], -plain, is_out))[0])]
     return EncoderChoice(tuple(candidates), *accuracy, *hinge, plain, tuple(behind), chosen)
 
@@ -138,20 +140,27 @@ def choose_encoder(
 def _behind(
     behind: Sequence[str], placed: np.ndarray, weights: np.ndarray, level: float
 ) -> list[str]:
-    """Why each candidate is out: as before, or clearly behind in triplets, or then in hinges."""
+    """Why each candidate is out: as before, or clearly behind in triplets, or then in hinges.
+
+    In hinges it can only be behind candidates that are not behind in triplets by the last level.
+    """
     now = list(behind)
-    for what, figure in {"triplets": placed[0], "hinge": -placed[1]}.items():
-        left = np.array([k for k, why in enumerate(now) if not why], dtype=int)
-        for k in left[~_level_with_best(figure[:, left], weights, level)]:
-            now[k] = what
+    left = np.array([k for k, why in enumerate(now) if not why], dtype=int)
+    accuracy, hinge = placed[0][:, left], placed[1][:, left]
+    if not accuracy.size:
+        return now
+    best = int((weights @ accuracy).argmax())
+    is_level = _is_level(accuracy, best, weights, level)
+    of_least = np.where(_is_level(accuracy, best, weights, _LEVEL), weights @ hinge, np.inf)
+    is_near = _is_level(-hinge, int(of_least.argmin()), weights, level)
+    for k, in_triplets, in_hinge in zip(left, is_level, is_near, strict=True):
+        now[k] = "" if in_triplets and in_hinge else "hinge" if in_triplets else "triplets"
     return now
 
 
-def _level_with_best(values: np.ndarray, weights: np.ndarray, level: float) -> np.ndarray:
+def _is_level(values: np.ndarray, best: int, weights: np.ndarray, level: float) -> np.ndarray:
     """Columns that fall short of the best one by no more than chance; anchors are paired."""
-    if not values.size:
-        return np.full(values.shape[1], True)
-    behind = values[:, [(weights @ values).argmax()]] - values
+    behind = values[:, [best]] - values
     return weights @ behind <= np.maximum(_WORTH, level * standard_error(behind, weights))
 
 
@@ -210,5 +219,8 @@ def _place(
     Its triplets are with all other samples, or some of them if they are many, fitted ones too.
     """
     both = part.beside(left_out, fitted, rng)
-    figures = both.figures(embedder.embed(both.samples), margin)
+    points = embedder.embed(both.samples)
+    if not bool(points.isfinite().all()):
+        raise FloatingPointError("The embedding is not finite.")
+    figures = both.figures(points, margin)
     return figures[:, : len(left_out)].cpu().numpy()

@@ -115,7 +115,8 @@ class RankEvidence:
         ]
         is_shown = ~np.isnan(self.p_value) | (self.candidates <= self.needed)
         lines += [
-            f"{candidate:10d}  {statistic:9.4g}  {p_value:7.2g}  {accuracy:.4f} ± {error:.4f}"
+            f"{candidate:10d}  {_number(statistic, '9.4g')}  {_number(p_value, '7.2g')}  "
+            f"{_number(accuracy, '6.4f')} ± {_number(error, '6.4f')}"
             for candidate, statistic, p_value, accuracy, error in zip(
                 self.candidates[is_shown],
                 self.statistic[is_shown],
@@ -130,7 +131,13 @@ class RankEvidence:
             lines.append(f"resamples give {shares}")
         elif np.isnan(self.p_value).all():
             lines.append("nothing was tested")
-        return "\n".join(lines).replace("nan", "  —")
+        return "\n".join(lines)
+
+
+def _number(value: float, spec: str) -> str:
+    """A dash, as wide, where there is none."""
+    width, _, _ = spec.partition(".")
+    return "—".rjust(int(width)) if np.isnan(value) else format(value, spec)
 
 
 def found_components(about: str, significant: int, needed: int) -> int:

@@ -137,7 +137,7 @@ def check_random_state(random_state: Any) -> np.random.Generator:
 
 
 _MISSING = "None, NaN, infinite, or -1 among integer labels"
-_NAMES_OF_MISSING = {"", "nan", "none", "null", "na", "n/a", "<na>", "nat", "-1"}
+_NAMES_OF_MISSING = {"", "nan", "none", "null", "na", "n/a", "<na>", "nat", "-1", "-1.0"}
 
 
 def encode_labels(
@@ -203,12 +203,12 @@ def encode_labels(
 
 def _warn_of_lookalikes(classes: np.ndarray) -> None:
     """Name classes that are called as if nobody knew them; -1 and 1 alone are two classes."""
-    names = classes.tolist()
+    names = [name for name in classes.tolist() if isinstance(name, str | int | float)]
     found = [name for name in names if str(name).strip().lower() in _NAMES_OF_MISSING]
-    if found and sorted(map(str, names)) != ["-1", "1"]:
+    if found and set(names) != {-1, 1}:
         warn(
-            f"labels hold {found[0]!r}, which is taken for the name of a class. If it says that "
-            "nobody knows the class, put None in its place."
+            f"labels hold {', '.join(map(repr, found))}, taken for the name of a class. Where "
+            "nobody knows the class, put None."
         )
 
 
@@ -223,12 +223,12 @@ def check_triplets(triplets: Any, n_samples: int) -> np.ndarray:
         raise TypeError("triplets must not be a masked array: leave rows out instead.")
     try:
         rows = to_numpy(triplets) if hasattr(triplets, "shape") else np.asarray(triplets)
+        if rows.dtype == object and not any(isinstance(one, bool) for one in rows.flat):
+            rows = np.array(rows.tolist())  # integers, perhaps, of a data frame
     except ValueError:
         raise ValueError(
             "triplets must be an array of shape (T, 3), got rows of unequal length."
         ) from None
-    if rows.dtype == object:  # integers, perhaps, of a data frame
-        rows = np.array(rows.tolist())
     if rows.ndim != 2 or rows.shape[1] != 3 or not len(rows):
         raise ValueError(
             f"triplets must be of shape (T, 3), with at least one row, got shape {rows.shape}."
@@ -282,7 +282,8 @@ def number_jointly(*several: Any) -> np.ndarray:
 
 
 def _as_vector(labels: Any, name: str) -> np.ndarray:
-    if isinstance(labels, str | bytes | set | dict) or not hasattr(labels, "__len__"):
+    is_vector = hasattr(labels, "__len__") and getattr(labels, "ndim", None) != 0
+    if isinstance(labels, str | bytes | set | dict) or not is_vector:
         raise TypeError(f"{name} must be one label per sample, got {reprlib.repr(labels)}.")
     if isinstance(labels, np.ma.MaskedArray):
         raise TypeError(

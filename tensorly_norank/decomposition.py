@@ -37,10 +37,9 @@ __all__ = ["TrainingState", "no_rank_decomposition"]
 
 _DIMENSIONS = 64  # of the embedding, unless more are asked for or a sample has fewer entries
 _MARGIN, _NEIGHBOUR_MARGIN = 0.8, 0.02
-_DIVERSITY, _DIVERSITY_OF_MANY = 1.0, 3.0  # of more classes than dimensions
+_DIVERSITY, _DIVERSITY_OF_MANY = 1.0, 3.0
 _N_STEPS = 1600  # what `n_iter_max=None` aims at
 _FEWEST_PASSES = 30
-_LARGEST_ENTRY = 1e140
 _FEWEST_NEIGHBOURS = 4  # samples: of fewer, nothing is nearer than something else
 
 
@@ -126,9 +125,9 @@ def no_rank_decomposition(
     diversity, uniformity, locality : float, default 1, 0, 0
         Weights of the terms beside the triplets; see :mod:`tensorly_norank.losses`. 0 leaves a term
         out. Diversity keeps the embedding from collapsing onto what the given classes need: 10 (and
-        a `rank` of 64) serves classes that are yet to come. By default it is 3 where there are more
-        classes than dimensions of the embedding (64, or as `rank`, `max_rank` or your module have
-        it), for they can use them all, and 0 without labels and triplets. `locality` buys
+        a `rank` of 64) serves classes that are yet to come. By default it is 3 where more classes
+        than 64 (and than the embedding has dimensions) have two samples or more, for they can use
+        them all, and 0 without labels and triplets. `locality` buys
         neighbourhoods, at some cost in how compact classes are.
     n_iter_max : int, optional
         At most so many passes; one pass shows every sample of the fit at least once. (Of samples
@@ -296,12 +295,6 @@ def _enter(tensor: Any, labels: Any, triplets: Any, mode: int) -> Data:
         )
     copied = _backend.enter(tensor, origin)
     _backend.check_finite(copied)
-    largest = float(copied.abs().amax())
-    if largest > _LARGEST_ENTRY:
-        raise ValueError(
-            f"tensor must hold no number beyond {_LARGEST_ENTRY:g}, whose squares would overflow, "
-            f"got {largest:g}: divide it by a constant."
-        )
     samples, places = copied.movedim(mode, 0).contiguous(), np.arange(n_samples)
     part = Part(samples, codes, places)
     if comparisons is not None:
@@ -324,7 +317,9 @@ def _objective(
     if margin is None:
         margin = _NEIGHBOUR_MARGIN if is_blind else _MARGIN
     if diversity is None:
-        is_many = len(data.classes) > n_dimensions  # their means may take all directions there are
+        # The means of so many classes may take all directions that there are.
+        n_pairs = int(np.sum(np.bincount(data.part.codes[data.part.known]) >= 2))
+        is_many = len(data.classes) > 0 and n_pairs > max(n_dimensions, _DIMENSIONS)
         diversity = _DIVERSITY_OF_MANY if is_many else _DIVERSITY
         diversity = 0.0 if is_blind else diversity
     return Objective(float(margin), float(diversity), float(uniformity), float(locality))

@@ -593,10 +593,15 @@ def test_regularisers_enter_the_history():
 
 @pytest.mark.parametrize(
     ("labels", "weight"),
-    [(np.arange(12) // 2, 1.0), (np.arange(24) // 2, 3.0), (None, 0.0)],
-    ids=str,
+    [
+        (np.arange(128) // 2, 1.0),
+        (np.arange(130) // 2, 3.0),
+        (np.append(np.arange(128) // 2, np.arange(64, 74)), 1.0),  # single samples do not count
+        (None, 0.0),
+    ],
+    ids=["64 classes", "65 classes", "64 pairs and 10 single samples", "no labels"],
 )
-def test_diversity_is_by_default_larger_of_more_classes_than_dimensions(labels, weight):
+def test_diversity_is_by_default_larger_of_more_than_64_classes(labels, weight):
     tensor = np.random.default_rng(0).normal(size=(24 if labels is None else len(labels), 3, 2))
     options = {"encoder": "linear", "rank": 2, "validation_fraction": 0, "n_iter_max": 1, "tol": 0}
     by_default, given = (

@@ -117,6 +117,7 @@ def test_where_all_triplets_are_in_order_the_distance_from_the_margin_decides():
     choice, _ = race({"near": 0.3 * tight, "far": tight, "nearer": 0.1 * tight})
     assert choice.triplet_accuracy == pytest.approx(1)
     assert choice.chosen == "far"
+    assert choice.behind == ("hinge", "", "hinge")
     # By hand: two other classes lie √2 away, one 2, times the scale; one's own does not.
     near = 0.3 * np.sqrt(2)
     assert choice.hinge[0] == pytest.approx((2 * (0.8 - near) + (0.8 - 0.6)) / 3, abs=0.02)
@@ -129,6 +130,20 @@ def test_hinges_do_not_decide_against_the_order_of_triplets():
     choice, _ = race({"half": half, "wide": wide})
     assert choice.hinge[0] < choice.hinge[1]
     assert choice.chosen == "wide"
+
+
+def test_who_is_behind_in_triplets_by_the_last_level_puts_nobody_out_by_hinges():
+    # By 2.5 standard errors: too few to be out after the first fits.
+    accuracy = np.array([[0.9, 0.95], [0.9, 0.95], [0.9, 0.95], [0.95, 0.9]] * 4)
+    weights = np.full(16, 1 / 16)
+    gap = accuracy @ [-1, 1]
+    assert 2 < weights @ gap / np.sqrt(weights**2 @ (gap - gap.mean()) ** 2) < 3
+    hinge = np.tile([0.1, 0.2], (16, 1))
+    placed = np.stack([accuracy, hinge])
+    assert _encoder_choice._behind(["", ""], placed, weights, 3.0) == ["", ""]
+    assert _encoder_choice._behind(["", ""], placed, weights, 2.0) == ["triplets", ""]
+    level = np.stack([0 * accuracy, hinge])
+    assert _encoder_choice._behind(["", ""], level, weights, 3.0) == ["", "hinge"]
 
 
 def test_figures_and_their_errors_are_means_over_classes():
@@ -237,6 +252,30 @@ def test_a_candidate_that_diverges_is_left_out():
     assert choice.chosen == "other"
     assert np.isnan(choice.hinge).tolist() == [True, False]
     assert choice.behind == ("diverged", "")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_so_is_one_whose_embedding_is_not_finite(bad):
+    broken = points(1, 0.2)
+    broken[7] = bad
+    choice, _ = race({"broken": broken, "other": points(0, 0.5)})
+    assert choice.behind == ("diverged", "")
+    assert choice.chosen == "other"
+
+
+def test_if_the_last_one_left_diverges_one_that_did_not_is_taken():
+    maps, n_fits = {"noise": points(0, 5.0), "good": points(1, 0.2)}, Counter()
+
+    def fit(name, part, share):
+        n_fits[name] += 1
+        if n_fits["good"] == 2:
+            raise FloatingPointError
+        return Embedding(lambda samples: maps[name][samples[:, 0].long()])
+
+    part = Part(torch.arange(80.0)[:, None], LABELS)
+    choice = choose_encoder(list(maps), part, 0.8, fit, np.random.default_rng(0))
+    assert choice.behind == ("triplets", "diverged")
+    assert choice.chosen == "noise"
 
 
 @pytest.mark.parametrize("sizes", [[30_000, 3, 3, 3], [4] * 3000, [2] * 500 + [900]], ids=len)

@@ -125,6 +125,7 @@ def test_labels_may_be_a_tensor_of_the_backend():
         ([torch.ones(2), torch.ones(2), "a"], TypeError, "hashable, got tensor.* at index 0"),
         ("abc", TypeError, "one label per sample, got 'abc'"),
         (3, TypeError, "one label per sample, got 3"),
+        (np.array(3), TypeError, r"one label per sample, got array\(3\)"),
         (None, TypeError, "one label per sample, got None"),
     ],
 )
@@ -180,7 +181,9 @@ def test_minus_one_is_missing_only_beside_two_other_classes():
 
 
 @pytest.mark.parametrize(
-    "labels", [["a", "b", -1], ["a", "nan", "b"], [0, 0, -1], ["NA ", "a"], ["a", "-1"]], ids=repr
+    "labels",
+    [["a", "b", -1], ["a", "nan", "b"], [0, 0, -1], ["NA ", "a"], ["a", "-1"], [0.0, -1.0]],
+    ids=repr,
 )
 def test_classes_called_as_if_nobody_knew_them_are_named(labels):
     with pytest.warns(UserWarning, match="taken for the name of a class"):
@@ -188,7 +191,7 @@ def test_classes_called_as_if_nobody_knew_them_are_named(labels):
 
 
 @pytest.mark.parametrize("labels", [[-1, 1], [-1.0, 1.0], ["a", "Nancy"], [0, 1, -1]], ids=repr)
-def test_other_classes_are_not(labels, recwarn):
+def test_classes_of_other_names_are_not(labels, recwarn):
     encode_labels(labels * 2, (2 * len(labels), 2), 0)
     assert not recwarn
 
