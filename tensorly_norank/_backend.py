@@ -122,7 +122,8 @@ def check_finite(tensor: Tensor, name: str = "tensor") -> None:
             f"{name} must be finite, got {n_nan} NaN and {n_bad - n_nan} infinite entries among "
             f"{tensor.numel()}, the first at index {tuple(int(k) for k in first)}."
         )
-    largest = max(abs(float(extreme)) for extreme in torch.aminmax(tensor))
+    extremes = torch.aminmax(tensor) if tensor.numel() else ()
+    largest = max((abs(float(extreme)) for extreme in extremes), default=0.0)
     if largest > _LARGEST_ENTRY:
         raise ValueError(
             f"{name} must hold no number beyond {_LARGEST_ENTRY:g}, whose squares would overflow, "
