@@ -127,8 +127,8 @@ def no_rank_decomposition(
         out. Diversity keeps the embedding from collapsing onto what the given classes need: 10 (and
         a `rank` of 64) serves classes that are yet to come. By default it is 3 where more classes
         than 64 (and than the embedding has dimensions) have two samples or more, for they can use
-        them all, and 0 without labels and triplets. `locality` buys
-        neighbourhoods, at some cost in how compact classes are.
+        them all, and 0 without labels and triplets. `locality` buys neighbourhoods, at some cost in
+        how compact classes are.
     n_iter_max : int, optional
         At most so many passes; one pass shows every sample of the fit at least once. (Of samples
         that are compared it has 16 batches or more, each of a random part.) By

@@ -129,6 +129,9 @@ def test_bad_samples_are_named(fitted):
         result.transform(tensor[:, :, :3])
     with pytest.raises(ValueError, match="samples must be finite, got 1200 NaN"):
         result.transform(tensor * float("nan"))
+    if str(tensor.dtype).endswith("float64"):
+        with pytest.raises(ValueError, match=r"samples must hold no number beyond 1e\+140"):
+            result.transform(tensor * 1e150)
     with pytest.raises(TypeError, match="samples must be a tensor"):
         result.transform([1, 2])
     with pytest.raises(ValueError, match="embedding must have shape"):
