@@ -14,14 +14,15 @@ def paired_summary(rows, shown, paired, n_digits=3):
         behind = (first - values)[:, paired]
         cells = [
             f"{label} {mean:.{n_digits}f} ± {error:.{n_digits}f}"
-            for label, mean, error in zip(shown, *_means_and_errors(values), strict=True)
+            for label, mean, error in zip(shown, *means_and_errors(values), strict=True)
         ]
         differences = ", ".join(
             f"{mean:+.{n_digits}f} ± {error:.{n_digits}f}"
-            for mean, error in zip(*_means_and_errors(behind), strict=True)
+            for mean, error in zip(*means_and_errors(behind), strict=True)
         )
         print(f"  {name:>22}  {'  '.join(cells)}  behind by {differences}", flush=True)
 
 
-def _means_and_errors(values):
+def means_and_errors(values):
+    """Of each column, and its standard error."""
     return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values))

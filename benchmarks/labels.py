@@ -27,7 +27,7 @@ from unittest.mock import patch
 import numpy as np
 from _data import load
 from _peers import in_its_own_process, peers
-from _summary import paired_summary
+from _summary import means_and_errors, paired_summary
 from held_out import split_samples
 from scipy.ndimage import gaussian_filter
 from sklearn.decomposition import PCA
@@ -224,7 +224,7 @@ def many_classes(n_seeds):
             in_its_own_process(fit_many, simulate, n_classes, n_components, seed)
             for seed in range(n_seeds)
         ]
-        mean, error = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1) / np.sqrt(n_seeds)
+        mean, error = means_and_errors(np.array(rows))
         found.append(mean)
         recalls = [
             f"{name} {value:.3f} ± {its_error:.3f}"

@@ -113,7 +113,12 @@ def check_finite(tensor: Tensor, name: str = "tensor") -> None:
 
     So it does where the square of an entry would overflow.
     """
-    bad = ~torch.isfinite(tensor)
+    if not tensor.numel():
+        return
+    largest = float(torch.stack(torch.aminmax(tensor)).abs().amax())  # NaN if any entry is
+    if largest <= _LARGEST_ENTRY:
+        return
+    bad = ~torch.isfinite(tensor)  # who is to blame is looked for only then
     n_bad = int(bad.sum())
     if n_bad:
         n_nan = int(torch.isnan(tensor).sum())
@@ -122,13 +127,10 @@ def check_finite(tensor: Tensor, name: str = "tensor") -> None:
             f"{name} must be finite, got {n_nan} NaN and {n_bad - n_nan} infinite entries among "
             f"{tensor.numel()}, the first at index {tuple(int(k) for k in first)}."
         )
-    extremes = torch.aminmax(tensor) if tensor.numel() else ()
-    largest = max((abs(float(extreme)) for extreme in extremes), default=0.0)
-    if largest > _LARGEST_ENTRY:
-        raise ValueError(
-            f"{name} must hold no number beyond {_LARGEST_ENTRY:g}, whose squares would overflow, "
-            f"got {largest:g}: divide it by a constant."
-        )
+    raise ValueError(
+        f"{name} must hold no number beyond {_LARGEST_ENTRY:g}, whose squares would overflow, "
+        f"got {largest:g}: divide it by a constant."
+    )
 
 
 def to_numpy(array: Any) -> np.ndarray:

@@ -129,8 +129,8 @@ def choose_encoder(
         placed = np.concatenate([placed, figures[:, is_anchor]], axis=1)
         codes = np.concatenate([codes, part.codes[left_out[is_anchor]]])
         behind = _behind(behind, placed, class_weights(codes), level)
-    accuracy, hinge = (_means_and_errors(figure, class_weights, codes) for figure in placed)
-    plain, _ = _means_and_errors(placed[0], _equal_weights, codes)
+    accuracy, hinge = (_means_and_errors(figure, codes) for figure in placed)
+    plain, _ = _means_and_errors(placed[0], np.zeros_like(codes))  # as if all were of one class
     # If all are out, because the last one diverged, one that did not is taken.
     is_out = np.array([(why != "") + (why == "diverged") for why in behind])
     chosen = candidates[int(np.lexsort((hinge[0], -plain, is_out))[0])]
@@ -164,19 +164,13 @@ def _is_level(values: np.ndarray, best: int, weights: np.ndarray, level: float) 
     return weights @ behind <= np.maximum(_WORTH, level * standard_error(behind, weights))
 
 
-def _equal_weights(codes: np.ndarray) -> np.ndarray:
-    return np.full(len(codes), 1 / len(codes))
-
-
-def _means_and_errors(
-    values: np.ndarray, weigh: Callable[[np.ndarray], np.ndarray], codes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _means_and_errors(values: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of each column, over those of the anchors that it has; NaN if it has none."""
     means, errors = np.full((2, values.shape[1]), np.nan)
     for k, column in enumerate(values.T):
         known = ~np.isnan(column)
         if known.any():
-            weights = weigh(codes[known])
+            weights = class_weights(codes[known])
             means[k] = weights @ column[known]
             errors[k] = standard_error(column[known], weights)
     return means, errors

@@ -319,7 +319,7 @@ def _objective(
     if diversity is None:
         # The means of so many classes may take all directions that there are.
         n_pairs = int(np.sum(np.bincount(data.part.codes[data.part.known]) >= 2))
-        is_many = len(data.classes) > 0 and n_pairs > max(n_dimensions, _DIMENSIONS)
+        is_many = n_pairs > max(n_dimensions, _DIMENSIONS)
         diversity = _DIVERSITY_OF_MANY if is_many else _DIVERSITY
         diversity = 0.0 if is_blind else diversity
     return Objective(float(margin), float(diversity), float(uniformity), float(locality))
