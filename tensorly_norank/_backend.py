@@ -93,13 +93,34 @@ def check_dense(array: Any, name: str) -> None:
         )
 
 
-def enter(array: Any, origin: Origin) -> Tensor:
-    """Copy a tensor into torch, contiguous and without gradient, in its working dtype."""
+def check_device(device: Any) -> torch.device | None:
+    """The device of that name; None stays None. Raises if torch cannot compute there."""
+    if device is None:
+        return None
+    try:
+        found = torch.device(device)
+        torch.zeros(1, dtype=torch.float64, device=found).item()
+    except (RuntimeError, AssertionError, TypeError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        reason = str(error).splitlines()[0].split(". ")[0]  # torch lists all that it knows
+        raise kind(
+            "device must be one that torch can compute on here (in float64 too), such as 'cpu' or "
+            f"'cuda:0', got {device!r}: {reason}"
+        ) from error
+    return found
+
+
+def enter(array: Any, origin: Origin, device: torch.device | None = None) -> Tensor:
+    """Copy a tensor into torch, contiguous and without gradient, in its working dtype.
+
+    To the device given; by default a torch tensor stays on its own.
+    """
     working = getattr(torch, origin.working)
     if origin.backend == "pytorch":
-        copy = torch.empty(array.shape, dtype=working, device=array.device)
+        copy = torch.empty(array.shape, dtype=working, device=device or array.device)
         return copy.copy_(array.detach())
-    return torch.from_numpy(np.array(tl.to_numpy(array), dtype=origin.working, order="C"))
+    copy = torch.from_numpy(np.array(tl.to_numpy(array), dtype=origin.working, order="C"))
+    return copy if device is None else copy.to(device)
 
 
 def _describe(array: Any) -> str:

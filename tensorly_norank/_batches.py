@@ -21,6 +21,7 @@ class Batch:
     indices: np.ndarray  # (B,) which samples
     weights: np.ndarray  # (B,) weight of each as an anchor: over a pass, all classes weigh the same
     triplets: np.ndarray | None = None  # (T, 3) places in `indices`, where comparisons are given
+    depth: float = 1.0  # from 0, the first coordinate alone, to 1, where coordinates are nested
 
 
 def default_batch_size(n_samples: int) -> int:

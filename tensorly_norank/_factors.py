@@ -20,6 +20,7 @@ from tensorly_norank._validation import check_mode, check_number, check_random_s
 N_ITER_MAX = 500
 TOL = 1e-8
 _BLOCK_ENTRIES = 2**23
+_FEW_ENTRIES = 2**20  # of G: sweeps over fewer are done on the host, a GPU would wait for each step
 _N_RANDOM_STARTS = 20
 _N_TRIAL_ITERATIONS = 30
 _N_FINISHED = 5  # of the trials, the best go on to the end
@@ -151,8 +152,9 @@ class FactorFit:
 
     def as_cp_tensor(self, samples_factor: Any, mode: int, origin: Origin) -> CPTensor:
         """The CP tensor with unit-norm columns, in the caller's dtype."""
-        factors = list(self.factors)
-        factors.insert(mode, tl.tensor(samples_factor, dtype=tl.backend.float64))
+        fixed = tl.tensor(samples_factor, dtype=tl.backend.float64)
+        factors = [tl.tensor(factor, **tl.context(fixed)) for factor in self.factors]
+        factors.insert(mode, fixed)
         weights = tl.ones(tl.shape(factors[0])[1], **tl.context(factors[0]))
         for k, factor in enumerate(factors):
             norms = tl.sqrt(tl.sum(factor**2, axis=0))
@@ -178,7 +180,8 @@ class CompressedFit:
     ) -> FactorFit:
         """Alternating least squares, from `start` or from the best of several starts."""
         if start is not None:
-            return self._iterate(start, n_iter_max, tol)
+            context = tl.context(self.projected)
+            return self._iterate([tl.tensor(one, **context) for one in start], n_iter_max, tol)
         trials = [self._iterate(one, _N_TRIAL_ITERATIONS, tol) for one in self._starts(rng)]
         best = sorted(trials, key=lambda trial: trial.residual)[:_N_FINISHED]
         finished = [self._iterate(trial.factors, n_iter_max, tol) for trial in best]
@@ -252,6 +255,10 @@ def compress(tensor: Any, samples_factor: Any, mode: int, offset: Any = None) ->
             block = block - offset
         projected = projected + tl.tensordot(basis[rows], block, axes=([0], [mode]))
         total += float(tl.sum(block**2))
+    if int(np.prod(tl.shape(projected))) <= _FEW_ENTRIES:
+        triangle, projected = (
+            tl.tensor(tl.to_numpy(own), dtype=tl.backend.float64) for own in (triangle, projected)
+        )
     return CompressedFit(triangle, projected, total)
 
 

@@ -55,7 +55,7 @@ class LabelSpreader:
     def __init__(self, samples: Tensor, rng: np.random.Generator) -> None:
         drawn = torch.from_numpy(rng.permutation(len(samples))[:_MOST_FOR_AXES])
         components = PrincipalComponents(samples[drawn.to(samples.device)], rng)
-        self._graph = _neighbour_graph(components(samples))
+        self._graph = _neighbour_graph(components(samples).cpu().numpy())
         self._seed = int(rng.integers(2**63))
         self._filled: dict[bytes, np.ndarray] = {}  # by the codes that were given
 

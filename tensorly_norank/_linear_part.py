@@ -36,14 +36,22 @@ class PrincipalComponents:
         self.is_constant = not np.ptp(rows, axis=0).any()
         if not self.is_constant:
             seed = int(rng.integers(2**31 - 1))
-            self._components = PCA(self.n_axes, random_state=seed).fit(rows)
+            found = PCA(self.n_axes, random_state=seed).fit(rows)
+            self._mean, self._axes = (
+                torch.from_numpy(own).to(samples) for own in (found.mean_, found.components_)
+            )
 
-    def __call__(self, samples: Tensor) -> np.ndarray:
-        """Scores of samples (n, ...), (n, n_axes) in float64; zeros if the fitted ones are one."""
+    def __call__(self, samples: Tensor) -> Tensor:
+        """Scores of samples (n, ...), (n, n_axes) in float64; zeros if the fitted ones are one.
+
+        They are computed where the samples are, which so need not leave a GPU.
+        """
         if self.is_constant:
-            return np.zeros((len(samples), self.n_axes))
-        parts = [self._components.transform(_rows(some)) for some in samples.split(_ROWS_AT_ONCE)]
-        return np.concatenate(parts).astype(np.float64)
+            return samples.new_zeros((len(samples), self.n_axes), dtype=torch.float64)
+        parts = [
+            (some.flatten(1) - self._mean) @ self._axes.T for some in samples.split(_ROWS_AT_ONCE)
+        ]
+        return torch.cat(parts).double()
 
 
 def principal_scores(
@@ -66,7 +74,8 @@ def principal_scores(
     if len(unlabelled) >= len(labelled):
         drawn = rng.permutation(unlabelled)[:_MOST_SAMPLES]
         components = PrincipalComponents(_take(samples, drawn), rng)
-        n_most, parts = components.n_axes, [(components(_take(samples, chosen)), codes[chosen])]
+        scores = components(_take(samples, chosen)).cpu().numpy()
+        n_most, parts = components.n_axes, [(scores, codes[chosen])]
     else:
         points = _without_empty_dimensions(_rows(_take(samples, chosen)))
         n_most, parts = min(_N_AXES, points.shape[1]), _halves(points, codes[chosen], rng)
@@ -148,15 +157,19 @@ class LinearPart:
         self._n_dimensions = points.shape[1]
         if self._components.is_constant:
             return
-        scores = self._components(samples)  # (n, n_axes)
+        scores = self._components(samples).cpu().numpy()  # (n, n_axes)
         unit = max((scores**2).sum() / scores.shape[1], np.finfo(float).tiny)
-        self._regression = RidgeCV(unit * _PENALTIES).fit(
+        regression = RidgeCV(unit * _PENALTIES).fit(
             scores, points[chosen.to(points.device)].double().cpu().numpy()
+        )
+        matrix = regression.coef_.reshape(self._n_dimensions, -1)  # (D, n_axes)
+        intercept = np.broadcast_to(regression.intercept_, self._n_dimensions).copy()
+        self._matrix, self._intercept = (
+            torch.from_numpy(own).to(samples.device) for own in (matrix, intercept)
         )
 
     def __call__(self, samples: Tensor) -> Tensor:
-        """The linear part of the embedding of samples (n, ...), (n, D) in float64 on the host."""
+        """The linear part of the embedding of samples (n, ...), (n, D) in float64, beside them."""
         if self._components.is_constant:
-            return torch.zeros(len(samples), self._n_dimensions, dtype=torch.float64)
-        predicted = self._regression.predict(self._components(samples))
-        return torch.from_numpy(predicted.reshape(len(samples), -1))
+            return samples.new_zeros((len(samples), self._n_dimensions), dtype=torch.float64)
+        return self._components(samples) @ self._matrix.T + self._intercept

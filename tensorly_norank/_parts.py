@@ -38,6 +38,18 @@ _LARGEST_BATCH = 1536  # samples
 
 
 @dataclass(frozen=True)
+class PlacedBatch:
+    """A batch, its numbers beside the samples: putting them there waits for a GPU, steps do not."""
+
+    indices: Tensor  # (B,) which samples
+    weights: Tensor  # (B,) of each as an anchor
+    labels: Tensor  # (B,)
+    largest: int  # how many of them are of one class
+    triplets: Tensor | None  # (T, 3) places in `indices`
+    depth: float
+
+
+@dataclass(frozen=True)
 class Part:
     """Samples of classes: alike are those of one class."""
 
@@ -54,7 +66,7 @@ class Part:
     @property
     def labels(self) -> Tensor:
         """The codes, beside the samples."""
-        return torch.from_numpy(self.codes).to(self.samples.device)
+        return self._beside_samples(self.codes)
 
     @property
     def known(self) -> np.ndarray:
@@ -74,9 +86,9 @@ class Part:
 
     def take(self, indices: np.ndarray) -> Part:
         """The samples at `indices`, in their order; a copy."""
-        chosen = torch.from_numpy(indices).to(self.samples.device)
+        samples = self.samples[self._beside_samples(indices)]
         places = None if self.places is None else self.places[indices]
-        return replace(self, samples=self.samples[chosen], codes=self.codes[indices], places=places)
+        return replace(self, samples=samples, codes=self.codes[indices], places=places)
 
     def held_out(self, indices: np.ndarray, company: np.ndarray) -> Part:
         """Samples that are looked at by themselves, or beside fitted ones if it takes those."""
@@ -103,25 +115,40 @@ class Part:
         """Of one pass."""
         return class_balanced_pass(self.codes, batch_size, rng)
 
+    def place(self, batch: Batch) -> PlacedBatch:
+        """The batch beside the samples."""
+        codes = self.codes[batch.indices]
+        return PlacedBatch(
+            indices=self._beside_samples(batch.indices),
+            weights=self._beside_samples(batch.weights),
+            labels=self._beside_samples(codes),
+            largest=int(np.unique(codes, return_counts=True)[1].max()),
+            triplets=None if batch.triplets is None else self._beside_samples(batch.triplets),
+            depth=batch.depth,
+        )
+
+    def _beside_samples(self, numbers: np.ndarray) -> Tensor:
+        return torch.from_numpy(numbers).to(self.samples.device)
+
     def triplets(self, points: Tensor) -> AllTriplets | ListedTriplets:
         """Of all samples, embedded as `points`."""
         return AllTriplets.of_classes(pairwise_distances(points), self.labels)
 
     def batch_triplets(
-        self, points: Tensor, batch: Batch, varied: Tensor, generator: torch.Generator
+        self, points: Tensor, batch: PlacedBatch, varied: Tensor
     ) -> AllTriplets | ListedTriplets:
         """Of a batch, whose `varied` samples are embedded as `points`."""
-        labels = torch.from_numpy(self.codes[batch.indices]).to(points.device)
-        return AllTriplets.of_classes(pairwise_distances(points), labels)
+        return AllTriplets.of_classes(pairwise_distances(points), batch.labels, batch.largest)
 
-    def differences(self, samples: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
+    def differences(
+        self, samples: Tensor, batch: PlacedBatch, generator: torch.Generator
+    ) -> Tensor:
         """For each sample of a batch, the difference of a random pair of samples that are alike.
 
         Samples are ordered by class, at random within it; each one's partner is the next of its
         class, or itself where there is none.
         """
-        device = samples.device
-        labels = torch.from_numpy(self.codes[batch.indices]).to(device)
+        device, labels = samples.device, batch.labels
         shuffled = torch.randperm(len(samples), generator=generator, device=device)
         order = shuffled[torch.argsort(labels[shuffled], stable=True)]
         following = order.roll(-1)
@@ -245,17 +272,17 @@ class ComparedPart(Part):
         """Of all samples, embedded as `points`."""
         return ListedTriplets(points, torch.from_numpy(self.comparisons).to(points.device))
 
-    def batch_triplets(
-        self, points: Tensor, batch: Batch, varied: Tensor, generator: torch.Generator
-    ) -> ListedTriplets:
+    def batch_triplets(self, points: Tensor, batch: PlacedBatch, varied: Tensor) -> ListedTriplets:
         """Of a batch, whose samples are embedded as `points`."""
         assert batch.triplets is not None
-        return ListedTriplets(points, torch.from_numpy(batch.triplets).to(points.device))
+        return ListedTriplets(points, batch.triplets)
 
-    def differences(self, samples: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
+    def differences(
+        self, samples: Tensor, batch: PlacedBatch, generator: torch.Generator
+    ) -> Tensor:
         """For each sample of a batch, the difference of the anchor and the positive of some row."""
-        assert batch.triplets is not None
-        rows = torch.from_numpy(batch.triplets).to(samples.device)
+        rows = batch.triplets
+        assert rows is not None
         drawn = torch.randint(
             len(rows), (len(samples),), generator=generator, device=samples.device
         )
@@ -274,8 +301,8 @@ class ComparedPart(Part):
 class NeighbouringPart(Part):
     """Samples of which nothing else is known (code 0): alike are near neighbours.
 
-    Where it is `nested`, a batch keeps a random number of the leading coordinates, so that each
-    of them is of use without those behind it.
+    Where it is `nested`, a batch keeps a random number of the leading coordinates (its depth), so
+    that each of them is of use without those behind it.
     """
 
     nested: bool = False
@@ -299,7 +326,8 @@ class NeighbouringPart(Part):
 
     def batches(self, batch_size: int, rng: np.random.Generator) -> list[Batch]:
         """Of one pass."""
-        return random_pass(len(self), batch_size, rng)
+        batches = random_pass(len(self), batch_size, rng)
+        return [replace(batch, depth=rng.random()) for batch in batches] if self.nested else batches
 
     @cached_property
     def _nearest(self) -> Tensor:
@@ -309,17 +337,16 @@ class NeighbouringPart(Part):
         """Of all samples, embedded as `points`."""
         return AllTriplets.of_neighbours(pairwise_distances(points), self._nearest)
 
-    def batch_triplets(
-        self, points: Tensor, batch: Batch, varied: Tensor, generator: torch.Generator
-    ) -> AllTriplets:
+    def batch_triplets(self, points: Tensor, batch: PlacedBatch, varied: Tensor) -> AllTriplets:
         """Of a batch: neighbours are those of the `varied` samples."""
         if self.nested:
             # As likely 1 to 2 coordinates as 2 to 4, ...
-            share = torch.rand((), generator=generator, device=points.device)
-            points = points[:, : int((points.shape[1] + 1) ** float(share))]
+            points = points[:, : int((points.shape[1] + 1) ** batch.depth)]
         return AllTriplets.of_neighbours(pairwise_distances(points), _nearest_samples(varied))
 
-    def differences(self, samples: Tensor, batch: Batch, generator: torch.Generator) -> Tensor:
+    def differences(
+        self, samples: Tensor, batch: PlacedBatch, generator: torch.Generator
+    ) -> Tensor:
         """For each sample of a batch, the difference of a random pair."""
         first, second = (
             torch.randperm(len(samples), generator=generator, device=samples.device)

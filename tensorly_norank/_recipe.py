@@ -249,11 +249,11 @@ class Recipe:
         embedding = axes.project(embedder.embed(counted.samples))
         part = LinearPart(embedder.standardise(fitted.samples), points, fitted.codes, rng)
         linear = part(embedder.standardise(fitted.samples))
-        axes = canonical_axes(linear, fitted.labels.cpu())
+        axes = canonical_axes(linear, fitted.labels)
         linear = axes.project(part(embedder.standardise(counted.samples)))
         return HeldOut(
             LabelledPoints(embedding.double().cpu().numpy(), counted.codes),
-            LabelledPoints(linear.numpy(), counted.codes),
+            LabelledPoints(linear.cpu().numpy(), counted.codes),
             n_spanned=min(len(np.unique(fitted.codes)) - 1, linear.shape[1]),
         )
 
@@ -280,7 +280,7 @@ class Recipe:
             return canonical_axes(points, part.labels)
         samples = embedder.standardise(part.samples)
         followed = LinearPart(samples, points, part.codes, rng)(samples)
-        first = canonical_axes(followed, part.labels.cpu()).axes[:, : evidence.chosen]
+        first = canonical_axes(followed, part.labels).axes[:, : evidence.chosen]
         return canonical_axes(points, part.labels, first)
 
     def _finish(

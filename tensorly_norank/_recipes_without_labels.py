@@ -48,7 +48,7 @@ class ComparisonRecipe(Recipe):
         whole, straight = (
             order_comparisons(
                 counted,
-                canonical_axes(own, fitted.labels.to(own.device)).project(of_counted),
+                canonical_axes(own, fitted.labels).project(of_counted),
                 len(split.count),
             )
             for own, of_counted in ((points, placed), (linear, of_linear))

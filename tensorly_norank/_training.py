@@ -258,40 +258,56 @@ def _one_pass(
 ) -> dict[str, float]:
     """Show every sample once or more; the mean of each term over the batches."""
     embedder.train()
-    labels = part.labels
-    batches = part.batches(fit.plan.settings.batch_size, rng)
-    sums: dict[str, float] = {}
+    batches = [part.place(batch) for batch in part.batches(fit.plan.settings.batch_size, rng)]
+    record = _Record()
     for step, batch in enumerate(batches):
         rate = fit.plan.settings.learning_rate * fit.plan.factor(fit.n_iter + step / len(batches))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        indices = torch.from_numpy(batch.indices).to(labels.device)
-        weights = torch.from_numpy(batch.weights).to(labels.device)
-        samples = embedder.standardise(part.samples[indices])
+        samples = embedder.standardise(part.samples[batch.indices])
         differences = part.differences(samples, batch, generator)
         varied = embedder.augmentation(samples, differences, generator)
         points = embedder.encode(varied)
-        triplets = part.batch_triplets(points, batch, varied, generator)
-        terms = {"triplet": triplets.loss(objective.margin, weights)}
-        terms |= objective.regularisers(points, labels[indices], samples)
+        triplets = part.batch_triplets(points, batch, varied)
+        terms = {"triplet": triplets.loss(objective.margin, batch.weights)}
+        terms |= objective.regularisers(points, batch.labels, samples)
         total = objective.total(terms)
         optimizer.zero_grad()
         total.backward()
         norm = nn.utils.clip_grad_norm_(embedder.parameters(), _LARGEST_GRADIENT)
-        _check_finite(terms | {"gradient norm": norm}, fit.n_iter + 1)
         optimizer.step()
-        for name, term in (terms | {"objective": total}).items():
-            sums[name] = sums.get(name, 0.0) + float(term.detach()) / len(batches)
-    return sums | {"learning_rate": rate}
+        record.add(terms | {"gradient norm": norm, "objective": total})
+    means = record.means(fit.n_iter + 1)
+    del means["gradient norm"]
+    return means | {"learning_rate": rate}
 
 
-def _check_finite(terms: dict[str, Tensor], n_pass: int) -> None:
-    for name, term in terms.items():
-        if not bool(torch.isfinite(term)):
+class _Record:
+    """The terms of each step of a pass, left on their device until the pass is over.
+
+    To look at a number on a GPU means to wait for all that was asked of it before.
+    """
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._steps: list[Tensor] = []
+
+    def add(self, terms: dict[str, Tensor]) -> None:
+        self._names = list(terms)
+        self._steps.append(torch.stack([term.detach().double() for term in terms.values()]))
+
+    def means(self, n_pass: int) -> dict[str, float]:
+        """Of each term over the steps; raises if one was not finite in any of them."""
+        values = torch.stack(self._steps).cpu().numpy()  # (n_steps, n_terms)
+        bad = np.argwhere(~np.isfinite(values))
+        if len(bad):
+            step, term = bad[0]
             raise FloatingPointError(
-                f"The {name} became {float(term.detach())} in pass {n_pass}: the fit has diverged. "
-                "Try a smaller learning_rate, or look for extreme values in the tensor."
+                f"The {self._names[term]} became {values[step, term]} in pass {n_pass}: the fit "
+                "has diverged. Try a smaller learning_rate, or look for extreme values in the "
+                "tensor."
             )
+        return dict(zip(self._names, values.mean(axis=0).tolist(), strict=True))
 
 
 def _append(history: dict[str, list[float]], values: dict[str, float]) -> None:

@@ -48,17 +48,23 @@ class AllTriplets:
         self._is_negative = is_negative
 
     @classmethod
-    def of_classes(cls, distances: Tensor, labels: Tensor) -> AllTriplets:
-        """Positives are of the anchor's class (n,), negatives of others."""
+    def of_classes(
+        cls, distances: Tensor, labels: Tensor, largest: int | None = None
+    ) -> AllTriplets:
+        """Positives are of the anchor's class (n,), negatives of others.
+
+        Who knows the size of the `largest` class says so: to ask a GPU would mean to wait for it.
+        """
         n_samples = len(labels)
-        _, codes, sizes = torch.unique(labels, return_inverse=True, return_counts=True)
-        by_class = torch.argsort(codes, stable=True)
-        first = torch.cumsum(sizes, 0) - sizes
-        slots = torch.arange(int(sizes.max()), device=labels.device)
-        positives = by_class[(first[codes][:, None] + slots).clamp(max=n_samples - 1)]
+        labels = labels.int() if labels.dtype == torch.bool else labels  # which nothing searches in
+        in_order, by_class = torch.sort(labels, stable=True)
+        first = torch.searchsorted(in_order, labels)  # of each sample's class, (n,)
+        sizes = torch.searchsorted(in_order, labels, right=True) - first
+        slots = torch.arange(largest or int(sizes.max()), device=labels.device)
+        positives = by_class[(first[:, None] + slots).clamp(max=n_samples - 1)]
         anchors = torch.arange(n_samples, device=labels.device)[:, None]
-        is_positive = (slots < sizes[codes][:, None]) & (positives != anchors)
-        return cls(distances, positives, is_positive, codes[:, None] != codes)
+        is_positive = (slots < sizes[:, None]) & (positives != anchors)
+        return cls(distances, positives, is_positive, labels[:, None] != labels)
 
     @classmethod
     def of_neighbours(cls, distances: Tensor, nearest: Tensor) -> AllTriplets:
@@ -117,9 +123,8 @@ class AllTriplets:
             if weights is not None:
                 coefficients *= weights.to(distances.dtype)[:, None]
             n_violating = coefficients.clamp(min=0).sum()
-            if n_violating > 0:
-                coefficients /= n_violating
-        # margin times 0 or 1: `sign` keeps the number of violations on its device.
+            # Not by `if`: to look at a number on a GPU means to wait for it.
+            coefficients /= torch.where(n_violating > 0, n_violating, 1)
         return (coefficients * distances).sum() + margin * n_violating.sign()
 
     def hinge_by_anchor(self, margin: float) -> Tensor:
@@ -152,19 +157,20 @@ class ListedTriplets:
     triplets : Tensor of int, shape (T, 3)
         Anchor, positive and negative.
 
-    Attributes
-    ----------
-    n_triplets : Tensor of shape (n,)
-        Of each anchor; NaN where there are none: so is a share of them.
     """
 
     def __init__(self, points: Tensor, triplets: Tensor) -> None:
+        self._n_points = len(points)
         self._anchors, positives, negatives = triplets.T
         anchors = points[self._anchors]
         # By how much the negative is nearer: (T,).
         self._excess = _lengths(anchors - points[positives]) - _lengths(anchors - points[negatives])
-        count = torch.bincount(self._anchors, minlength=len(points)).double()
-        self.n_triplets = count.masked_fill(count == 0, torch.nan)
+
+    @cached_property
+    def n_triplets(self) -> Tensor:
+        """Of each anchor, (n,), float64; NaN where there are none: so is a share of them."""
+        count = torch.bincount(self._anchors, minlength=self._n_points).double()
+        return count.masked_fill(count == 0, torch.nan)
 
     def loss(self, margin: float, weights: Tensor | None = None) -> Tensor:
         """Mean hinge over the violating triplets, differentiable; `weights` are not looked at."""

@@ -63,6 +63,7 @@ def no_rank_decomposition(
     validation_fraction: float = 0.3,
     n_init: int = 1,
     random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    device: Any = None,
     verbose: int = 0,
     callback: Callable[[TrainingState, float], bool | None] | None = None,
     return_errors: bool = False,
@@ -155,7 +156,13 @@ def no_rank_decomposition(
         (their counts) and ``diagnostics["factor_match_score"]`` (the mean over all pairs):
         components that come out every time can be interpreted.
     random_state : int, RandomState or Generator, optional
-        Fixes every random choice: the same bits on the same machine and versions.
+        Fixes every random choice: the same bits on the same machine, device and versions (but not
+        by convolutions on a GPU, which are rounded differently from run to run).
+    device : str or torch.device, optional
+        Where to train: "cuda" moves a copy of the samples to a GPU, whatever the backend, and
+        results come back to where `tensor` is. By default where `tensor` is: on its device if it is
+        a torch tensor, on the host otherwise. The other modes' factors are always fitted where
+        `tensor` is.
     verbose : int or bool, default 0
         1: a progress bar on a terminal (with tqdm installed), some lines elsewhere; 2: every pass.
     callback : callable, optional
@@ -231,7 +238,7 @@ def no_rank_decomposition(
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}.")
     rng = check_random_state(random_state)
-    data = _enter(tensor, labels, triplets, mode)
+    data = _enter(tensor, labels, triplets, mode, device)
     n_dimensions = _n_dimensions(data, encoder, rank, max_rank)
     spreader, codes = _lend_labels(data, rng)
     recipe = _RECIPES[type(data.part)](
@@ -267,8 +274,9 @@ def no_rank_decomposition(
 _RECIPES = {Part: Recipe, ComparedPart: ComparisonRecipe, NeighbouringPart: NeighbourRecipe}
 
 
-def _enter(tensor: Any, labels: Any, triplets: Any, mode: int) -> Data:
+def _enter(tensor: Any, labels: Any, triplets: Any, mode: int, device: Any) -> Data:
     origin = _backend.origin_of(tensor)
+    place = _backend.check_device(device)
     shape = tuple(int(length) for length in tl.shape(tensor))
     if len(shape) < 2:
         raise ValueError(
@@ -293,7 +301,7 @@ def _enter(tensor: Any, labels: Any, triplets: Any, mode: int) -> Data:
             f"are neither labels nor triplets, got {n_samples} "
             f"{'sample' if n_samples == 1 else 'samples'}."
         )
-    copied = _backend.enter(tensor, origin)
+    copied = _backend.enter(tensor, origin, place)
     _backend.check_finite(copied)
     samples, places = copied.movedim(mode, 0).contiguous(), np.arange(n_samples)
     part = Part(samples, codes, places)

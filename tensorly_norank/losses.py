@@ -7,6 +7,8 @@ backend the caller uses.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -97,9 +99,9 @@ def diversity_loss(embedding: Tensor) -> Tensor:
     wide = centred.shape[0] < centred.shape[1]
     gram = centred @ centred.T if wide else centred.T @ centred
     trace = gram.diagonal().sum()
-    if trace <= torch.finfo(embedding.dtype).tiny ** 0.5:
-        return 1 + 0 * trace
-    return ((gram / trace) ** 2).sum()
+    # Not by `if`: to look at a number on a GPU means to wait for it.
+    is_point = trace <= torch.finfo(embedding.dtype).tiny ** 0.5
+    return ((gram / torch.where(is_point, 1, trace)) ** 2).sum() + is_point.to(trace.dtype)
 
 
 def uniformity_loss(embedding: Tensor, scale: float = 2.0) -> Tensor:
@@ -133,8 +135,7 @@ def uniformity_loss(embedding: Tensor, scale: float = 2.0) -> Tensor:
     -2.0
     """
     squared = torch.nn.functional.pdist(embedding) ** 2
-    n_pairs = torch.tensor(float(len(squared)), dtype=embedding.dtype, device=embedding.device)
-    return torch.logsumexp(-scale * squared, dim=0) - n_pairs.log()
+    return torch.logsumexp(-scale * squared, dim=0) - math.log(len(squared))
 
 
 def locality_loss(
@@ -184,8 +185,8 @@ def locality_loss(
     same_class.fill_diagonal_(False)
     n_others = same_class.sum(dim=1)
     n_each = torch.clamp(n_others // 2, max=n_neighbors)  # (B,)
-    width = int(n_each.max()) if n_samples else 0
-    if width == 0:
+    width = min(n_neighbors, (n_samples - 1) // 2)  # the most that any class may have
+    if width <= 0:
         return 0 * embedding.sum()
     order = input_distances.masked_fill(~same_class, torch.inf).argsort(dim=1)
     slots = torch.arange(width, device=labels.device)
@@ -196,4 +197,4 @@ def locality_loss(
     # (B, width, width): every near sample against every far one
     hinges = distances.gather(1, near)[:, :, None] - distances.gather(1, far)[:, None, :] + margin
     both = used[:, :, None] & used[:, None, :]
-    return torch.relu(hinges)[both].mean()
+    return (torch.relu(hinges) * both).sum() / both.sum().clamp(min=1)

@@ -167,6 +167,23 @@ def test_entries_that_are_not_finite_are_counted_and_located():
         _backend.check_finite(tensor, "X")
 
 
+@pytest.mark.parametrize("device", ["cpu", torch.device("cpu"), None])
+def test_a_device_that_is_there_is_taken(device):
+    found = _backend.check_device(device)
+    assert found == (None if device is None else torch.device("cpu"))
+    array = _tensor([1, 2])
+    assert _backend.enter(array, _backend.origin_of(array), found).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("device", "error"),
+    [("nowhere", ValueError), ("meta", ValueError), ("cuda:99", ValueError), (3.5, TypeError)],
+)
+def test_a_device_that_cannot_compute_is_named(device, error):
+    with pytest.raises(error, match=rf"device must be one .*, got {device!r}: "):
+        _backend.check_device(device)
+
+
 @pytest.mark.parametrize("array", [[1, 2], np.array([1, 2]), torch.tensor([1.0, 2.0])], ids=str)
 def test_any_array_like_becomes_numpy(array):
     converted = _backend.to_numpy(array)

@@ -93,6 +93,16 @@ def test_same_seed_same_bits_and_generators_are_taken():
     assert first.shape != other.shape or not np.allclose(first, other)
 
 
+def test_a_device_may_be_named_and_is_checked_before_any_work():
+    values, labels = _data()
+    tensor = tl.tensor(values)
+    options = QUICK | {"encoder": "linear", "n_iter_max": 2}
+    named = _embedding(tensor, labels, **options, device="cpu")
+    np.testing.assert_array_equal(named, _embedding(tensor, labels, **options))
+    with pytest.raises(ValueError, match=r"device must be .*, got 'nowhere'"):
+        no_rank_decomposition(tensor, labels, device="nowhere")
+
+
 def test_same_seed_same_bits_in_another_process():
     script = (
         "import numpy as np, tensorly as tl; from tensorly_norank import no_rank_decomposition\n"

@@ -20,7 +20,7 @@ def _compared():
 
 
 def _batch(part):
-    return Batch(np.arange(len(part)), np.ones(len(part)))
+    return part.place(Batch(np.arange(len(part)), np.ones(len(part))))
 
 
 def _as_given(part):
@@ -42,7 +42,7 @@ def test_differences_of_classes_are_within_classes():
 def test_differences_of_comparisons_are_of_what_was_found_alike():
     part = _compared()
     batch = Batch(np.arange(8), np.ones(8), ROWS)
-    differences = part.differences(part.samples, batch, torch.Generator())
+    differences = part.differences(part.samples, part.place(batch), torch.Generator())
     alike = part.samples[ROWS[:, 0]] - part.samples[ROWS[:, 1]]
     for one in differences:
         assert (alike == one).flatten(1).all(dim=1).any()
@@ -151,9 +151,8 @@ def test_neighbours_of_a_batch_are_those_of_the_varied_samples():
     part = NeighbouringPart(_samples(30), np.zeros(30, int))
     varied = _samples(30, seed=1)
     near, far = varied.flatten(1), -_samples(30, seed=2).flatten(1)
-    generator = torch.Generator()
     shares = [
-        part.batch_triplets(points, _batch(part), varied, generator).order_by_anchor().mean()
+        part.batch_triplets(points, _batch(part), varied).order_by_anchor().mean()
         for points in (near, far)
     ]
     assert float(shares[0]) == 1 and float(shares[1]) < 0.7
@@ -171,11 +170,12 @@ def test_as_many_neighbours_are_near_as_samples_allow(n_samples, n_near):
 def test_nested_coordinates_are_of_use_without_those_behind_them():
     """The loss of a batch knows a random number of leading coordinates, from 1 to all of them."""
     part = NeighbouringPart(_samples(30), np.zeros(30, int), nested=True)
-    generator = torch.Generator().manual_seed(0)
+    rng = np.random.default_rng(0)
     last = []
     for _ in range(60):
         points = part.samples.flatten(1).clone().requires_grad_()
-        triplets = part.batch_triplets(points, _batch(part), _samples(30, seed=1), generator)
+        (batch,) = part.batches(30, rng)
+        triplets = part.batch_triplets(points, part.place(batch), _samples(30, seed=1))
         triplets.loss(0.5).backward()
         used = (points.grad != 0).any(dim=0)
         last.append(int(used.sum()))

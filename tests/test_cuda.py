@@ -1,0 +1,251 @@
+"""What is promised of GPUs; skipped where there is none."""
+
+import copy
+import warnings
+
+import numpy as np
+import pytest
+import tensorly as tl
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from tensorly_norank import _training, fit_factors, no_rank_decomposition
+from tensorly_norank.datasets import simulate_planted
+from tensorly_norank.losses import diversity_loss, locality_loss, triplet_loss, uniformity_loss
+
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),  # of short fits
+]
+
+SHORT = {"n_iter_max": 4, "tol": 0, "random_state": 0}
+COMPARED = np.random.default_rng(0).permuted(np.tile(np.arange(120), (400, 1)), axis=1)[:, :3]
+
+
+@pytest.fixture(autouse=True)
+def _pytorch_backend(_chosen_backend):
+    tl.set_backend("pytorch")
+
+
+def _planted(dtype="float64", **kwargs):
+    """120 samples (8, 10) of 4 classes, numpy arrays."""
+    settings = {"n_samples": 120, "sample_shape": (8, 10), "n_classes": 4, "rank": 2}
+    tl.set_backend("numpy")
+    bunch = simulate_planted(**settings | kwargs, random_state=0)
+    tl.set_backend("pytorch")
+    return bunch.tensor.astype(dtype), bunch.labels
+
+
+def _known(kind, labels):
+    """Keywords that say what is alike."""
+    if kind == "classes":
+        return {"labels": labels}
+    if kind == "some classes":
+        return {"labels": np.where(np.arange(len(labels)) % 3 == 0, -1, labels)}
+    return {"triplets": COMPARED} if kind == "comparisons" else {}
+
+
+KINDS = ["classes", "some classes", "comparisons", "nothing"]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_results_are_where_the_tensor_is_and_of_its_dtype(kind, dtype):
+    tensor, labels = _planted(dtype)
+    on_gpu = torch.from_numpy(tensor).cuda()
+    result = no_rank_decomposition(on_gpu, **_known(kind, labels), rank=3, **SHORT)
+    embedded = result.transform(on_gpu[:7])
+    tensors = [result.weights, *result.factors, result.embedding, result.offset, embedded]
+    tensors += [result.inverse_transform(embedded), *result.similarity(3).factors]
+    for one in tensors:
+        assert one.device == on_gpu.device
+        assert one.dtype == on_gpu.dtype
+    tolerance = {"float16": 1e-2, "float32": 1e-5, "float64": 1e-10}[dtype]
+    torch.testing.assert_close(embedded, result.embedding[:7], rtol=0, atol=tolerance)
+    assert torch.equal(on_gpu.cpu(), torch.from_numpy(tensor))
+
+
+@pytest.mark.parametrize("encoder", ["linear", "multilinear", "mlp", "conv", "auto"])
+def test_components_are_counted_there(encoder):
+    tensor, labels = _planted("float32", n_samples=300)
+    result = no_rank_decomposition(
+        torch.from_numpy(tensor).cuda(), labels, encoder=encoder, random_state=0
+    )
+    assert result.rank == result.rank_evidence.significant == 2
+    assert result.diagnostics["held_out_triplet_accuracy"] > 0.85
+
+
+def test_a_fit_without_random_numbers_is_that_of_the_cpu():
+    """A module of the caller's: samples are not varied, and batches are drawn on the host."""
+    tensor, labels = _planted()
+    module = nn.Sequential(nn.Flatten(), nn.Linear(80, 20), nn.Tanh(), nn.Linear(20, 6)).double()
+    results = [
+        no_rank_decomposition(
+            torch.from_numpy(tensor).to(device), labels, encoder=module, locality=0.5, **SHORT
+        )
+        for device in ("cpu", "cuda")
+    ]
+    ours, theirs = (result.embedding.cpu() for result in results)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-8)
+    errors = [result.history["error"] for result in results]
+    np.testing.assert_allclose(*errors, rtol=1e-8)
+    p_values = [result.rank_evidence.p_value for result in results]
+    np.testing.assert_allclose(*p_values, atol=0.02)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("float64", 1e-10)])
+@pytest.mark.parametrize("encoder", ["linear", "multilinear", "mlp", "conv"])
+def test_samples_are_embedded_as_on_the_cpu(encoder, dtype, tolerance):
+    """Convolutions of float32 are rounded to TF32 on newer cards, as torch's own default is."""
+    tensor, labels = _planted(dtype)
+    samples = torch.from_numpy(tensor)
+    result = no_rank_decomposition(samples.cuda(), labels, encoder=encoder, rank=3, **SHORT)
+    on_cpu = copy.deepcopy(result._embedder).cpu().embed(samples)
+    on_gpu = result._embedder.embed(samples.cuda()).cpu()
+    if encoder == "conv" and dtype == "float32" and torch.backends.cudnn.allow_tf32:
+        tolerance = 1e-2
+    torch.testing.assert_close(on_gpu, on_cpu, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
+def test_losses_and_gradients_are_those_of_the_cpu(dtype, tolerance):
+    generator = torch.Generator().manual_seed(0)
+    points = torch.randn(90, 7, generator=generator, dtype=dtype)
+    labels = torch.randint(9, (90,), generator=generator)
+
+    def value_and_gradient(device):
+        embedding = points.to(device).requires_grad_()
+        own = labels.to(device)
+        distances = torch.cdist(embedding, embedding).detach().flip(0, 1)
+        total = (
+            triplet_loss(embedding, own, 0.5)
+            + diversity_loss(embedding)
+            + uniformity_loss(embedding)
+            + locality_loss(embedding, own, distances)
+        )
+        total.backward()
+        return total.detach().cpu(), embedding.grad.cpu()
+
+    for ours, theirs in zip(value_and_gradient("cuda"), value_and_gradient("cpu"), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    "terms", [{}, {"locality": 0.5, "uniformity": 0.1}], ids=["default", "all"]
+)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("encoder", ["linear", "multilinear", "mlp", "conv"])
+def test_no_training_step_waits_for_the_gpu(encoder, kind, terms, monkeypatch):
+    """From the first step of a pass to the last, nothing is looked at on the host."""
+
+    class Watched(_training._Record):
+        def __init__(self):
+            torch.cuda.set_sync_debug_mode("error")
+            super().__init__()
+
+        def means(self, n_pass):
+            torch.cuda.set_sync_debug_mode("default")
+            return super().means(n_pass)
+
+    tensor, labels = _planted("float32")
+    on_gpu = torch.from_numpy(tensor).cuda()
+    settings = {"encoder": encoder, "rank": 2, "validation_fraction": 0, **SHORT}
+    monkeypatch.setattr(_training, "_Record", Watched)
+    try:
+        no_rank_decomposition(on_gpu, **_known(kind, labels), **terms, **settings)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+class _ToHost(TorchDispatchMode):
+    """Counts the numbers that are copied from a GPU to the host."""
+
+    n_numbers = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        given = [one for one in args if isinstance(one, torch.Tensor)]
+        if (
+            isinstance(result, torch.Tensor)
+            and not result.is_cuda
+            and any(one.is_cuda for one in given)
+        ):
+            self.n_numbers += result.numel()
+        return result
+
+
+def test_the_tensor_is_not_copied_to_the_host():
+    """At most 4,096 of its samples at a time: for principal components, three times."""
+    generator = torch.Generator("cuda").manual_seed(0)
+    tensor = torch.randn(60_000, 24, 24, generator=generator, device="cuda")
+    labels = np.arange(60_000) % 5
+    with _ToHost() as copied:
+        no_rank_decomposition(tensor, labels, encoder="linear", rank=3, **SHORT)
+    assert 0 < copied.n_numbers < tensor.numel() / 2
+
+
+@pytest.mark.parametrize("backend", ["numpy", "pytorch"])
+def test_device_moves_the_training_and_brings_results_back(backend):
+    tensor, labels = _planted("float32")
+    tl.set_backend(backend)
+    given = tensor if backend == "numpy" else torch.from_numpy(tensor)
+    settings = {"encoder": "mlp", "rank": 3, **SHORT}
+    result = no_rank_decomposition(given, labels, device="cuda", **settings)
+    assert next(result.encoder.parameters()).is_cuda
+    for one in [result.weights, *result.factors, result.offset, result.transform(given)]:
+        assert isinstance(one, type(given))
+        assert backend == "numpy" or one.device == given.device
+    embedding = tl.to_numpy(result.embedding)
+    np.testing.assert_allclose(tl.to_numpy(result.transform(given)), embedding, atol=1e-5)
+    tl.set_backend("pytorch")
+    there = no_rank_decomposition(torch.from_numpy(tensor).cuda(), labels, **settings)
+    np.testing.assert_allclose(there.embedding.cpu(), embedding, atol=1e-4)
+
+
+@pytest.mark.parametrize("encoder", ["linear", "multilinear", "mlp"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_gives_the_same_bits(kind, encoder):
+    """Of convolutions that is not promised: cuDNN's are not reproducible unless asked to be."""
+    tensor, labels = _planted("float32")
+    on_gpu = torch.from_numpy(tensor).cuda()
+    settings = {"encoder": encoder, "rank": 3, **SHORT}
+    first, second = (
+        no_rank_decomposition(on_gpu, **_known(kind, labels), **settings).embedding
+        for _ in range(2)
+    )
+    assert torch.equal(first, second)
+
+
+def test_generators_of_the_gpu_are_left_as_they_are():
+    tensor, labels = _planted("float32")
+    on_gpu = torch.from_numpy(tensor).cuda()
+    module = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(80, 6))
+    before = torch.cuda.get_rng_state(), torch.get_rng_state()
+    for encoder in ("mlp", module):
+        no_rank_decomposition(on_gpu, labels, encoder=encoder, **SHORT)
+    assert torch.equal(before[0], torch.cuda.get_rng_state())
+    assert torch.equal(before[1], torch.get_rng_state())
+
+
+@pytest.mark.parametrize("mode", [0, 2])
+def test_factors_are_those_of_the_cpu_also_of_more_components_than_entries(mode):
+    rng = np.random.default_rng(0)
+    tensor = torch.from_numpy(rng.normal(size=(6, 9, 7)))
+    samples_factor = torch.from_numpy(rng.normal(size=(tensor.shape[mode], 11)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours = fit_factors(
+            tensor.cuda(), samples_factor.cuda(), mode, n_iter_max=50, random_state=0
+        )
+        theirs = fit_factors(tensor, samples_factor, mode, n_iter_max=50, random_state=0)
+    assert ours.factors[0].is_cuda
+    torch.testing.assert_close(
+        tl.cp_to_tensor(ours).cpu(), tl.cp_to_tensor(theirs), atol=1e-6, rtol=0
+    )
+
+
+def test_a_device_that_is_not_there_is_named():
+    tensor, labels = _planted("float32")
+    with pytest.raises(ValueError, match=r"device must be .*, got 'cuda:99'"):
+        no_rank_decomposition(torch.from_numpy(tensor), labels, device="cuda:99")
