@@ -22,10 +22,11 @@ from tensorly_norank import no_rank_decomposition
 from tensorly_norank.datasets import simulate_planted
 
 N_NEW = 400
+MANY = 10_000
 
 
 def planted(n_samples, seed):
-    """Samples to fit, and new ones, as numpy arrays of float32."""
+    """Samples of float32, the last ones new, and their labels; numpy arrays."""
     bunch = simulate_planted(
         n_samples=n_samples + N_NEW, sample_shape=(64, 64), rank=5, n_classes=8, random_state=seed
     )
@@ -59,12 +60,13 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=[400, 4000, 40_000])
     parser.add_argument("--encoders", nargs="+", default=["mlp", "conv"])
     parser.add_argument("--devices", nargs="+", default=["cuda", "cpu"])
-    parser.add_argument("--passes", type=int, nargs="+", default=[30, 30, 4], help="by size")
+    parser.add_argument("--passes", type=int, help="30 by default; 4 of 10,000 samples or more")
     options = parser.parse_args()
     tl.set_backend("pytorch")
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     print(f"{name}; {torch.get_num_threads()} threads; torch {torch.__version__}", flush=True)
-    for n_samples, n_passes in zip(options.sizes, options.passes, strict=False):
+    for n_samples in options.sizes:
+        n_passes = options.passes or (4 if n_samples >= MANY else 30)
         tl.set_backend("numpy")
         tensor, labels = planted(n_samples, 0)
         tl.set_backend("pytorch")

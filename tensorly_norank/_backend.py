@@ -32,13 +32,21 @@ class Origin:
     device: Any = None  # of a torch tensor
 
     def cast(self, array: Any) -> Any:
-        """An array of the active backend in the caller's float dtype."""
-        return tl.tensor(array, dtype=self.dtype)
+        """An array of the active backend in the caller's float dtype, on its device."""
+        return tl.tensor(array, dtype=self.dtype, **self._place)
+
+    def double(self, array: Any) -> Any:
+        """The same in float64."""
+        return tl.tensor(array, dtype=tl.backend.float64, **self._place)
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        return {"device": self.device} if self.backend == "pytorch" else {}
 
     def restore(self, tensor: Tensor) -> Any:
         """A torch tensor as a tensor of the caller's backend, dtype and device; always a copy."""
         if self.backend == "pytorch":
-            return tl.tensor(tensor.detach(), dtype=self.dtype, device=self.device)
+            return self.cast(tensor.detach())
         return tl.tensor(tensor.detach().cpu().numpy(), dtype=self.dtype)
 
 
@@ -93,19 +101,21 @@ def check_dense(array: Any, name: str) -> None:
         )
 
 
-def check_device(device: Any) -> torch.device | None:
+def check_device(device: Any, name: str = "device") -> torch.device | None:
     """The device of that name; None stays None. Raises if torch cannot compute there."""
     if device is None:
         return None
     try:
         found = torch.device(device)
         torch.zeros(1, dtype=torch.float64, device=found).item()
-    except (RuntimeError, AssertionError, TypeError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        reason = str(error).splitlines()[0].split(". ")[0]  # torch lists all that it knows
+    except (RuntimeError, AssertionError, ImportError, TypeError) as error:
+        kind: type[Exception] = ValueError
+        reason = ": " + str(error).partition("\n")[0].partition(". ")[0]
+        if isinstance(error, TypeError):  # of which torch says at length what it takes
+            kind, reason = TypeError, "."
         raise kind(
-            "device must be one that torch can compute on here (in float64 too), such as 'cpu' or "
-            f"'cuda:0', got {device!r}: {reason}"
+            f"{name} must be one that torch can compute on here (in float64 too), such as 'cpu' or "
+            f"'cuda:0', got {device!r}{reason}"
         ) from error
     return found
 

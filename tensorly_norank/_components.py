@@ -15,6 +15,10 @@ class CanonicalAxes:
     mean: Tensor  # (D,) over all fitted samples
     axes: Tensor  # (D, D) orthonormal columns; zero where the embedding has no variance left
 
+    def to(self, device: torch.device) -> CanonicalAxes:
+        """The same on another device."""
+        return CanonicalAxes(self.mean.to(device), self.axes.to(device))
+
     def project(self, embedding: Tensor, rank: int | None = None) -> Tensor:
         """Coordinates along the leading axes, (n, D) -> (n, rank)."""
         return (embedding - self.mean) @ self.axes[:, :rank]

@@ -71,9 +71,9 @@ def warn_of_missing_labels(given: np.ndarray, filled: np.ndarray) -> None:
     n_lent = n_missing - int(np.sum(filled < 0))
     others = "The others are left out of the fit. " if n_lent < n_missing else ""
     warn(
-        f"{n_missing} of {len(given)} labels are missing: {n_lent} of these samples are fitted "
-        f"with the label that neighbours lend them. {others}Components are counted on "
-        "labelled samples."
+        f"{n_missing} of {len(given)} labels are missing (None, NaN, or -1 among integers: write "
+        f"strings where that is a class): {n_lent} of these samples are fitted with the label that "
+        f"neighbours lend them. {others}Components are counted on labelled samples."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,6 +75,13 @@ class Embedder(nn.Module):
     def forward(self, samples: Tensor) -> Tensor:
         """Both steps: (batch, *sample_shape) -> (batch, D)."""
         return self.encode(self.standardise(samples))
+
+    def snapshot(self) -> Embedder:
+        """A copy as it is now, which borrows no generator."""
+        twin = copy.deepcopy(self)
+        if isinstance(twin.encoder, Encoder):
+            twin.encoder.draw_from(None)
+        return twin
 
     def embed(self, samples: Tensor) -> Tensor:
         """As `forward`, for many samples, in evaluation mode and without gradient."""

@@ -2,7 +2,8 @@
 
 With the samples factor Z = QT (thin QR) fixed, ‖X₍ₘ₎ − Z·KRᵀ‖² = ‖QᵀX₍ₘ₎ − T·KRᵀ‖² + constant, so
 alternating least squares needs only the small tensor G = QᵀX₍ₘ₎, to which blocks of samples add up.
-Everything here is written in TensorLy's functions and runs on the caller's backend.
+Everything here is written in TensorLy's functions and runs on the caller's backend; the data are
+read where they are, and small problems solved on the host.
 """
 
 from __future__ import annotations
@@ -107,6 +108,7 @@ def fit_factors(
             f"samples_factor must have shape ({shape[mode]}, n_components) for mode {mode} of a "
             f"tensor of shape {shape}, got {given}."
         )
+    samples_factor = origin.double(samples_factor)
     start = None if init is None else _other_factors(init, shape, mode, given[1])
     problem = compress(tensor, samples_factor, mode)
     if not np.isfinite(problem.total):  # one number tells; who is to blame is looked for only then
@@ -152,9 +154,8 @@ class FactorFit:
 
     def as_cp_tensor(self, samples_factor: Any, mode: int, origin: Origin) -> CPTensor:
         """The CP tensor with unit-norm columns, in the caller's dtype."""
-        fixed = tl.tensor(samples_factor, dtype=tl.backend.float64)
-        factors = [tl.tensor(factor, **tl.context(fixed)) for factor in self.factors]
-        factors.insert(mode, fixed)
+        factors = [origin.double(factor) for factor in self.factors]
+        factors.insert(mode, origin.double(samples_factor))
         weights = tl.ones(tl.shape(factors[0])[1], **tl.context(factors[0]))
         for k, factor in enumerate(factors):
             norms = tl.sqrt(tl.sum(factor**2, axis=0))
@@ -240,7 +241,10 @@ class CompressedFit:
 
 
 def compress(tensor: Any, samples_factor: Any, mode: int, offset: Any = None) -> CompressedFit:
-    """Read the data once, by blocks of samples, and keep QᵀX and ‖X‖² of X = tensor − offset."""
+    """Read the data once, by blocks of samples, and keep QᵀX and ‖X‖² of X = tensor − offset.
+
+    Where they are few numbers they lie on the host, wherever the tensor is.
+    """
     samples = tl.tensor(samples_factor, dtype=tl.backend.float64)
     basis, triangle = tl.qr(samples)
     shape = tl.shape(tensor)

@@ -38,7 +38,8 @@ class PrincipalComponents:
             seed = int(rng.integers(2**31 - 1))
             found = PCA(self.n_axes, random_state=seed).fit(rows)
             self._mean, self._axes = (
-                torch.from_numpy(own).to(samples) for own in (found.mean_, found.components_)
+                torch.from_numpy(own).to(samples.device).double()
+                for own in (found.mean_, found.components_)
             )
 
     def __call__(self, samples: Tensor) -> Tensor:
@@ -49,9 +50,10 @@ class PrincipalComponents:
         if self.is_constant:
             return samples.new_zeros((len(samples), self.n_axes), dtype=torch.float64)
         parts = [
-            (some.flatten(1) - self._mean) @ self._axes.T for some in samples.split(_ROWS_AT_ONCE)
+            (some.flatten(1).double() - self._mean) @ self._axes.T
+            for some in samples.split(_ROWS_AT_ONCE)
         ]
-        return torch.cat(parts).double()
+        return torch.cat(parts)
 
 
 def principal_scores(

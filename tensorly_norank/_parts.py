@@ -159,9 +159,11 @@ class Part:
 
     def mean(self, by_anchor: Tensor) -> float:
         """Over samples within each class, then over classes, skipping NaN."""
-        labels = self.labels
-        means = [by_anchor[labels == label].nanmean() for label in torch.unique(labels)]
-        return float(torch.stack(means).nanmean())
+        values = by_anchor.double().cpu().numpy()  # at once: a GPU waits whenever it is asked
+        is_known = ~np.isnan(values)
+        sizes = np.bincount(self.codes[is_known])
+        sums = np.bincount(self.codes[is_known], weights=values[is_known])
+        return float((sums[sizes > 0] / sizes[sizes > 0]).mean()) if len(sizes) else float("nan")
 
     def figures(self, points: Tensor, margin: float) -> Tensor:
         """Share of each anchor's triplets in order, and their mean hinge, (2, n)."""
@@ -270,7 +272,7 @@ class ComparedPart(Part):
 
     def triplets(self, points: Tensor) -> ListedTriplets:
         """Of all samples, embedded as `points`."""
-        return ListedTriplets(points, torch.from_numpy(self.comparisons).to(points.device))
+        return ListedTriplets(points, self._beside_samples(self.comparisons))
 
     def batch_triplets(self, points: Tensor, batch: PlacedBatch, varied: Tensor) -> ListedTriplets:
         """Of a batch, whose samples are embedded as `points`."""
@@ -291,10 +293,9 @@ class ComparedPart(Part):
 
     def mean(self, by_anchor: Tensor) -> float:
         """Over comparisons."""
-        weights = torch.bincount(
-            torch.from_numpy(self.comparisons[:, 0]).to(by_anchor.device), minlength=len(self)
-        )
-        return float((weights * by_anchor.nan_to_num()).sum() / weights.sum())
+        weights = np.bincount(self.comparisons[:, 0], minlength=len(self))
+        values = by_anchor.double().nan_to_num().cpu().numpy()
+        return float((weights * values).sum() / weights.sum())
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,8 @@ class RankEvidence:
         resamples. Empty where nothing was tested.
     linear : bool
         Whether all this is about the part of the embedding that is linear in the data, because the
-        embedding as a whole orders held-out triplets no better (by 0.02, and 3 standard errors).
+        embedding as a whole orders held-out triplets no better (by 0.02, and 3 standard errors), or
+        because its held-out samples leave out small classes, and show fewer components for that.
         Components are then directions of the data. If False, what separates the classes is not
         linear in the data, and the directions are those of the embedding. About neighbourhoods it
         is not looked at, and False.
@@ -205,8 +206,12 @@ def count_components(
     whole = [one.embedding for one in held_out]
     bends = bool(held_out) and _is_beyond_linear(axes, whole, max(tests.count, 1))
     if bends:
-        axes, looks = whole, [[_spanned(one, one.embedding) for one in held_out]]
-        tests = SequentialTest(looks, rng, n_before=len(blind) + 1)
+        bent: list[Look] = [[_spanned(one, one.embedding) for one in held_out]]
+        of_bent = SequentialTest(bent, rng, n_before=len(blind) + 1)
+        # Few held-out samples may not speak for small classes, where all samples do.
+        bends = tests.classes <= of_bent.classes or tests.count <= of_bent.count
+        if bends:
+            axes, looks, tests = whole, bent, of_bent
     n_candidates = min(n_dimensions, max_rank or n_dimensions)
     n_given = len({code for look in looks for points in look for code in points.codes.tolist()})
     n_resamples = N_RESAMPLES if tests.p_value else 0
@@ -299,10 +304,12 @@ def warn_of_count(evidence: RankEvidence, max_rank: int | None) -> None:
             f"{limit}={evidence.chosen} is smaller than the {evidence.found} components that "
             f"were found: {kept}"
         )
+    needs_more = evidence.needed > evidence.chosen
     if evidence.n_untested and not np.isnan(evidence.p_value[0]):
         warn(
             f"{evidence.n_untested} of the classes have too few samples to be tested beside the "
-            "others: directions that only they take are not counted. Pass a rank to keep more."
+            "others: directions that only they take are not counted. Pass a rank to keep more"
+            + (f"; {evidence.needed} order the held-out triplets best." if needs_more else ".")
         )
     if evidence.found > 0:
         return

@@ -146,7 +146,7 @@ class Recipe:
             state = TrainingState(
                 fit.n_iter,
                 fit.history,
-                lambda: self._finish(copy.deepcopy(embedder), fit, split, rng),
+                lambda: self._finish(embedder.snapshot(), fit, split, rng),
             )
             stops = callback(state, fit.history["error"][-1])
             return isinstance(stops, bool | np.bool_) and bool(stops)
@@ -329,6 +329,7 @@ class Recipe:
         rank = self.rank or (evidence.chosen if evidence else 1)
         embedding = axes.project(points, rank)
         offset = whole.samples.mean(dim=0, keepdim=True).movedim(0, data.mode)
+        home = data.origin.device or torch.device("cpu")
         samples_factor = data.origin.restore(embedding)
         mean_sample = data.origin.restore(offset)
         problem = _factors.compress(data.tensor, samples_factor, data.mode, mean_sample)
@@ -349,7 +350,7 @@ class Recipe:
             | held_out_figures,
             converged=fit.plan.converged,
             classes=data.classes,
-            embedder=embedder,
-            axes=axes,
+            embedder=embedder.to(home),
+            axes=axes.to(home),
             origin=data.origin,
         )

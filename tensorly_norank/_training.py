@@ -275,8 +275,10 @@ def _one_pass(
         optimizer.zero_grad()
         total.backward()
         norm = nn.utils.clip_grad_norm_(embedder.parameters(), _LARGEST_GRADIENT)
-        optimizer.step()
         record.add(terms | {"gradient norm": norm, "objective": total})
+        if not norm.is_cuda:
+            record.check(fit.n_iter + 1)
+        optimizer.step()
     means = record.means(fit.n_iter + 1)
     del means["gradient norm"]
     return means | {"learning_rate": rate}
@@ -293,12 +295,21 @@ class _Record:
         self._steps: list[Tensor] = []
 
     def add(self, terms: dict[str, Tensor]) -> None:
+        """The terms of a step, by their names."""
         self._names = list(terms)
         self._steps.append(torch.stack([term.detach().double() for term in terms.values()]))
 
+    def check(self, n_pass: int) -> None:
+        """Raise if a term of the last step is not finite."""
+        self._raise_where_bad(self._steps[-1:], n_pass)
+
     def means(self, n_pass: int) -> dict[str, float]:
         """Of each term over the steps; raises if one was not finite in any of them."""
-        values = torch.stack(self._steps).cpu().numpy()  # (n_steps, n_terms)
+        values = self._raise_where_bad(self._steps, n_pass)
+        return dict(zip(self._names, values.mean(axis=0).tolist(), strict=True))
+
+    def _raise_where_bad(self, steps: list[Tensor], n_pass: int) -> np.ndarray:
+        values = torch.stack(steps).cpu().numpy()  # (n_steps, n_terms)
         bad = np.argwhere(~np.isfinite(values))
         if len(bad):
             step, term = bad[0]
@@ -307,7 +318,7 @@ class _Record:
                 "has diverged. Try a smaller learning_rate, or look for extreme values in the "
                 "tensor."
             )
-        return dict(zip(self._names, values.mean(axis=0).tolist(), strict=True))
+        return values
 
 
 def _append(history: dict[str, list[float]], values: dict[str, float]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,11 +34,6 @@ class AllTriplets:
         False where a place of `positives` is not used.
     is_negative : Tensor of bool, shape (n, n)
         Which points are an anchor's negatives.
-
-    Attributes
-    ----------
-    n_triplets : Tensor of shape (n,)
-        Of each anchor; NaN where there are none: so is a share of them.
     """
 
     def __init__(
@@ -56,7 +52,9 @@ class AllTriplets:
         Who knows the size of the `largest` class says so: to ask a GPU would mean to wait for it.
         """
         n_samples = len(labels)
-        labels = labels.int() if labels.dtype == torch.bool else labels  # which nothing searches in
+        if labels.dtype not in (torch.int32, torch.int64):  # others cannot all be searched in
+            _, labels = torch.unique(labels, return_inverse=True)
+        labels = labels.contiguous()
         in_order, by_class = torch.sort(labels, stable=True)
         first = torch.searchsorted(in_order, labels)  # of each sample's class, (n,)
         sizes = torch.searchsorted(in_order, labels, right=True) - first
@@ -75,7 +73,7 @@ class AllTriplets:
 
     @cached_property
     def n_triplets(self) -> Tensor:
-        """Of each anchor, (n,), float64; NaN where there are none."""
+        """Of each anchor, (n,), float64; NaN where there are none: so is a share of them."""
         count = self._is_positive.sum(1).double() * self._is_negative.sum(1)
         return count.masked_fill(count == 0, torch.nan)
 
@@ -156,7 +154,6 @@ class ListedTriplets:
     points : Tensor of shape (n, D)
     triplets : Tensor of int, shape (T, 3)
         Anchor, positive and negative.
-
     """
 
     def __init__(self, points: Tensor, triplets: Tensor) -> None:
@@ -194,8 +191,10 @@ class ListedTriplets:
         return 0.5 - 0.5 * self._excess.sign()
 
     def _mean_by_anchor(self, values: Tensor) -> Tensor:
-        sums = torch.zeros_like(self.n_triplets).index_add_(0, self._anchors, values.double())
-        return sums / self.n_triplets
+        # On the host: a GPU adds in an order that is another one each time.
+        anchors, of_each = self._anchors.cpu().numpy(), values.detach().double().cpu().numpy()
+        sums = np.bincount(anchors, weights=of_each, minlength=self._n_points)
+        return torch.from_numpy(sums).to(values.device) / self.n_triplets
 
 
 def _lengths(differences: Tensor) -> Tensor:

@@ -202,7 +202,20 @@ def encode_labels(
 
 
 def _warn_of_lookalikes(classes: np.ndarray) -> None:
-    """Name classes that are called as if nobody knew them; -1 and 1 alone are two classes."""
+    """Name classes that may be one, or are called as if nobody knew them.
+
+    (But -1 and 1 alone are two classes.)
+    """
+    by_text: dict[str, Any] = {}
+    for name in classes.tolist():
+        if isinstance(name, str | int | float):
+            other = by_text.setdefault(str(name).strip(), name)
+            if other != name:
+                warn(
+                    f"labels hold {other!r} and {name!r}, taken for two classes. If they are one, "
+                    "write them alike: one type, no blanks around."
+                )
+                break
     names = [name for name in classes.tolist() if isinstance(name, str | int | float)]
     found = [name for name in names if str(name).strip().lower() in _NAMES_OF_MISSING]
     if found and set(names) != {-1, 1}:
@@ -210,6 +223,9 @@ def _warn_of_lookalikes(classes: np.ndarray) -> None:
             f"labels hold {', '.join(map(repr, found))}, taken for the name of a class. Where "
             "nobody knows the class, put None."
         )
+
+
+_COLUMNS = ("anchor", "positive", "negative")
 
 
 def check_triplets(triplets: Any, n_samples: int) -> np.ndarray:
@@ -221,6 +237,8 @@ def check_triplets(triplets: Any, n_samples: int) -> np.ndarray:
         raise TypeError(f"triplets must be an array of shape (T, 3), got {triplets!r}.")
     if isinstance(triplets, np.ma.MaskedArray):
         raise TypeError("triplets must not be a masked array: leave rows out instead.")
+    if set(getattr(triplets, "columns", ())) == set(_COLUMNS):  # of a data frame, in any order
+        triplets = triplets[list(_COLUMNS)]
     try:
         rows = to_numpy(triplets) if hasattr(triplets, "shape") else np.asarray(triplets)
         if rows.dtype == object and not any(isinstance(one, bool) for one in rows.flat):
@@ -230,8 +248,10 @@ def check_triplets(triplets: Any, n_samples: int) -> np.ndarray:
             "triplets must be an array of shape (T, 3), got rows of unequal length."
         ) from None
     if rows.ndim != 2 or rows.shape[1] != 3 or not len(rows):
+        hint = " Transpose it?" if rows.ndim == 2 and len(rows) == 3 else ""
         raise ValueError(
-            f"triplets must be of shape (T, 3), with at least one row, got shape {rows.shape}."
+            "triplets must be of shape (T, 3), with at least one row, got shape "
+            f"{rows.shape}.{hint}"
         )
     if rows.dtype.kind not in "iu":
         raise TypeError(
@@ -285,17 +305,23 @@ def _as_vector(labels: Any, name: str) -> np.ndarray:
     is_vector = hasattr(labels, "__len__") and getattr(labels, "ndim", None) != 0
     if isinstance(labels, str | bytes | set | dict) or not is_vector:
         raise TypeError(f"{name} must be one label per sample, got {reprlib.repr(labels)}.")
-    if isinstance(labels, np.ma.MaskedArray):
+    if np.ma.is_masked(labels):
         raise TypeError(
             f"{name} must not be a masked array, got one with {int(np.ma.count_masked(labels))} "
             "masked entries: put None where a label is missing."
         )
+    labels = np.asarray(labels) if isinstance(labels, np.ma.MaskedArray) else labels
     # numpy would make numbers of a data frame's integers, some of which are missing, floats.
     is_of_frame = hasattr(getattr(labels, "dtype", None), "na_value") and np.ndim(labels) == 1
     is_list = isinstance(labels, list | tuple) or is_of_frame
     values = _from_list(list(labels)) if is_list else to_numpy(labels)
     if values.dtype == object and values.ndim == 1:
         values = _from_list(list(values))
+    if values.ndim == 2 and values.shape[1] == 1:
+        raise ValueError(
+            f"{name} must be one-dimensional, got shape {values.shape}: pass the column itself, as "
+            "by ravel(), or frame['name'] of a data frame."
+        )
     if values.ndim != 1:
         raise ValueError(
             f"{name} must be one-dimensional, one label per sample, got shape {values.shape}: of "
@@ -358,6 +384,8 @@ def _find_missing(values: np.ndarray) -> np.ndarray:
 
 
 def _is_missing(value: Any) -> bool:
+    if isinstance(value, tuple):  # of a combination nobody knows what part of it is missing in
+        return any(_is_missing(part) for part in value)
     if value is None or type(value).__name__ == "NAType":  # pandas.NA, without importing pandas
         return True
     if isinstance(value, float):

@@ -156,13 +156,13 @@ def no_rank_decomposition(
         (their counts) and ``diagnostics["factor_match_score"]`` (the mean over all pairs):
         components that come out every time can be interpreted.
     random_state : int, RandomState or Generator, optional
-        Fixes every random choice: the same bits on the same machine, device and versions (but not
-        by convolutions on a GPU, which are rounded differently from run to run).
+        Fixes every random choice: the same bits on the same machine, device and versions (but
+        where convolutions take part on a GPU, also in the choice of "auto", for there they are
+        rounded differently from run to run).
     device : str or torch.device, optional
-        Where to train: "cuda" moves a copy of the samples to a GPU, whatever the backend, and
-        results come back to where `tensor` is. By default where `tensor` is: on its device if it is
-        a torch tensor, on the host otherwise. The other modes' factors are always fitted where
-        `tensor` is.
+        Where to train: "cuda" moves a copy of the samples to a GPU, whatever the backend, and all
+        results, the encoder too, come back to where `tensor` is. By default where `tensor` is: on
+        its device if it is a torch tensor, on the host otherwise.
     verbose : int or bool, default 0
         1: a progress bar on a terminal (with tqdm installed), some lines elsewhere; 2: every pass.
     callback : callable, optional
@@ -277,6 +277,8 @@ _RECIPES = {Part: Recipe, ComparedPart: ComparisonRecipe, NeighbouringPart: Neig
 def _enter(tensor: Any, labels: Any, triplets: Any, mode: int, device: Any) -> Data:
     origin = _backend.origin_of(tensor)
     place = _backend.check_device(device)
+    if place is None:
+        _backend.check_device(origin.device, "the device of tensor")
     shape = tuple(int(length) for length in tl.shape(tensor))
     if len(shape) < 2:
         raise ValueError(

@@ -135,7 +135,7 @@ def uniformity_loss(embedding: Tensor, scale: float = 2.0) -> Tensor:
     -2.0
     """
     squared = torch.nn.functional.pdist(embedding) ** 2
-    return torch.logsumexp(-scale * squared, dim=0) - math.log(len(squared))
+    return torch.logsumexp(-scale * squared, dim=0) - math.log(max(len(squared), 1))
 
 
 def locality_loss(

@@ -1,7 +1,6 @@
 """What is promised of GPUs; skipped where there is none."""
 
 import copy
-import warnings
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tensorly_norank import _training, fit_factors, no_rank_decomposition
+from tensorly_norank import _factors, _recipe, _training, fit_factors, no_rank_decomposition
 from tensorly_norank.datasets import simulate_planted
 from tensorly_norank.losses import diversity_loss, locality_loss, triplet_loss, uniformity_loss
 
@@ -139,8 +138,11 @@ def test_losses_and_gradients_are_those_of_the_cpu(dtype, tolerance):
 def test_no_training_step_waits_for_the_gpu(encoder, kind, terms, monkeypatch):
     """From the first step of a pass to the last, nothing is looked at on the host."""
 
+    n_passes = [0]
+
     class Watched(_training._Record):
         def __init__(self):
+            n_passes[0] += 1
             torch.cuda.set_sync_debug_mode("error")
             super().__init__()
 
@@ -150,12 +152,13 @@ def test_no_training_step_waits_for_the_gpu(encoder, kind, terms, monkeypatch):
 
     tensor, labels = _planted("float32")
     on_gpu = torch.from_numpy(tensor).cuda()
-    settings = {"encoder": encoder, "rank": 2, "validation_fraction": 0, **SHORT}
+    settings = {"encoder": encoder, "rank": 2, **SHORT}
     monkeypatch.setattr(_training, "_Record", Watched)
     try:
         no_rank_decomposition(on_gpu, **_known(kind, labels), **terms, **settings)
     finally:
         torch.cuda.set_sync_debug_mode("default")
+    assert n_passes[0] >= 8  # of a first fit, whose coordinates are nested without labels, and one
 
 
 class _ToHost(TorchDispatchMode):
@@ -186,13 +189,22 @@ def test_the_tensor_is_not_copied_to_the_host():
 
 
 @pytest.mark.parametrize("backend", ["numpy", "pytorch"])
-def test_device_moves_the_training_and_brings_results_back(backend):
+def test_device_moves_the_training_and_brings_all_results_back(backend, monkeypatch):
     tensor, labels = _planted("float32")
     tl.set_backend(backend)
     given = tensor if backend == "numpy" else torch.from_numpy(tensor)
     settings = {"encoder": "mlp", "rank": 3, **SHORT}
+    trained = []
+    monkeypatch.setattr(
+        _recipe,
+        "train",
+        lambda embedder, part, *args, **kwargs: (
+            trained.append(part.samples.is_cuda) or _training.train(embedder, part, *args, **kwargs)
+        ),
+    )
     result = no_rank_decomposition(given, labels, device="cuda", **settings)
-    assert next(result.encoder.parameters()).is_cuda
+    assert trained and all(trained)
+    assert not any(own.is_cuda for own in result._embedder.state_dict().values())
     for one in [result.weights, *result.factors, result.offset, result.transform(given)]:
         assert isinstance(one, type(given))
         assert backend == "numpy" or one.device == given.device
@@ -203,6 +215,17 @@ def test_device_moves_the_training_and_brings_results_back(backend):
     np.testing.assert_allclose(there.embedding.cpu(), embedding, atol=1e-4)
 
 
+def test_samples_on_another_device_are_embedded_and_go_back_there():
+    tensor, labels = _planted("float32")
+    on_cpu = torch.from_numpy(tensor)
+    for here, there in ((on_cpu, on_cpu.cuda()), (on_cpu.cuda(), on_cpu)):
+        result = no_rank_decomposition(here, labels, encoder="linear", rank=3, **SHORT)
+        embedded = result.transform(there)
+        assert embedded.device == there.device
+        torch.testing.assert_close(embedded.cpu(), result.embedding.cpu(), rtol=0, atol=1e-4)
+        assert result.inverse_transform(embedded).device == here.device
+
+
 @pytest.mark.parametrize("encoder", ["linear", "multilinear", "mlp"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_seed_gives_the_same_bits(kind, encoder):
@@ -211,10 +234,10 @@ def test_the_same_seed_gives_the_same_bits(kind, encoder):
     on_gpu = torch.from_numpy(tensor).cuda()
     settings = {"encoder": encoder, "rank": 3, **SHORT}
     first, second = (
-        no_rank_decomposition(on_gpu, **_known(kind, labels), **settings).embedding
-        for _ in range(2)
+        no_rank_decomposition(on_gpu, **_known(kind, labels), **settings) for _ in range(2)
     )
-    assert torch.equal(first, second)
+    assert torch.equal(first.embedding, second.embedding)
+    assert first.history == second.history
 
 
 def test_generators_of_the_gpu_are_left_as_they_are():
@@ -228,21 +251,45 @@ def test_generators_of_the_gpu_are_left_as_they_are():
     assert torch.equal(before[1], torch.get_rng_state())
 
 
+@pytest.mark.parametrize("few", [0, 2**20], ids=["on the GPU", "on the host"])
 @pytest.mark.parametrize("mode", [0, 2])
-def test_factors_are_those_of_the_cpu_also_of_more_components_than_entries(mode):
+def test_factors_are_those_of_the_cpu_also_of_more_components_than_entries(mode, few, monkeypatch):
+    monkeypatch.setattr(_factors, "_FEW_ENTRIES", few)
     rng = np.random.default_rng(0)
     tensor = torch.from_numpy(rng.normal(size=(6, 9, 7)))
     samples_factor = torch.from_numpy(rng.normal(size=(tensor.shape[mode], 11)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        ours = fit_factors(
-            tensor.cuda(), samples_factor.cuda(), mode, n_iter_max=50, random_state=0
-        )
-        theirs = fit_factors(tensor, samples_factor, mode, n_iter_max=50, random_state=0)
-    assert ours.factors[0].is_cuda
-    torch.testing.assert_close(
-        tl.cp_to_tensor(ours).cpu(), tl.cp_to_tensor(theirs), atol=1e-6, rtol=0
+    settings = {"n_iter_max": 50, "random_state": 0}
+    theirs = fit_factors(tensor, samples_factor, mode, **settings)
+    start = fit_factors(tensor, samples_factor, mode, n_iter_max=1, random_state=1)
+    refined = fit_factors(tensor, samples_factor, mode, init=start, **settings)
+    for fixed in (samples_factor.cuda(), samples_factor):
+        ours = fit_factors(tensor.cuda(), fixed, mode, **settings)
+        assert all(factor.is_cuda for factor in ours.factors)
+        _alike(ours, theirs)
+        _alike(fit_factors(tensor.cuda(), fixed, mode, init=start, **settings), refined)
+
+
+def _alike(ours, theirs):
+    ours, theirs = tl.cp_to_tensor(ours).cpu(), tl.cp_to_tensor(theirs)
+    torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+
+
+def test_callbacks_and_several_fits_on_another_mode_work_there():
+    tensor, labels = _planted("float32")
+    on_gpu = torch.from_numpy(np.moveaxis(tensor, 0, 1).copy()).cuda()
+    seen = []
+    result = no_rank_decomposition(
+        on_gpu,
+        labels,
+        mode=1,
+        encoder="mlp",
+        n_init=2,
+        n_iter_max=6,
+        random_state=0,
+        callback=lambda state, error: seen.append(state.embedding().device),
     )
+    assert set(seen) == {on_gpu.device} == {result.embedding.device}
+    assert len(result.rank_evidence.refits) == 2
 
 
 def test_a_device_that_is_not_there_is_named():

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from tensorly_norank import (
     NoRankTensor,
+    _backend,
     _batches,
     _parts,
     _rank_evidence,
@@ -93,14 +94,30 @@ def test_same_seed_same_bits_and_generators_are_taken():
     assert first.shape != other.shape or not np.allclose(first, other)
 
 
-def test_a_device_may_be_named_and_is_checked_before_any_work():
+def test_a_device_may_be_named_and_is_checked_before_any_work(monkeypatch):
     values, labels = _data()
     tensor = tl.tensor(values)
     options = QUICK | {"encoder": "linear", "n_iter_max": 2}
     named = _embedding(tensor, labels, **options, device="cpu")
     np.testing.assert_array_equal(named, _embedding(tensor, labels, **options))
+    monkeypatch.setattr(_backend, "enter", lambda *_: pytest.fail("the tensor was copied"))
     with pytest.raises(ValueError, match=r"device must be .*, got 'nowhere'"):
         no_rank_decomposition(tensor, labels, device="nowhere")
+
+
+def test_samples_enter_on_the_device_that_is_named(monkeypatch):
+    found = []
+    enter = _backend.enter
+
+    def spy(array, origin, device=None):
+        found.append(device)
+        return enter(array, origin, device)
+
+    values, labels = _data()
+    monkeypatch.setattr(_backend, "enter", spy)
+    options = QUICK | {"encoder": "linear", "n_iter_max": 1, "device": "cpu"}
+    no_rank_decomposition(tl.tensor(values), labels, **options)
+    assert found == [torch.device("cpu")]
 
 
 def test_same_seed_same_bits_in_another_process():
@@ -665,7 +682,7 @@ def _partly_labelled(n_known=5, **options):
 
 def test_missing_labels_are_counted_in_a_warning_and_their_samples_embedded():
     values, labels, given = _partly_labelled()
-    with pytest.warns(UserWarning, match="75 of 90 labels are missing: 75 of these"):
+    with pytest.warns(UserWarning, match=r"75 of 90 labels are missing \(.*\): 75 of these"):
         result = no_rank_decomposition(tl.tensor(values), given, **QUICK)
     embedding = tl.to_numpy(result.embedding)
     assert embedding.shape[0] == 90

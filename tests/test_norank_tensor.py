@@ -6,7 +6,14 @@ import pickle
 import numpy as np
 import pytest
 import tensorly as tl
-from tensorly.cp_tensor import CPTensor, cp_normalize
+from tensorly.cp_tensor import (
+    CPTensor,
+    cp_flip_sign,
+    cp_mode_dot,
+    cp_normalize,
+    cp_permute_factors,
+)
+from tensorly.decomposition import constrained_parafac, parafac
 
 from tensorly_norank import no_rank_decomposition
 
@@ -136,3 +143,136 @@ def test_bad_samples_are_named(fitted):
         result.transform([1, 2])
     with pytest.raises(ValueError, match="embedding must have shape"):
         result.inverse_transform(tl.tensor(np.ones((2, result.rank + 1))))
+
+
+def _dense(cp_tensor):
+    """By the definition, in numpy."""
+    weights, factors = cp_tensor
+    return np.einsum("r,ir,jr,kr->ijk", tl.to_numpy(weights), *(tl.to_numpy(f) for f in factors))
+
+
+def test_the_tensor_its_unfoldings_and_its_vector_are_those_of_the_definition(fitted):
+    _, result = fitted
+    dense = _dense(result)
+    _close(result.to_tensor(), dense)
+    _close(result.to_vec(), dense.reshape(-1))
+    for mode in range(3):
+        _close(result.to_unfolded(mode), np.moveaxis(dense, mode, 0).reshape(dense.shape[mode], -1))
+
+
+def test_norm_and_inner_products_are_those_of_the_dense_tensor(fitted):
+    tensor, result = fitted
+    dense = _dense(result)
+    assert float(result.norm()) == pytest.approx(np.linalg.norm(dense))
+    inner = tl.tenalg.inner(result.to_tensor(), tensor)
+    assert float(inner) == pytest.approx((dense * tl.to_numpy(tensor)).sum())
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2])
+@pytest.mark.parametrize("order", [1, 2])
+def test_mode_products_are_those_of_the_dense_tensor(fitted, mode, order):
+    _, result = fitted
+    dense = _dense(result)
+    other = np.random.default_rng(0).normal(size=(dense.shape[mode], 3)[:order])
+    expected = np.tensordot(dense, other, axes=([mode], [0]))
+    product = cp_mode_dot(result, tl.tensor(other.T), mode, copy=True)
+    _close(product.to_tensor(), expected if order == 1 else np.moveaxis(expected, -1, mode))
+    _close(result.to_tensor(), dense)
+
+
+def test_normalised_permuted_and_flipped_components_are_the_same_tensor(fitted):
+    _, result = fitted
+    dense = _dense(result)
+    _close(copy.deepcopy(result).normalize().to_tensor(), dense)
+    _close(cp_flip_sign(copy.deepcopy(result), mode=result.mode).to_tensor(), dense)
+    turned = CPTensor((result.weights, [factor * 1.0 for factor in result.factors]))
+    if tl.get_backend() != "jax":  # whose integers TensorLy's function cannot index with
+        permuted, _ = cp_permute_factors(result, turned)
+        _close(permuted.to_tensor(), dense)
+
+
+def test_a_copy_is_plain_and_shares_nothing(fitted):
+    _, result = fitted
+    before = _dense(result)
+    twin = result.cp_copy()
+    assert type(twin) is CPTensor
+    twin.weights = twin.weights * 2
+    twin.factors[0] = twin.factors[0] * 3
+    _close(twin.to_tensor(), 6 * before)
+    _close(result.to_tensor(), before)
+
+
+def test_parafac_and_constrained_parafac_take_it_as_a_start(fitted):
+    tensor, result = fitted
+    centred, before = tensor - result.offset, _dense(result)
+    ours = float(tl.norm(centred - tl.cp_to_tensor(result)))
+    refined = parafac(centred, result.rank, init=result, n_iter_max=20, tol=0)
+    assert float(tl.norm(centred - tl.cp_to_tensor(refined))) <= ours + 1e-9
+    _close(result.to_tensor(), before)
+    penalties = {mode: 1e-6 for mode in range(3)}
+    start = result.cp_copy()  # constrained_parafac writes into the list of factors
+    refined = constrained_parafac(
+        centred, result.rank, init=start, n_iter_max=20, l2_square_reg=penalties
+    )
+    assert float(tl.norm(centred - tl.cp_to_tensor(refined))) <= 1.1 * ours
+
+
+def test_attributes_are_of_the_callers_backend_and_dtype(fitted):
+    tensor, _ = fitted
+    single = tl.tensor(tensor, dtype=tl.backend.float32)
+    labels = np.repeat([0, 1, 2], 20)
+    mode = 0 if tl.shape(tensor)[0] == 60 else 1
+    result = no_rank_decomposition(
+        single, labels, mode=mode, encoder="linear", n_iter_max=2, tol=0, random_state=0
+    )
+    embedded = result.transform(single)
+    tensors = [result.weights, *result.factors, result.embedding, result.offset, embedded]
+    tensors += [result.inverse_transform(embedded), *result.similarity().factors]
+    for one in tensors:
+        assert type(one) is type(single)
+        assert one.dtype == single.dtype
+
+
+def test_samples_on_each_mode_give_the_same_components():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 20)
+    values = rng.normal(size=(3, 5, 4))[labels] + 0.3 * rng.normal(size=(60, 5, 4))
+    results = [
+        no_rank_decomposition(
+            tl.tensor(np.moveaxis(values, 0, mode).copy()),
+            labels,
+            mode=mode,
+            encoder="mlp",
+            n_iter_max=8,
+            tol=0,
+            random_state=0,
+        )
+        for mode in range(3)
+    ]
+    for mode in (1, 2):
+        assert results[mode].rank == results[0].rank
+        _close(results[mode].embedding, results[0].embedding)
+        _close(results[mode].factors[mode], results[0].factors[0])
+        moved = np.moveaxis(tl.to_numpy(results[mode].to_tensor()), mode, 0)
+        _close(tl.tensor(moved.copy()), results[0].to_tensor(), 1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
+def test_the_same_seed_gives_the_same_embedding_on_every_backend(dtype, tolerance):
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 20)
+    values = (rng.normal(size=(3, 5, 4))[labels] + rng.normal(size=(60, 5, 4))).astype(dtype)
+    ours = _embedding_of(values, labels)
+    tl.set_backend("numpy")
+    _close(ours, _embedding_of(values, labels), tolerance)
+
+
+def _embedding_of(values, labels):
+    result = no_rank_decomposition(
+        tl.tensor(values, dtype=getattr(tl.backend, str(values.dtype))),
+        labels,
+        n_iter_max=6,
+        tol=0,
+        random_state=0,
+    )
+    return tl.to_numpy(result.embedding)

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tensorly_norank._batches import Batch
 from tensorly_norank._parts import ComparedPart, NeighbouringPart, Part
+from tensorly_norank._training import Objective
 
 ROWS = np.array([[0, 1, 2], [0, 2, 4], [3, 4, 0], [5, 6, 1], [2, 1, 5], [6, 0, 3]])
 
@@ -53,6 +55,53 @@ def test_differences_without_labels_are_of_any_two_samples():
     differences = part.differences(part.samples, _batch(part), torch.Generator())
     assert (differences.flatten(1).norm(dim=1) > 0).sum() > 40
     torch.testing.assert_close(differences.sum(dim=0), torch.zeros_like(differences[0]))
+
+
+@pytest.mark.parametrize("codes", [[0, 1, 1, 2, 2, 2], [3, 3, 3, 3, 0, 1], [1, 0, 2, 5, 4, 3]])
+def test_a_placed_batch_gives_the_triplets_that_its_labels_alone_give(codes):
+    codes = np.array(codes)
+    part = Part(_samples(6), codes)
+    batch = _batch(part)
+    assert batch.largest == np.bincount(codes).max()
+    points = _samples(6, seed=1).flatten(1)
+    placed, plain = part.batch_triplets(points, batch, part.samples), part.triplets(points)
+    torch.testing.assert_close(placed.violations(0.5), plain.violations(0.5))
+    torch.testing.assert_close(placed.n_triplets, plain.n_triplets, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "part", [Part, _compared, NeighbouringPart], ids=["classes", "rows", "none"]
+)
+def test_no_step_asks_a_gpu_for_numbers(part):
+    """Operations that a GPU would have to be waited for; `tests/test_cuda.py` asks a real one."""
+    if part is _compared:
+        part, batch = _compared(), Batch(np.arange(8), np.ones(8), ROWS)
+    else:
+        options = {"nested": True} if part is NeighbouringPart else {}
+        part = part(_samples(40), np.arange(40) % (1 if options else 4), **options)
+        batch = part.batches(40, np.random.default_rng(0))[0]
+    placed = part.place(batch)
+    objective = Objective(0.5, 1.0, 0.1, 0.5)
+    with _NoQuestions():
+        samples = part.samples[placed.indices]
+        points = samples.flatten(1).clone().requires_grad_()
+        part.differences(samples, placed, torch.Generator())
+        triplets = part.batch_triplets(points, placed, samples)
+        terms = {"triplet": triplets.loss(0.5, placed.weights)}
+        terms |= objective.regularisers(points, placed.labels, samples)
+        objective.total(terms).backward()
+
+
+class _NoQuestions(TorchDispatchMode):
+    """Fails where a number would have to come to the host."""
+
+    asking = ("nonzero", "unique", "bincount", "_local_scalar_dense", "equal.default")
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        assert not any(name in str(function) for name in self.asking), function
+        if "aten.index" in str(function):
+            assert not any(getattr(one, "dtype", None) == torch.bool for one in args[1])
+        return function(*args, **(kwargs or {}))
 
 
 def test_taken_samples_keep_the_comparisons_among_them():

@@ -90,6 +90,21 @@ def test_structure_that_is_not_linear_is_counted_where_it_is():
     assert evidence.chosen == 2
 
 
+def test_small_classes_are_not_left_out_for_an_embedding_that_bends():
+    """Its held-out samples compare two of six classes; on all samples six are compared."""
+    codes = np.repeat(np.arange(6), [40, 40, 2, 2, 2, 2])
+    rng = np.random.default_rng(0)
+    whole = 5 * np.eye(6)[codes] + rng.normal(size=(88, 6))
+    nothing = rng.normal(size=(88, 6))
+    held_out = _held_out(whole, nothing, codes, 5)
+    alone = _count(held_out)
+    assert not alone.linear and alone.n_untested == 4
+    blind = [[_gaussian(3).linear]]
+    evidence = count_components([held_out], blind, 6, np.random.default_rng(0), n_classes=6)
+    assert evidence.linear and evidence.n_untested == 0
+    assert evidence.significant == 3
+
+
 def test_bent_embeddings_pay_for_the_looks_before(monkeypatch):
     paid = []
     search = _rank_evidence.SequentialTest

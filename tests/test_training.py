@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tensorly_norank import _training
 from tensorly_norank._embedder import Augmentation, Embedder
 from tensorly_norank._parts import Part
 from tensorly_norank._training import Objective, Plan, Settings, _Stopper, train
@@ -211,6 +212,30 @@ def test_an_infinite_sample_stops_the_run_and_names_the_term():
     embedder.scale.fill_(math.nan)
     with pytest.raises(FloatingPointError, match=r"The triplet became nan in pass 1"):
         _train(embedder, part)
+
+
+def test_the_record_of_a_pass_has_means_and_names_what_was_not_finite_in_any_step():
+    record = _training._Record()
+    for value in (1.0, 2.0, 6.0):
+        record.add({"triplet": torch.tensor(value), "objective": torch.tensor(2 * value)})
+    assert record.means(1) == {"triplet": 3, "objective": 6}
+    record.add({"triplet": torch.tensor(1.0), "objective": torch.tensor(math.inf)})
+    record.add({"triplet": torch.tensor(math.nan), "objective": torch.tensor(1.0)})
+    with pytest.raises(FloatingPointError, match="The triplet became nan in pass 7"):
+        record.check(7)
+    with pytest.raises(FloatingPointError, match="The objective became inf in pass 7"):
+        record.means(7)
+
+
+def test_a_step_that_diverges_is_not_taken():
+    part = _part()
+    embedder = _embedder(part)
+    before = [own.clone() for own in embedder.parameters()]
+    embedder.scale.fill_(math.nan)
+    with pytest.raises(FloatingPointError):
+        _train(embedder, part)
+    for own, old in zip(embedder.parameters(), before, strict=True):
+        assert torch.equal(own, old)
 
 
 def test_augmentation_leaves_the_batch_as_it_is_and_adds_noise_of_the_given_size():

@@ -116,11 +116,13 @@ def test_labels_may_be_a_tensor_of_the_backend():
         (["a", math.nan, "b"], ValueError, "got 2 classes of 1 sample each"),
         ([None, None, None], ValueError, "got none: all 3 labels are missing"),
         ([math.nan] * 3, ValueError, "got none: all 3 labels are missing"),
+        ([("a", None), (1, math.nan), (None,)], ValueError, "all 3 labels are missing"),
         ([0.5, 1.5, 0.5], ValueError, "non-integer numbers"),
         ([0.5, 0.5, None], ValueError, "non-integer numbers"),
         ([0.5, 1, 1], ValueError, "non-integer numbers"),
         ({"a": list(range(99)), "b": 0, "c": 0}, TypeError, r"got \{'a': \[0, 1, .*\.\.\.\], 'b'"),
         (np.ones((3, 2)), ValueError, r"one-dimensional, one label per sample, got shape \(3, 2\)"),
+        (np.ones((3, 1)), ValueError, r"got shape \(3, 1\): pass the column itself"),
         ([[0], [1], {}], TypeError, "labels must be hashable, got"),
         ([torch.ones(2), torch.ones(2), "a"], TypeError, "hashable, got tensor.* at index 0"),
         ("abc", TypeError, "one label per sample, got 'abc'"),
@@ -194,6 +196,33 @@ def test_classes_called_as_if_nobody_knew_them_are_named(labels):
 def test_classes_of_other_names_are_not(labels, recwarn):
     encode_labels(labels * 2, (2 * len(labels), 2), 0)
     assert not recwarn
+
+
+@pytest.mark.parametrize("labels", [[1, "1", 2], ["a", "a ", "b"], [1.0, "1.0", "b"]], ids=repr)
+def test_classes_that_may_be_one_are_named(labels):
+    with pytest.warns(UserWarning, match="taken for two classes. If they are one"):
+        classes, _ = encode_labels(labels * 2, (6, 2), 0)
+    assert len(classes) == 3
+
+
+def test_combinations_with_a_missing_part_are_missing():
+    labels = [("a", 0), ("a", math.nan), ("b", 0), ("b", None), ("a", 0)]
+    classes, codes = encode_labels(labels, (5, 2), 0)
+    assert list(classes) == [("a", 0), ("b", 0)]
+    assert codes.tolist() == [0, -1, 1, -1, 0]
+
+
+@pytest.mark.skipif(tl.get_backend() != "numpy", reason="masked arrays are numpy's")
+def test_masked_arrays_of_labels_that_mask_nothing_are_labels():
+    assert encode_labels(np.ma.array([4, 4, 5]), (3, 2), 0)[1].tolist() == [0, 0, 1]
+
+
+def test_columns_of_triplets_are_taken_by_their_names():
+    pandas = pytest.importorskip("pandas")
+    rows = pandas.DataFrame({"negative": [2, 0], "anchor": [0, 1], "positive": [1, 2]})
+    assert check_triplets(rows, 3).tolist() == [[0, 1, 2], [1, 2, 0]]
+    rows.columns = ["a", "b", "c"]
+    assert check_triplets(rows, 3).tolist() == [[2, 0, 1], [0, 1, 2]]
 
 
 def test_integers_of_a_data_frame_stay_integers_where_some_are_missing():
