@@ -39,6 +39,10 @@ class Origin:
         """The same in float64."""
         return tl.tensor(array, dtype=tl.backend.float64, **self._place)
 
+    def beside(self, array: Any) -> Any:
+        """An array of the active backend, in its own dtype, on the caller's device."""
+        return tl.tensor(array, dtype=array.dtype, **self._place)
+
     @property
     def _place(self) -> dict[str, Any]:
         return {"device": self.device} if self.backend == "pytorch" else {}

@@ -8,23 +8,28 @@ read where they are, and small problems solved on the host.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorly as tl
 from tensorly.cp_tensor import CPTensor
 
-from tensorly_norank._backend import Origin, check_finite, enter, origin_of
+from tensorly_norank._backend import check_finite, enter, origin_of
+from tensorly_norank._least_squares import (
+    CompleteData,
+    LeastSquares,
+    ObservedData,
+    products_of_columns,
+)
+from tensorly_norank._mask import Mask, check_mask, check_observed
 from tensorly_norank._validation import check_mode, check_number, check_random_state
 
 N_ITER_MAX = 500
 TOL = 1e-8
 _BLOCK_ENTRIES = 2**23
-_FEW_ENTRIES = 2**20  # of G: sweeps over fewer are done on the host, a GPU would wait for each step
-_N_RANDOM_STARTS = 20
-_N_TRIAL_ITERATIONS = 30
-_N_FINISHED = 5  # of the trials, the best go on to the end
+_FEW_ENTRIES = 2**20  # sweeps over fewer are done on the host: a GPU would wait for each step
+_MOST_WEIGHTS = 2**27  # that are held at once; more are worked out again whenever they are needed
 
 
 def fit_factors(
@@ -35,6 +40,7 @@ def fit_factors(
     init: Any = None,
     n_iter_max: int = N_ITER_MAX,
     tol: float = TOL,
+    mask: Any = None,
     random_state: int | np.random.RandomState | np.random.Generator | None = None,
 ) -> CPTensor:
     """CP decomposition in which the factor of one mode is given: least squares for the others.
@@ -59,6 +65,9 @@ def fit_factors(
     tol : float, default 1e-8
         Stops when the relative reconstruction error falls by less than this in a sweep; 0 runs all
         of them.
+    mask : {"nan"} or array-like of the tensor's shape, optional
+        1 or True where an entry was observed, 0 or False where it is missing; "nan" takes NaN as
+        missing. Only what was observed counts, whatever stands elsewhere.
     random_state : int, RandomState or Generator, optional
         For the random starts; None draws fresh ones.
 
@@ -72,13 +81,19 @@ def fit_factors(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as above.
+        If an argument is not as above, or a slice of another mode has no observed entry.
 
     Notes
     -----
     A sweep costs O(R · ∏ I_k), k over the other modes, whatever the number of samples. Columns that
     depend on one another, and more columns than samples, are allowed: among equally good solutions
     each step takes the one whose components have the smallest norms.
+
+    With a mask the normal equations of a row are sums over the entries of its slice that were
+    observed: least squares are exact, without imputation. The mask is read once for the weights
+    that this takes, R² numbers for every entry of a sample, and a sweep costs R times as much.
+    Where these are more than 2²⁷ numbers, every step reads the mask again, and only the computed
+    start is tried.
 
     Examples
     --------
@@ -110,10 +125,11 @@ def fit_factors(
         )
     samples_factor = origin.double(samples_factor)
     start = None if init is None else _other_factors(init, shape, mode, given[1])
-    problem = compress(tensor, samples_factor, mode)
+    seen = check_mask(mask, tensor, origin)
+    problem = compress(tensor, samples_factor, mode, mask=seen)
     if not np.isfinite(problem.total):  # one number tells; who is to blame is looked for only then
-        check_finite(enter(tensor, origin))
-    if not bool(tl.all(tl.abs(problem.projected) < np.inf)):
+        check_finite(enter(tensor if seen is None else seen.fill(tensor), origin))
+    if not bool(tl.all(tl.abs(problem.contracted) < np.inf)):
         check_finite(enter(samples_factor, origin_of(samples_factor)), "samples_factor")
         raise ValueError("tensor and samples_factor must not be so large that products overflow.")
     fit = problem.solve(start, n_iter_max, tol, rng)
@@ -139,154 +155,106 @@ def _other_factors(init: Any, shape: tuple[int, ...], mode: int, rank: int) -> l
     return start
 
 
-@dataclass(frozen=True)
-class FactorFit:
-    """Factors of the other modes, and how well they do."""
+def compress(
+    tensor: Any, samples_factor: Any, mode: int, offset: Any = None, mask: Mask | None = None
+) -> LeastSquares:
+    """Read the data, by blocks of samples, for what least squares need of X = tensor − offset.
 
-    factors: list[Any]  # (I_k, R) each, not normalised
-    residual: float  # squared norm of tensor − offset − reconstruction
-    total: float  # squared norm of tensor − offset
-
-    @property
-    def explained_variance(self) -> float:
-        """Share of the squared norm that the reconstruction accounts for."""
-        return 1 - self.residual / self.total if self.total > 0 else 0.0
-
-    def as_cp_tensor(self, samples_factor: Any, mode: int, origin: Origin) -> CPTensor:
-        """The CP tensor with unit-norm columns, in the caller's dtype."""
-        factors = [origin.double(factor) for factor in self.factors]
-        factors.insert(mode, origin.double(samples_factor))
-        weights = tl.ones(tl.shape(factors[0])[1], **tl.context(factors[0]))
-        for k, factor in enumerate(factors):
-            norms = tl.sqrt(tl.sum(factor**2, axis=0))
-            weights = weights * norms
-            factors[k] = factor / tl.reshape(tl.where(norms > 0, norms, norms + 1), (1, -1))
-        return CPTensor((origin.cast(weights), [origin.cast(factor) for factor in factors]))
-
-
-@dataclass(frozen=True)
-class CompressedFit:
-    """What is left of the data once the samples factor Z = QT is fixed, in float64."""
-
-    triangle: Any  # T, (min(n, R), R)
-    projected: Any  # G = QᵀX, (min(n, R), *other modes)
-    total: float  # squared norm of the data
-
-    def solve(
-        self,
-        start: list[Any] | None,
-        n_iter_max: int,
-        tol: float,
-        rng: np.random.Generator,
-    ) -> FactorFit:
-        """Alternating least squares, from `start` or from the best of several starts."""
-        if start is not None:
-            context = tl.context(self.projected)
-            return self._iterate([tl.tensor(one, **context) for one in start], n_iter_max, tol)
-        trials = [self._iterate(one, _N_TRIAL_ITERATIONS, tol) for one in self._starts(rng)]
-        best = sorted(trials, key=lambda trial: trial.residual)[:_N_FINISHED]
-        finished = [self._iterate(trial.factors, n_iter_max, tol) for trial in best]
-        return min(finished, key=lambda fit: fit.residual)
-
-    def _iterate(self, start: list[Any], n_iter_max: int, tol: float) -> FactorFit:
-        factors = list(start)
-        contracted = tl.tensordot(tl.transpose(self.triangle), self.projected, 1)  # (R, *other)
-        gram = tl.dot(tl.transpose(self.triangle), self.triangle)  # (R, R)
-        projected_total = float(tl.sum(self.projected**2))
-        previous = np.inf
-        for _ in range(n_iter_max):
-            for k in range(len(factors)):
-                grams = gram
-                for j, factor in enumerate(factors):
-                    if j != k:
-                        grams = grams * tl.dot(tl.transpose(factor), factor)
-                products = _matricized_products(contracted, factors, k)  # (I_k, R)
-                factors[k] = tl.dot(products, _pseudo_inverse(grams))
-            last = factors[-1]
-            fitted = tl.sum(grams * tl.dot(tl.transpose(last), last))
-            misfit = projected_total - 2 * float(tl.sum(products * last)) + float(fitted)
-            residual = self.total - projected_total + max(misfit, 0.0)
-            error = np.sqrt(max(residual, 0.0) / self.total) if self.total > 0 else 0.0
-            if tol and previous - error < tol:
-                break
-            previous = error
-        return FactorFit(factors, residual, self.total)
-
-    def _starts(self, rng: np.random.Generator) -> list[list[Any]]:
-        lengths = tl.shape(self.projected)[1:]
-        rank = tl.shape(self.triangle)[1]
-        context = tl.context(self.projected)
-        random = [
-            [tl.tensor(rng.random((length, rank)), **context) for length in lengths]
-            for _ in range(_N_RANDOM_STARTS)
-        ]
-        return [self._leading_vectors(), *random]
-
-    def _leading_vectors(self) -> list[Any]:
-        """Of each component's share of the unrestricted solution T⁺G, the best vector per mode."""
-        gram = tl.dot(tl.transpose(self.triangle), self.triangle)
-        contracted = tl.tensordot(tl.transpose(self.triangle), self.projected, 1)
-        shares = tl.tensordot(_pseudo_inverse(gram), contracted, 1)  # (R, *other modes)
-        factors = []
-        for k in range(tl.ndim(shares) - 1):
-            columns = []
-            for r in range(tl.shape(shares)[0]):
-                unfolded = tl.unfold(shares[r], k)  # (I_k, rest)
-                _, vectors = tl.eigh(tl.dot(unfolded, tl.transpose(unfolded)))
-                leading = vectors[:, -1]
-                # The sign is free: mostly positive reads best.
-                columns.append(leading * (1.0 if float(tl.sum(leading)) >= 0 else -1.0))
-            factors.append(tl.stack(columns, axis=1))
-        return factors
-
-
-def compress(tensor: Any, samples_factor: Any, mode: int, offset: Any = None) -> CompressedFit:
-    """Read the data once, by blocks of samples, and keep QᵀX and ‖X‖² of X = tensor − offset.
-
-    Where they are few numbers they lie on the host, wherever the tensor is.
+    Where that is few numbers they lie on the host, wherever the tensor is.
     """
+    reader = _Reader(tensor, mode, offset, mask)
     samples = tl.tensor(samples_factor, dtype=tl.backend.float64)
+    return _of_complete(reader, samples) if mask is None else _of_observed(reader, samples)
+
+
+def _of_complete(reader: _Reader, samples: Any) -> CompleteData:
     basis, triangle = tl.qr(samples)
-    shape = tl.shape(tensor)
-    n_samples = shape[mode]
-    n_entries = int(np.prod(shape)) // max(n_samples, 1)
-    block_length = max(1, _BLOCK_ENTRIES // max(n_entries, 1))
-    projected, total = 0.0, 0.0
-    for first in range(0, n_samples, block_length):
-        rows = slice(first, first + block_length)
-        block = tl.tensor(tensor[(slice(None),) * mode + (rows,)], dtype=tl.backend.float64)
-        if offset is not None:
-            block = block - offset
-        projected = projected + tl.tensordot(basis[rows], block, axes=([0], [mode]))
-        total += float(tl.sum(block**2))
-    if int(np.prod(tl.shape(projected))) <= _FEW_ENTRIES:
-        triangle, projected = (
-            tl.tensor(tl.to_numpy(own), dtype=tl.backend.float64) for own in (triangle, projected)
-        )
-    return CompressedFit(triangle, projected, total)
+    projected, total, _ = reader.sums(basis)
+    if _is_small(projected):
+        triangle, projected = _on_host(triangle), _on_host(projected)
+    return CompleteData(triangle, projected, total)
 
 
-def _matricized_products(contracted: Any, factors: list[Any], mode: int) -> Any:
-    """Contract (R, *other modes) with every factor but that of `mode`, component-wise: (I_k, R)."""
-    for k in reversed(range(len(factors))):
-        if k != mode:
-            shape = [1] * tl.ndim(contracted)
-            shape[0], shape[k + 1] = tl.shape(factors[k])[::-1]
-            weights = tl.reshape(tl.transpose(factors[k]), tuple(shape))
-            contracted = tl.sum(contracted * weights, axis=k + 1)
-    return tl.transpose(contracted)
+def _of_observed(reader: _Reader, samples: Any) -> ObservedData:
+    contracted, total, n_observed = reader.sums(samples)
+    check_observed(n_observed, reader.mode)
+    rank, n_rows, *rest = tl.shape(contracted)
+    n_at_once = _MOST_WEIGHTS // (rank**2 * int(np.prod(rest)))
+    if n_at_once >= n_rows:
+        weights = reader.weights(samples, slice(None))
+        if _is_small(weights):
+            contracted, weights = _on_host(contracted), _on_host(weights)
+        return ObservedData(contracted, lambda rows: weights[:, rows], [slice(0, n_rows)], total)
+    step = max(n_at_once, 1)
+    slabs = [slice(first, min(first + step, n_rows)) for first in range(0, n_rows, step)]
+    # Every sweep reads the mask again then: one start has to do.
+    return ObservedData(
+        contracted, lambda rows: reader.weights(samples, rows), slabs, total, n_random_starts=0
+    )
 
 
-def _pseudo_inverse(gram: Any) -> Any:
-    """Of a symmetric positive semi-definite matrix: dependent columns get least-norm solutions.
+def _is_small(array: Any) -> bool:
+    return int(np.prod(tl.shape(array))) <= _FEW_ENTRIES
 
-    The diagonal is scaled to 1 first, so that a short column is no dependent one.
-    """
-    lengths = tl.sqrt(tl.abs(tl.diag(gram)))
-    lengths = tl.where(lengths > 0, lengths, lengths + 1)
-    scales = tl.reshape(lengths, (-1, 1)) * tl.reshape(lengths, (1, -1))
-    values, vectors = tl.eigh(gram / scales)
-    cutoff = tl.max(tl.abs(values)) * tl.shape(gram)[0] * tl.eps(tl.backend.float64)
-    kept = values > cutoff
-    inverses = kept / tl.where(kept, values, values * 0 + 1)
-    return tl.dot(vectors * tl.reshape(inverses, (1, -1)), tl.transpose(vectors)) / scales
+
+def _on_host(array: Any) -> Any:
+    return tl.tensor(tl.to_numpy(array), dtype=tl.backend.float64)
+
+
+class _Reader:
+    """Sums over the samples, one block of these after the other."""
+
+    def __init__(self, tensor: Any, mode: int, offset: Any, mask: Mask | None) -> None:
+        self.mode = mode
+        self._tensor, self._offset, self._mask = tensor, offset, mask
+
+    def _blocks(self) -> Iterator[slice]:
+        shape = tl.shape(self._tensor)
+        n_samples = shape[self.mode]
+        n_entries = int(np.prod(shape)) // max(n_samples, 1)
+        length = max(1, _BLOCK_ENTRIES // max(n_entries, 1))
+        for first in range(0, n_samples, length):
+            yield slice(first, first + length)
+
+    def _index(self, samples: slice, rows: slice = slice(None)) -> tuple[slice, ...]:
+        """Of some samples and, of the first other mode, some rows."""
+        index = [slice(None)] * tl.ndim(self._tensor)
+        index[self.mode] = samples
+        index[1 if self.mode == 0 else 0] = rows
+        return tuple(index)
+
+    def sums(self, matrix: Any) -> tuple[Any, float, Any]:
+        """MatrixᵀX, the squared norm of X, and how many samples each entry was observed in.
+
+        (n, R) -> (R, *other modes); entries that are missing are 0. The last is 0 without a mask.
+        """
+        products, total, n_observed = 0.0, 0.0, 0.0
+        for samples in self._blocks():
+            index = self._index(samples)
+            block = tl.tensor(self._tensor[index], dtype=tl.backend.float64)
+            if self._offset is not None:
+                block = block - self._offset
+            if self._mask is not None:
+                seen = self._mask.seen(self._tensor, index)
+                block = tl.where(seen, block, tl.zeros_like(block))
+                n_observed = n_observed + tl.sum(_as_double(seen), axis=self.mode)
+            products = products + tl.tensordot(matrix[samples], block, axes=([0], [self.mode]))
+            total += float(tl.sum(block**2))
+        return products, total, n_observed
+
+    def weights(self, matrix: Any, rows: slice) -> Any:
+        """Of each entry the products z zᵀ, summed over the samples that it was observed in.
+
+        (R·R, *other modes), of some rows of the first other mode.
+        """
+        assert self._mask is not None
+        squares = products_of_columns(matrix)  # (n, R·R)
+        total = 0.0
+        for samples in self._blocks():
+            seen = _as_double(self._mask.seen(self._tensor, self._index(samples, rows)))
+            total = total + tl.tensordot(squares[samples], seen, axes=([0], [self.mode]))
+        return total
+
+
+def _as_double(array: Any) -> Any:
+    return tl.tensor(array, dtype=tl.backend.float64)

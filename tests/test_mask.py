@@ -1,0 +1,174 @@
+"""Missing entries: what a mask may be, and least squares that never look at what it hides."""
+
+import numpy as np
+import pytest
+import tensorly as tl
+import torch
+
+from tensorly_norank import _factors, fit_factors
+
+
+def _data(seed=0, shape=(30, 6, 5), rank=2, missing=0.3):
+    """Tensor, its mask (no slice hidden), and a samples factor; numpy arrays."""
+    rng = np.random.default_rng(seed)
+    factors = [rng.normal(size=(length, rank)) for length in shape]
+    tensor = np.einsum("ir,jr,kr->ijk", *factors) + 0.1 * rng.normal(size=shape)
+    return tensor, rng.random(shape) >= missing, factors[0]
+
+
+def _fit(tensor, mask, samples, mode=0, **options):
+    options = {"random_state": 0} | options
+    return fit_factors(tl.tensor(tensor), tl.tensor(samples), mode, mask=mask, **options)
+
+
+def _dense(cp_tensor):
+    return tl.to_numpy(tl.cp_to_tensor(cp_tensor))
+
+
+def test_of_matrices_each_column_is_a_least_squares_problem_of_its_own():
+    tensor, mask, samples = _data()
+    matrix, seen = tensor.reshape(30, -1), mask.reshape(30, -1)
+    found = _dense(_fit(matrix, seen, samples))
+    for j in range(matrix.shape[1]):
+        own = seen[:, j]
+        best, *_ = np.linalg.lstsq(samples[own], matrix[own, j], rcond=None)
+        np.testing.assert_allclose(found[:, j], samples @ best, atol=1e-8)
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2])
+def test_each_factor_solves_the_dense_weighted_problem_that_the_others_leave(mode):
+    tensor, mask, samples = _data()
+    order = [1, 2]
+    cp = _fit(
+        np.moveaxis(tensor, 0, mode),
+        np.moveaxis(mask, 0, mode),
+        samples,
+        mode,
+        n_iter_max=500,
+        tol=0,
+    )
+    factors = [tl.to_numpy(factor) for factor in cp.factors]
+    factors[mode] = factors[mode] * tl.to_numpy(cp.weights)
+    factors = [factors[mode], *(factors[k] for k in range(3) if k != mode)]
+    for k in order:
+        other = factors[3 - k]
+        columns = np.einsum("sr,jr->sjr", samples, other).reshape(-1, 2)
+        scale = np.linalg.norm(factors[0], axis=0) / np.linalg.norm(samples, axis=0)
+        for row in range(tensor.shape[k]):
+            own = mask.take(row, axis=k).reshape(-1)
+            values = tensor.take(row, axis=k).reshape(-1)
+            best, *_ = np.linalg.lstsq(columns[own], values[own], rcond=None)
+            np.testing.assert_allclose(factors[k][row] * scale, best, atol=1e-8)
+
+
+@pytest.mark.parametrize("hidden", [1e6, np.nan, -np.inf])
+def test_what_stands_where_nothing_was_observed_changes_nothing(hidden):
+    tensor, mask, samples = _data()
+    expected = _fit(tensor, mask, samples)
+    found = _fit(np.where(mask, tensor, hidden), mask, samples)
+    for ours, theirs in zip(found.factors, expected.factors, strict=True):
+        np.testing.assert_array_equal(tl.to_numpy(ours), tl.to_numpy(theirs))
+    if np.isnan(hidden):
+        by_nan = _fit(np.where(mask, tensor, hidden), "nan", samples)
+        np.testing.assert_array_equal(_dense(by_nan), _dense(expected))
+
+
+@pytest.mark.parametrize("mask", ["nan", True, 1])
+def test_a_mask_that_hides_nothing_is_none(mask):
+    tensor, _, samples = _data()
+    everything = mask if mask == "nan" else np.full(tensor.shape, mask)
+    found = _fit(tensor, everything, samples)
+    np.testing.assert_array_equal(_dense(found), _dense(_fit(tensor, None, samples)))
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.float32, list, torch.Tensor])
+def test_any_array_of_zeros_and_ones_is_a_mask(kind):
+    tensor, mask, samples = _data()
+    given = (
+        mask.astype(kind) if isinstance(kind, type) and kind not in (list, torch.Tensor) else mask
+    )
+    given = given.tolist() if kind is list else given
+    given = torch.from_numpy(mask) if kind is torch.Tensor else given
+    np.testing.assert_array_equal(
+        _dense(_fit(tensor, given, samples)), _dense(_fit(tensor, mask, samples))
+    )
+
+
+def test_components_are_recovered_from_half_of_the_entries():
+    rng = np.random.default_rng(0)
+    factors = [rng.normal(size=(length, 3)) for length in (60, 8, 7)]
+    tensor = np.einsum("ir,jr,kr->ijk", *factors)
+    mask = rng.random(tensor.shape) < 0.5
+    np.testing.assert_allclose(_dense(_fit(tensor, mask, factors[0], tol=0)), tensor, atol=1e-6)
+
+
+def test_without_holes_the_normal_equations_by_entry_give_what_the_compression_gives():
+    tensor, _, samples = _data()
+    nearly = np.ones(tensor.shape)
+    nearly[0, 0, 0] = 0
+    changed = tensor.copy()
+    whole = _fit(tensor, None, samples, tol=0, n_iter_max=200)
+    changed[0, 0, 0] = _dense(whole)[0, 0, 0]  # what least squares would put there
+    np.testing.assert_allclose(
+        _dense(_fit(changed, nearly, samples, tol=0, n_iter_max=200)), _dense(whole), atol=0.02
+    )
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2])
+def test_blocks_and_slabs_add_up_to_the_whole(mode, monkeypatch):
+    tensor, mask, samples = _data()
+    tensor, mask = np.moveaxis(tensor, 0, mode), np.moveaxis(mask, 0, mode)
+    start = _fit(tensor, mask, samples, mode, n_iter_max=1)
+    whole = _fit(tensor, mask, samples, mode, init=start, n_iter_max=9, tol=0)
+    monkeypatch.setattr(_factors, "_BLOCK_ENTRIES", 70)
+    monkeypatch.setattr(_factors, "_MOST_WEIGHTS", 45)  # two rows at once
+    by_parts = _fit(tensor, mask, samples, mode, init=start, n_iter_max=9, tol=0)
+    np.testing.assert_allclose(_dense(by_parts), _dense(whole), atol=1e-10)
+    computed = _dense(_fit(tensor, mask, samples, mode))
+    hidden = np.sqrt(np.mean((computed - tensor)[mask] ** 2))
+    assert hidden < 0.12  # as much as there is noise
+
+
+def test_more_components_than_samples_that_show_an_entry_are_allowed():
+    tensor, mask, _ = _data(missing=0.6)
+    samples = np.random.default_rng(1).normal(size=(30, 20))
+    found = _dense(_fit(tensor, mask, samples))
+    assert np.isfinite(found).all()
+    assert np.abs((found - tensor)[mask]).mean() < np.abs(tensor[mask]).mean()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda mask: "none", ValueError, "mask must be an array, None or 'nan', got 'none'"),
+        (lambda mask: mask[1:], ValueError, r"shape of tensor, \(30, 6, 5\), got \(29, 6, 5\)"),
+        (lambda mask: mask * 2.0, ValueError, "nothing but 1 or True"),
+        (lambda mask: np.where(mask, 1, np.nan), ValueError, "nothing but 1 or True"),
+        (lambda mask: mask.astype(str), TypeError, "numbers or booleans, got dtype <U5"),
+        (lambda mask: mask & False, ValueError, "got no observed entry at all"),
+        (
+            lambda mask: mask & (np.arange(5) != 3),
+            ValueError,
+            r"got none of slice 3 along mode 2 \(1 such slices",
+        ),
+    ],
+)
+def test_bad_masks_are_named(change, error, message):
+    tensor, mask, samples = _data()
+    with pytest.raises(error, match=message):
+        _fit(tensor, change(mask), samples)
+
+
+def test_numbers_that_were_observed_must_be_finite():
+    tensor, mask, samples = _data()
+    tensor[0, 0, 0], mask[0, 0, 0] = np.nan, True
+    tensor[1, 0, 0], mask[1, 0, 0] = np.nan, False
+    with pytest.raises(ValueError, match=r"got 1 NaN .* index \(0, 0, 0\)"):
+        _fit(tensor, mask, samples)
+
+
+def test_the_mask_is_not_changed():
+    tensor, mask, samples = _data()
+    before = mask.copy()
+    _fit(tensor, mask, samples)
+    np.testing.assert_array_equal(mask, before)
