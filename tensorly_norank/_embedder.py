@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from tensorly_norank._imputation import imputer_of
 from tensorly_norank.encoders import Encoder
 
 _ROWS_AT_ONCE = 256  # samples embedded together: memory stays bounded, and rows do not depend on it
 
 
 class Embedder(nn.Module):
-    """Standardise, encode, place on the unit sphere.
+    """Fill in what is missing (NaN), standardise, encode, place on the unit sphere.
 
     Samples are centred by the mean sample and divided by one number, the root mean square of what
     is left: the contrast between entries, which an image or a panel of assays owes its meaning to,
@@ -40,8 +41,10 @@ class Embedder(nn.Module):
         self, encoder: nn.Module, samples: Tensor, *, keeps_distances: bool = False
     ) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder = encoder.to(samples)
         self.keeps_distances = keeps_distances
+        self.imputer = imputer_of(samples)
+        samples = self.fill(samples)
         # In units of the largest magnitude, whose square neither overflows nor vanishes.
         largest = samples.abs().amax()
         unit = torch.where(largest > 0, largest, torch.ones_like(largest))
@@ -59,9 +62,22 @@ class Embedder(nn.Module):
             return Augmentation(noise=0.0)
         return Augmentation(self.encoder.noise, shifted_modes=self.encoder.shifted_modes)
 
-    def standardise(self, samples: Tensor) -> Tensor:
-        """Samples in units of their overall deviation from the mean sample."""
+    def fill(self, samples: Tensor) -> Tensor:
+        """Samples without holes; with the mean sample in them, where none had any in the fit."""
+        missing = samples.isnan()
+        if not bool(missing.any()):
+            return samples
+        if self.imputer is None:
+            return torch.where(missing, self.mean, samples)
+        return self.imputer(samples)
+
+    def scaled(self, samples: Tensor) -> Tensor:
+        """Samples without holes in units of their overall deviation from the mean sample."""
         return (samples - self.mean) / self.scale
+
+    def standardise(self, samples: Tensor) -> Tensor:
+        """Samples filled in, and scaled."""
+        return self.scaled(self.fill(samples))
 
     def encode(self, standardised: Tensor) -> Tensor:
         """Points, on the unit sphere unless distances are kept; differentiable."""

@@ -212,7 +212,7 @@ def _place(
 
     Its triplets are with all other samples, or some of them if they are many, fitted ones too.
     """
-    both = part.beside(left_out, fitted, rng)
+    both = part.beside(left_out, fitted, rng).filled_by(embedder.fill)
     points = embedder.embed(both.samples)
     if not bool(points.isfinite().all()):
         raise FloatingPointError("The embedding is not finite.")

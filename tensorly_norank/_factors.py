@@ -177,7 +177,7 @@ def _of_complete(reader: _Reader, samples: Any) -> CompleteData:
 
 def _of_observed(reader: _Reader, samples: Any) -> ObservedData:
     contracted, total, n_observed = reader.sums(samples)
-    check_observed(n_observed, reader.mode)
+    check_observed(tl.to_numpy(n_observed), reader.mode)
     rank, n_rows, *rest = tl.shape(contracted)
     n_at_once = _MOST_WEIGHTS // (rank**2 * int(np.prod(rest)))
     if n_at_once >= n_rows:

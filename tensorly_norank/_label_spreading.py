@@ -8,6 +8,7 @@ from scipy import sparse
 from torch import Tensor
 
 from tensorly_norank._batches import shuffle_within_classes
+from tensorly_norank._imputation import filled
 from tensorly_norank._linear_part import PrincipalComponents
 
 _N_NEIGHBORS = 5
@@ -53,6 +54,7 @@ class LabelSpreader:
     """
 
     def __init__(self, samples: Tensor, rng: np.random.Generator) -> None:
+        samples = filled(samples)
         drawn = torch.from_numpy(rng.permutation(len(samples))[:_MOST_FOR_AXES])
         components = PrincipalComponents(samples[drawn.to(samples.device)], rng)
         self._graph = _neighbour_graph(components(samples).cpu().numpy())

@@ -7,8 +7,17 @@ from typing import Any
 
 import numpy as np
 import tensorly as tl
+import torch
+from torch import Tensor
 
-from tensorly_norank._backend import Origin, check_dense, to_numpy
+from tensorly_norank._backend import (
+    Origin,
+    check_dense,
+    check_finite,
+    enter,
+    enter_mask,
+    to_numpy,
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class Mask:
         return tl.where(self.seen(tensor, index), part, tl.zeros_like(part))
 
 
-def check_mask(mask: Any, tensor: Any, origin: Origin) -> Mask | None:
+def check_mask(mask: Any, tensor: Any, origin: Origin, name: str = "tensor") -> Mask | None:
     """The mask of a tensor; None where nothing is missing.
 
     Parameters
@@ -53,7 +62,7 @@ def check_mask(mask: Any, tensor: Any, origin: Origin) -> Mask | None:
     array = tl.tensor(_numbers(mask)) if is_plain else mask
     shape, wanted = tuple(tl.shape(array)), tuple(tl.shape(tensor))
     if shape != wanted:
-        raise ValueError(f"mask must have the shape of tensor, {wanted}, got {shape}.")
+        raise ValueError(f"mask must have the shape of {name}, {wanted}, got {shape}.")
     array = origin.beside(array)
     is_one = array == 1
     if not bool(tl.all(is_one | (array == 0))):
@@ -71,9 +80,28 @@ def _numbers(mask: Any) -> np.ndarray:
     return array
 
 
-def check_observed(n_observed: Any, mode: int) -> None:
+def enter_observed(
+    array: Any, mask: Mask | None, origin: Origin, mode: int, device: Any, name: str = "tensor"
+) -> Tensor:
+    """A copy in torch with NaN where nothing was observed; what was observed must be finite."""
+    entered = enter(array, origin, device)
+    if mask is None:
+        check_finite(entered, name)
+        return entered
+    seen = ~entered.isnan() if mask.array is None else enter_mask(mask.array).to(entered.device)
+    check_finite(torch.where(seen, entered, 0), name)
+    hidden = ~seen.movedim(mode, 0).flatten(1).any(dim=1)
+    if bool(hidden.any()):
+        raise ValueError(
+            "mask must leave something to be seen of every sample, got no observed entry of "
+            f"sample {int(hidden.int().argmax())} along mode {mode} ({int(hidden.sum())} such "
+            f"samples): leave them out of {name}."
+        )
+    return entered.masked_fill_(~seen, torch.nan)
+
+
+def check_observed(counts: np.ndarray, mode: int) -> None:
     """Raise where nothing was observed of some slice; of counts of samples (*other modes)."""
-    counts = tl.to_numpy(n_observed)
     if not counts.any():
         raise ValueError("mask must leave something to be seen, got no observed entry at all.")
     for k in range(counts.ndim):

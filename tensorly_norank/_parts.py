@@ -6,9 +6,10 @@ triplets, and need not know which it is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ class PlacedBatch:
 class Part:
     """Samples of classes: alike are those of one class."""
 
-    samples: Tensor  # (n, *sample_shape)
+    samples: Tensor  # (n, *sample_shape); NaN where nothing was observed
     codes: np.ndarray  # (n,); −1 where nothing is known of a sample, which no fit takes
     places: np.ndarray | None = None  # (n,) where they are among all samples, if that matters
 
@@ -89,6 +90,11 @@ class Part:
         samples = self.samples[self._beside_samples(indices)]
         places = None if self.places is None else self.places[indices]
         return replace(self, samples=samples, codes=self.codes[indices], places=places)
+
+    def filled_by(self, fill: Callable[[Tensor], Tensor]) -> Self:
+        """With samples in which nothing is missing."""
+        samples = fill(self.samples)
+        return self if samples is self.samples else replace(self, samples=samples)
 
     def held_out(self, indices: np.ndarray, company: np.ndarray) -> Part:
         """Samples that are looked at by themselves, or beside fitted ones if it takes those."""

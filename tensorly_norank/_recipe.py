@@ -18,8 +18,10 @@ from tensorly_norank._components import CanonicalAxes, canonical_axes
 from tensorly_norank._diagnostics import diagnose, triplet_figures
 from tensorly_norank._embedder import Embedder
 from tensorly_norank._encoder_choice import EncoderChoice, choose_encoder
+from tensorly_norank._imputation import mean_of_observed
 from tensorly_norank._label_spreading import LabelSpreader
 from tensorly_norank._linear_part import LinearPart, principal_scores
+from tensorly_norank._mask import Mask
 from tensorly_norank._parts import Part
 from tensorly_norank._rank_evidence import HeldOut, RankEvidence, count_components
 from tensorly_norank._rank_search import LabelledPoints, Look
@@ -44,6 +46,7 @@ class Data:
     origin: _backend.Origin
     part: Part
     classes: np.ndarray
+    mask: Mask | None = None
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
@@ -262,7 +265,7 @@ class Recipe:
     ) -> dict[str, float]:
         assert split.count is not None
         fitted = self._with_neighbours(self.data.part.take(split.fit))
-        counted = self.data.part.held_out(split.count, split.fit)
+        counted = self.data.part.held_out(split.count, split.fit).filled_by(embedder.fill)
         axes = self._axes(embedder, fitted, embedder.embed(fitted.samples), evidence, rng)
         points = axes.project(embedder.embed(counted.samples), self.rank or evidence.chosen)
         return triplet_figures(points, counted, self.objective.margin, "held_out_")
@@ -303,9 +306,7 @@ class Recipe:
             encoder = make_encoder(self.encoder, self.data.sample_shape, self.n_dimensions)
         else:
             encoder = copy.deepcopy(self.encoder)
-        embedder = Embedder(encoder, part.samples, keeps_distances=self.keeps_distances).to(
-            part.samples
-        )
+        embedder = Embedder(encoder, part.samples, keeps_distances=self.keeps_distances)
         if isinstance(encoder, Encoder) and not encoder.initialized:
             encoder.initialize(embedder.standardise(part.samples), generator)
             if self.keeps_distances:
@@ -322,17 +323,17 @@ class Recipe:
     ) -> NoRankTensor:
         """Axes, factors and diagnostics of an embedder."""
         data = self.data
-        whole = data.part
+        whole = data.part.filled_by(embedder.fill)
         points = embedder.embed(whole.samples)
         axes = self._axes(embedder, whole, points, evidence, rng)
         assert evidence is not None or self.rank  # which is checked at the border
         rank = self.rank or (evidence.chosen if evidence else 1)
         embedding = axes.project(points, rank)
-        offset = whole.samples.mean(dim=0, keepdim=True).movedim(0, data.mode)
+        offset = mean_of_observed(data.part.samples)[None].movedim(0, data.mode)
         home = data.origin.device or torch.device("cpu")
         samples_factor = data.origin.restore(embedding)
         mean_sample = data.origin.restore(offset)
-        problem = _factors.compress(data.tensor, samples_factor, data.mode, mean_sample)
+        problem = _factors.compress(data.tensor, samples_factor, data.mode, mean_sample, data.mask)
         factors = problem.solve(None, _factors.N_ITER_MAX, _factors.TOL, rng)
         return NoRankTensor(
             factors.as_cp_tensor(samples_factor, data.mode, data.origin),

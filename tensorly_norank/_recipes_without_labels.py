@@ -75,7 +75,11 @@ class NeighbourRecipe(Recipe):
         self, embedder: Embedder, parts: Sequence[Ordered], rng: np.random.Generator
     ) -> RankEvidence:
         return count_by_neighbourhoods(
-            parts, self.data.part.samples, self.n_dimensions, rng, self.max_rank
+            parts,
+            embedder.fill(self.data.part.samples),
+            self.n_dimensions,
+            rng,
+            self.max_rank,
         )
 
     def _held_out(  # type: ignore[override]
@@ -83,7 +87,7 @@ class NeighbourRecipe(Recipe):
     ) -> Ordered:
         """On the coordinates as they are: they were made to be of use one after the other."""
         assert split.count is not None
-        counted = self.data.part.take(split.count)
+        counted = self.data.part.take(split.count).filled_by(embedder.fill)
         return order_neighbours(counted, embedder.embed(counted.samples))
 
     def run(

@@ -191,6 +191,8 @@ def train(
     on_pass : callable, optional
         Called with the fit after every pass; True stops it.
     """
+    part = part.filled_by(embedder.fill)
+    held_out = None if held_out is None else held_out.filled_by(embedder.fill)
     watched = _Watched(part, held_out, objective, rng)
     generator = torch.Generator(part.samples.device).manual_seed(int(rng.integers(2**63)))
     optimizer = torch.optim.AdamW(
@@ -264,7 +266,7 @@ def _one_pass(
         rate = fit.plan.settings.learning_rate * fit.plan.factor(fit.n_iter + step / len(batches))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        samples = embedder.standardise(part.samples[batch.indices])
+        samples = embedder.scaled(part.samples[batch.indices])
         differences = part.differences(samples, batch, generator)
         varied = embedder.augmentation(samples, differences, generator)
         points = embedder.encode(varied)

@@ -18,6 +18,7 @@ from tensorly_norank._diagnostics import (
     warn_of_overfitting,
 )
 from tensorly_norank._label_spreading import LabelSpreader
+from tensorly_norank._mask import check_mask, check_observed, enter_observed
 from tensorly_norank._parts import ComparedPart, NeighbouringPart, Part
 from tensorly_norank._rank_evidence import warn_of_count
 from tensorly_norank._recipe import Data, Recipe, TrainingState
@@ -49,6 +50,7 @@ def no_rank_decomposition(
     *,
     mode: int = 0,
     triplets: Any = None,
+    mask: Any = None,
     encoder: str | nn.Module = "auto",
     rank: int | None = None,
     max_rank: int | None = None,
@@ -97,6 +99,11 @@ def no_rank_decomposition(
         than like ``triplets[t, 2]``. They may contradict one another; at most the share
         ``result.diagnostics["contradicting_share"]`` of them must be left out so that all others
         can hold. Samples that none of them names are embedded, and not fitted.
+    mask : {"nan"} or array-like of the tensor's shape, optional
+        1 or True where an entry was observed, 0 or False where it is missing; "nan" takes NaN as
+        missing. What stands there changes nothing. Encoders see in its place what the rest of the
+        sample makes likely, by a model of the samples that are fitted (see the method's page); the
+        other factors, `explained_variance` and `offset` are of observed entries alone.
     encoder : {"auto", "multilinear", "linear", "mlp", "conv"} or torch.nn.Module
         What maps a sample to its embedding; see :mod:`tensorly_norank.encoders`. "auto" lets all
         that make sense ("multilinear" of two sample modes or more, "conv" where one has 8 entries)
@@ -238,7 +245,7 @@ def no_rank_decomposition(
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}.")
     rng = check_random_state(random_state)
-    data = _enter(tensor, labels, triplets, mode, device)
+    data = _enter(tensor, labels, triplets, mode, mask, device)
     n_dimensions = _n_dimensions(data, encoder, rank, max_rank)
     spreader, codes = _lend_labels(data, rng)
     recipe = _RECIPES[type(data.part)](
@@ -274,7 +281,7 @@ def no_rank_decomposition(
 _RECIPES = {Part: Recipe, ComparedPart: ComparisonRecipe, NeighbouringPart: NeighbourRecipe}
 
 
-def _enter(tensor: Any, labels: Any, triplets: Any, mode: int, device: Any) -> Data:
+def _enter(tensor: Any, labels: Any, triplets: Any, mode: int, mask: Any, device: Any) -> Data:
     origin = _backend.origin_of(tensor)
     place = _backend.check_device(device)
     if place is None:
@@ -303,15 +310,17 @@ def _enter(tensor: Any, labels: Any, triplets: Any, mode: int, device: Any) -> D
             f"are neither labels nor triplets, got {n_samples} "
             f"{'sample' if n_samples == 1 else 'samples'}."
         )
-    copied = _backend.enter(tensor, origin, place)
-    _backend.check_finite(copied)
+    observed = check_mask(mask, tensor, origin)
+    copied = enter_observed(tensor, observed, origin, mode, place)
     samples, places = copied.movedim(mode, 0).contiguous(), np.arange(n_samples)
+    if observed is not None:
+        check_observed((~samples.isnan()).sum(dim=0).cpu().numpy(), mode)
     part = Part(samples, codes, places)
     if comparisons is not None:
         part = ComparedPart(samples, codes, places, comparisons)
     elif labels is None:
         part = NeighbouringPart(samples, codes, places, nested=True)
-    return Data(tensor, mode, origin, part, classes)
+    return Data(tensor, mode, origin, part, classes, observed)
 
 
 def _objective(

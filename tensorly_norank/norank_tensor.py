@@ -14,6 +14,7 @@ from tensorly_norank import _backend
 from tensorly_norank._components import CanonicalAxes
 from tensorly_norank._embedder import Embedder
 from tensorly_norank._encoder_choice import EncoderChoice
+from tensorly_norank._mask import check_mask, enter_observed
 from tensorly_norank._rank_evidence import RankEvidence
 from tensorly_norank._validation import check_number
 
@@ -130,13 +131,16 @@ class NoRankTensor(CPTensor):
         """The trained encoder; it takes standardised samples."""
         return self._embedder.encoder
 
-    def transform(self, samples: Any) -> Any:
+    def transform(self, samples: Any, mask: Any = None) -> Any:
         """Embed samples, new ones or those of the fit.
 
         Parameters
         ----------
         samples : tensor
             As the fitted tensor, of any length along `mode`.
+        mask : {"nan"} or array-like of the shape of `samples`, optional
+            1 where an entry was observed, 0 where it is missing ("nan": where it is NaN). Filled in
+            as in the fit; where nothing was missing in the fit, by the mean sample.
 
         Returns
         -------
@@ -160,8 +164,9 @@ class NoRankTensor(CPTensor):
                 f"samples must have shape {shape} as in the fit".replace("'", "")
                 + f", got {tuple(found)}."
             )
-        entered = _backend.enter(samples, origin).to(self._embedder.mean)
-        _backend.check_finite(entered, "samples")
+        observed = check_mask(mask, samples, origin, "samples")
+        entered = enter_observed(samples, observed, origin, self.mode, None, "samples")
+        entered = entered.to(self._embedder.mean)
         rows = entered.movedim(self.mode, 0).contiguous()
         if len(rows) == 0:
             return origin.restore(torch.zeros(0, self.rank))

@@ -26,6 +26,9 @@ class Embedding:
     def __init__(self, function):
         self.embed = function
 
+    def fill(self, samples):
+        return samples
+
 
 def points(seed, spread):
     """Four corners of the plane, and samples around them."""

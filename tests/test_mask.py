@@ -5,7 +5,7 @@ import pytest
 import tensorly as tl
 import torch
 
-from tensorly_norank import _factors, fit_factors
+from tensorly_norank import _embedder, _factors, fit_factors, no_rank_decomposition
 
 
 def _data(seed=0, shape=(30, 6, 5), rank=2, missing=0.3):
@@ -172,3 +172,122 @@ def test_the_mask_is_not_changed():
     before = mask.copy()
     _fit(tensor, mask, samples)
     np.testing.assert_array_equal(mask, before)
+
+
+QUICK = {"n_iter_max": 3, "tol": 0, "random_state": 0}
+
+
+def _classes(dtype="float64"):
+    """60 samples (5, 4) of three classes, their labels, and a mask; numpy arrays."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 20)
+    values = rng.normal(size=(3, 5, 4))[labels] + 0.3 * rng.normal(size=(60, 5, 4)) + 2
+    return values.astype(dtype), labels, rng.random(values.shape) >= 0.2
+
+
+def _known(kind, labels):
+    rows = np.array([[i, (i + 1) % 20, 20 + i] for i in range(20)])
+    return {
+        "classes": {"labels": labels},
+        "some classes": {"labels": np.where(np.arange(60) % 3 == 0, -1, labels)},
+        "comparisons": {"triplets": rows},
+        "nothing": {},
+    }[kind]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("encoder", ["linear", "mlp", "auto"])
+@pytest.mark.parametrize("kind", ["classes", "some classes", "comparisons", "nothing"])
+def test_what_stands_in_holes_changes_no_decomposition(kind, encoder):
+    values, labels, mask = _classes()
+    options = _known(kind, labels) | QUICK | {"encoder": encoder}
+    expected = no_rank_decomposition(tl.tensor(np.where(mask, values, 0)), mask=mask, **options)
+    for hidden, given in [(1e6, mask), (np.nan, "nan")]:
+        tensor = tl.tensor(np.where(mask, values, hidden))
+        result = no_rank_decomposition(tensor, mask=given, **options)
+        np.testing.assert_array_equal(
+            tl.to_numpy(result.embedding), tl.to_numpy(expected.embedding)
+        )
+        np.testing.assert_array_equal(_dense(result), _dense(expected))
+        assert result.explained_variance == expected.explained_variance
+        assert result.history == expected.history
+        embedded = tl.to_numpy(result.transform(tensor, given))
+        np.testing.assert_array_equal(embedded, tl.to_numpy(result.embedding))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_mask_of_ones_changes_no_decomposition():
+    values, labels, mask = _classes()
+    options = {"labels": labels, "encoder": "linear"} | QUICK
+    plain = no_rank_decomposition(tl.tensor(values), **options)
+    for everything in ("nan", np.ones_like(mask)):
+        result = no_rank_decomposition(tl.tensor(values), mask=everything, **options)
+        np.testing.assert_array_equal(tl.to_numpy(result.embedding), tl.to_numpy(plain.embedding))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("mode", [0, 1, 2])
+def test_errors_and_offset_are_of_what_was_observed(mode):
+    values, labels, mask = _classes()
+    values, mask = np.moveaxis(values, 0, mode), np.moveaxis(mask, 0, mode)
+    result = no_rank_decomposition(
+        tl.tensor(values), labels, mode=mode, mask=mask, encoder="linear", **QUICK
+    )
+    offset = np.nanmean(np.where(mask, values, np.nan), axis=mode, keepdims=True)
+    np.testing.assert_allclose(tl.to_numpy(result.offset), offset, atol=1e-12)
+    centred = mask * (values - offset)
+    left = np.sum((mask * (centred - _dense(result))) ** 2) / np.sum(centred**2)
+    assert result.explained_variance == pytest.approx(1 - left, abs=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_holes_are_filled_in_by_what_the_fitted_samples_say(monkeypatch):
+    seen = []
+    learn = _embedder.imputer_of
+    monkeypatch.setattr(_embedder, "imputer_of", lambda x: seen.append(len(x)) or learn(x))
+    values, labels, mask = _classes()
+    options = {"encoder": "linear"} | QUICK
+    result = no_rank_decomposition(tl.tensor(values), labels, mask=mask, **options)
+    assert seen[0] < 60 and seen[-1] == 60  # of a part, and of all for the last fit
+    assert result._embedder.imputer is not None
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_fit_without_holes_fills_in_the_mean_sample():
+    values, labels, mask = _classes()
+    result = no_rank_decomposition(tl.tensor(values), labels, encoder="linear", **QUICK)
+    expected = result.transform(tl.tensor(np.where(mask, values, values.mean(axis=0))))
+    found = result.transform(tl.tensor(np.where(mask, values, np.nan)), "nan")
+    np.testing.assert_allclose(tl.to_numpy(found), tl.to_numpy(expected), atol=1e-10)
+
+
+def test_samples_and_slices_of_which_nothing_was_observed_are_named():
+    values, labels, mask = _classes()
+    options = {"encoder": "linear"} | QUICK
+    hidden = mask.copy()
+    hidden[[7, 9]] = False
+    with pytest.raises(ValueError, match=r"of every sample, got .* sample 7 along mode 0 \(2 such"):
+        no_rank_decomposition(tl.tensor(values), labels, mask=hidden, **options)
+    hidden = mask.copy()
+    hidden[:, 2] = False
+    with pytest.raises(ValueError, match="got none of slice 2 along mode 1"):
+        no_rank_decomposition(tl.tensor(values), labels, mask=hidden, **options)
+    with pytest.raises(ValueError, match="tensor must be finite, got 1 NaN"):
+        no_rank_decomposition(
+            tl.tensor(np.where(np.arange(1200).reshape(60, 5, 4) == 50, np.nan, values)),
+            labels,
+            mask=mask | True,
+            **options,
+        )
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_bad_masks_of_new_samples_are_named():
+    values, labels, mask = _classes()
+    result = no_rank_decomposition(tl.tensor(values), labels, encoder="linear", **QUICK)
+    with pytest.raises(ValueError, match=r"shape of samples, \(4, 5, 4\), got \(60, 5, 4\)"):
+        result.transform(tl.tensor(values[:4]), mask)
+    with pytest.raises(ValueError, match="of every sample, got no observed entry of sample 1"):
+        result.transform(tl.tensor(values[:4]), mask[:4] & (np.arange(4) != 1)[:, None, None])
+    with pytest.raises(ValueError, match="samples must be finite"):
+        result.transform(tl.tensor(np.where(mask, values, np.nan)))

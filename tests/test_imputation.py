@@ -1,0 +1,118 @@
+"""Missing entries of a sample from those that were observed."""
+
+import numpy as np
+import pytest
+import torch
+
+from tensorly_norank._imputation import Imputer, filled, imputer_of, mean_of_observed
+
+
+def _samples(n_samples=120, shape=(5, 4), n_axes=2, noise=0.1, missing=0.3, seed=0):
+    """Complete samples, and the same with NaN where an entry is missing."""
+    rng = np.random.default_rng(seed)
+    n_entries = int(np.prod(shape))
+    loadings = rng.normal(size=(n_axes, n_entries))  # first: as many samples as asked for have them
+    rows = rng.normal(size=(n_samples, n_axes)) @ loadings + 3
+    rows += noise * rng.normal(size=rows.shape)
+    complete = torch.from_numpy(rows.reshape(n_samples, *shape))
+    hidden = torch.from_numpy(rng.random((n_samples, *shape)) < missing)
+    return complete, complete.masked_fill(hidden, torch.nan)
+
+
+def test_missing_entries_are_the_conditional_mean_of_the_model():
+    _, samples = _samples()
+    imputer = Imputer(samples)
+    covariance = imputer.loadings @ imputer.loadings.T + imputer.noise * torch.eye(20)
+    assert imputer.loadings.shape[1] > 0
+    for sample, found in zip(samples.flatten(1), imputer(samples).flatten(1), strict=True):
+        seen = ~sample.isnan()
+        known = sample[seen] - imputer.mean[seen]
+        weights = torch.linalg.solve(covariance[seen][:, seen], known)
+        expected = imputer.mean[~seen] + covariance[~seen][:, seen] @ weights
+        torch.testing.assert_close(found[~seen], expected, atol=1e-8, rtol=0)
+
+
+@pytest.mark.parametrize("missing", [0.05, 0.3, 0.5])
+def test_entries_that_others_determine_are_found_up_to_the_noise(missing):
+    complete, samples = _samples(missing=missing, n_samples=240)
+    imputer = Imputer(samples[:120])
+    for part in (slice(120), slice(120, 240)):
+        truth, holes = complete[part], samples[part]
+        error = (imputer(holes) - truth)[holes.isnan()].square().mean().sqrt()
+        assert error < 0.2  # the noise is 0.1, an entry's deviation 1.4
+    assert float(imputer.noise.sqrt()) == pytest.approx(0.1, rel=0.3)
+
+
+def test_the_learned_model_is_more_likely_than_the_one_it_starts_from():
+    _, samples = _samples(noise=0.5)
+    rows = samples.flatten(1)
+    imputer = Imputer(samples)
+
+    def log_likelihood():
+        total = 0.0
+        for row in rows:
+            seen = ~row.isnan()
+            own = imputer.loadings[seen]
+            covariance = own @ own.T + imputer.noise * torch.eye(len(own), dtype=torch.float64)
+            normal = torch.distributions.MultivariateNormal(imputer.mean[seen], covariance)
+            total += float(normal.log_prob(row[seen]))
+        return total
+
+    learned = log_likelihood()
+    imputer.mean = mean_of_observed(rows)
+    imputer._start(torch.where(rows.isnan(), 0, rows - imputer.mean), imputer.loadings.shape[1])
+    assert learned > log_likelihood() + 100
+
+
+def test_entries_that_vary_independently_get_the_mean():
+    rng = np.random.default_rng(0)
+    samples = torch.from_numpy(
+        np.where(rng.random((200, 6)) < 0.2, np.nan, rng.normal(size=(200, 6)))
+    )
+    imputer = Imputer(samples)
+    assert imputer.loadings.shape[1] == 0
+    expected = torch.where(samples.isnan(), samples.nanmean(dim=0), samples)
+    torch.testing.assert_close(imputer(samples), expected)
+
+
+def test_what_was_observed_stays_and_company_makes_no_difference():
+    _, samples = _samples()
+    samples = samples.float()
+    imputer = Imputer(samples)
+    found = imputer(samples)
+    seen = ~samples.isnan()
+    assert found.dtype == samples.dtype
+    assert torch.equal(found[seen], samples[seen])
+    assert not found.isnan().any()
+    torch.testing.assert_close(imputer(samples[3:4]), found[3:4])
+
+
+def test_an_entry_that_was_never_observed_gets_the_mean_of_all():
+    _, samples = _samples()
+    samples[:, 0, 0] = torch.nan
+    found = Imputer(samples)(samples)
+    torch.testing.assert_close(found[:, 0, 0], samples.nanmean().expand(len(samples)))
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        torch.full((5, 3), 2.0).index_put(
+            (torch.tensor(0), torch.tensor(0)), torch.tensor(torch.nan)
+        ),
+        torch.tensor([[1.0, torch.nan]]),
+        torch.tensor([[torch.nan], [1.0]]),
+        1e-30 * _samples()[1],
+        1e30 * _samples()[1],
+    ],
+    ids=["constant", "one sample", "one entry", "tiny", "huge"],
+)
+def test_little_or_extreme_data_are_filled_in(samples):
+    assert Imputer(samples)(samples).isfinite().all()
+
+
+def test_nothing_is_learned_where_nothing_is_missing():
+    complete, samples = _samples()
+    assert imputer_of(complete) is None
+    assert filled(complete) is complete
+    assert torch.equal(filled(samples), Imputer(samples)(samples))
