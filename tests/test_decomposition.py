@@ -13,8 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from tensorly_norank import (
     NoRankTensor,
-    _backend,
     _batches,
+    _mask,
     _parts,
     _rank_evidence,
     _recipe,
@@ -100,21 +100,21 @@ def test_a_device_may_be_named_and_is_checked_before_any_work(monkeypatch):
     options = QUICK | {"encoder": "linear", "n_iter_max": 2}
     named = _embedding(tensor, labels, **options, device="cpu")
     np.testing.assert_array_equal(named, _embedding(tensor, labels, **options))
-    monkeypatch.setattr(_backend, "enter", lambda *_: pytest.fail("the tensor was copied"))
+    monkeypatch.setattr(_mask, "enter", lambda *_: pytest.fail("the tensor was copied"))
     with pytest.raises(ValueError, match=r"device must be .*, got 'nowhere'"):
         no_rank_decomposition(tensor, labels, device="nowhere")
 
 
 def test_samples_enter_on_the_device_that_is_named(monkeypatch):
     found = []
-    enter = _backend.enter
+    enter = _mask.enter
 
     def spy(array, origin, device=None):
         found.append(device)
         return enter(array, origin, device)
 
     values, labels = _data()
-    monkeypatch.setattr(_backend, "enter", spy)
+    monkeypatch.setattr(_mask, "enter", spy)
     options = QUICK | {"encoder": "linear", "n_iter_max": 1, "device": "cpu"}
     no_rank_decomposition(tl.tensor(values), labels, **options)
     assert found == [torch.device("cpu")]
