@@ -93,8 +93,8 @@ def check_dense(array: Any, name: str) -> None:
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
         raise TypeError(
             f"{name} must not be a masked array, got one with {int(np.ma.count_masked(array))} "
-            f"masked entries: what the mask hides would be used. Fill it in, e.g. by "
-            f"{name}.filled(0)."
+            f"masked entries: what the mask hides would be used. Pass {name}.data, and "
+            f"mask=~{name}.mask."
         )
     if isinstance(array, Tensor) and (array.layout != torch.strided or array.is_meta):
         kind = "without data" if array.is_meta else f"of layout {array.layout}"
@@ -150,7 +150,7 @@ def _describe(array: Any) -> str:
     return f"a {kind.__name__}" if module == "builtins" else f"a {module}.{kind.__name__}"
 
 
-def check_finite(tensor: Tensor, name: str = "tensor") -> None:
+def check_finite(tensor: Tensor, name: str = "tensor", hint: str = "") -> None:
     """Raise a ValueError that counts the NaN and infinite entries and says where the first is.
 
     So it does where the square of an entry would overflow.
@@ -167,7 +167,7 @@ def check_finite(tensor: Tensor, name: str = "tensor") -> None:
         first = np.unravel_index(int(bad.flatten().int().argmax()), tuple(bad.shape))
         raise ValueError(
             f"{name} must be finite, got {n_nan} NaN and {n_bad - n_nan} infinite entries among "
-            f"{tensor.numel()}, the first at index {tuple(int(k) for k in first)}."
+            f"{tensor.numel()}, the first at index {tuple(int(k) for k in first)}.{hint}"
         )
     raise ValueError(
         f"{name} must hold no number beyond {_LARGEST_ENTRY:g}, whose squares would overflow, "

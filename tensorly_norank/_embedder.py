@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tensorly_norank._imputation import imputer_of
+from tensorly_norank._imputation import Imputer
 from tensorly_norank.encoders import Encoder
 
 _ROWS_AT_ONCE = 256  # samples embedded together: memory stays bounded, and rows do not depend on it
@@ -32,18 +32,25 @@ class Embedder(nn.Module):
         Whether points stay where the encoder puts them, off the sphere, because their distances
         shall be like those of the samples. Training then varies samples by differences between
         them alone.
+    imputer : Imputer, optional
+        What fills in missing entries; needed where `samples` have any.
     """
 
     mean: Tensor
     scale: Tensor
 
     def __init__(
-        self, encoder: nn.Module, samples: Tensor, *, keeps_distances: bool = False
+        self,
+        encoder: nn.Module,
+        samples: Tensor,
+        *,
+        keeps_distances: bool = False,
+        imputer: Imputer | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder.to(samples)
         self.keeps_distances = keeps_distances
-        self.imputer = imputer_of(samples)
+        self.imputer = imputer
         samples = self.fill(samples)
         # In units of the largest magnitude, whose square neither overflows nor vanishes.
         largest = samples.abs().amax()
@@ -64,12 +71,10 @@ class Embedder(nn.Module):
 
     def fill(self, samples: Tensor) -> Tensor:
         """Samples without holes; with the mean sample in them, where none had any in the fit."""
+        if self.imputer is not None:
+            return self.imputer(samples)
         missing = samples.isnan()
-        if not bool(missing.any()):
-            return samples
-        if self.imputer is None:
-            return torch.where(missing, self.mean, samples)
-        return self.imputer(samples)
+        return torch.where(missing, self.mean, samples) if bool(missing.any()) else samples
 
     def scaled(self, samples: Tensor) -> Tensor:
         """Samples without holes in units of their overall deviation from the mean sample."""

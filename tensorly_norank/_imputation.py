@@ -5,12 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-_NUMBERS_OF_AXES = (0, 4, 8, 16, 32)  # tried in turn, until one more helps no more
+_NUMBERS_OF_AXES = (0, 1, 2, 4, 8, 16, 32)  # tried in turn, until two have not helped
 _MOST_PRODUCTS = 2**25  # of loadings of an entry, all entries: with many, fewer axes do
 _MOST_SAMPLES = 2048  # that are learned from
+_MOST_ENTRIES = 1024  # of a sample, that tell how many axes help
 _SHARE_JUDGED = 10  # one of so many observed entries tells how many axes help
 _N_ITERATIONS = 20
 _TOL = 1e-3
+_ROUNDING = 1e-9
 _PRIOR_SAMPLES = 5  # that say that an entry has no loading
 _ROWS_AT_ONCE = 256
 
@@ -20,17 +22,21 @@ class Imputer(nn.Module):
 
     Samples are taken for Gaussian: some hidden scores of variance 1, times loadings, and noise of
     the same variance on all entries (probabilistic principal components [1]_). Mean, loadings and
-    noise are found by expectation maximisation on observed entries alone [2]_; five samples' worth
-    of evidence that there are no loadings keep those of entries that were seldom observed small.
-    There are as many axes (0, 4, 8, 16 or 32) as predict best one in ten of the observed entries,
-    which are hidden for that.
+    noise are the most likely ones given the entries that were observed, by at most 20 steps of
+    expectation maximisation [2]_, but for loadings, to which each step adds five samples that have
+    none: those of entries that were seldom observed stay small. Of 0, 1, 2, 4, ... 32 axes (fewer
+    than entries, and at most a quarter as many as samples) it takes the number that predicts best
+    one in ten of the observed entries, which are hidden for that.
 
     A sample is filled in by itself: others beside it make no difference. Missing entries are NaN.
+    What was never observed in `samples` counts as missing in others too: nobody knows what it
+    means.
 
     Parameters
     ----------
     samples : Tensor of shape (n, *sample_shape)
-        What is learned from: at most 2,048, evenly spaced among them.
+        What is learned from: 2,048 of them drawn at random, the same in every run, if there are
+        more.
 
     References
     ----------
@@ -43,11 +49,14 @@ class Imputer(nn.Module):
     mean: Tensor  # (p,)
     loadings: Tensor  # (p, n_axes)
     noise: Tensor  # variance
+    is_known: Tensor  # (*sample_shape) of bool: observed in any sample
 
     def __init__(self, samples: Tensor) -> None:
         super().__init__()
-        rows = samples.flatten(1)
-        rows = rows[:: -(-len(rows) // _MOST_SAMPLES)].double()
+        self.register_buffer("is_known", ~samples.isnan().all(dim=0))
+        generator = torch.Generator().manual_seed(0)
+        drawn = torch.randperm(len(samples), generator=generator)[:_MOST_SAMPLES].sort().values
+        rows = samples[drawn.to(samples.device)].flatten(1).double()
         self.register_buffer("mean", mean_of_observed(rows))
         self.register_buffer("loadings", rows.new_zeros(rows.shape[1], 0))
         self.register_buffer("noise", rows.new_ones(()))
@@ -56,7 +65,8 @@ class Imputer(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         """Samples (n, *sample_shape) with NaN where nothing was observed; filled in, a copy."""
-        parts = [self._fill_rows(some.flatten(1).double()) for some in samples.split(_ROWS_AT_ONCE)]
+        known = samples.masked_fill(~self.is_known, torch.nan)
+        parts = [self._fill_rows(some.flatten(1).double()) for some in known.split(_ROWS_AT_ONCE)]
         return torch.cat(parts).reshape(samples.shape).to(samples.dtype)
 
     def _fill_rows(self, rows: Tensor) -> Tensor:
@@ -67,46 +77,54 @@ class Imputer(nn.Module):
     def _best_number_of_axes(self, rows: Tensor) -> int:
         """By the observed entries that are hidden for it, the same in every run."""
         generator = torch.Generator().manual_seed(0)
+        some = torch.randperm(rows.shape[1], generator=generator)[:_MOST_ENTRIES]
+        rows = rows[:, some.to(rows.device)]
         drawn = torch.randint(_SHARE_JUDGED, rows.shape, generator=generator).to(rows.device)
         is_judged = (drawn == 0) & ~rows.isnan()
         left = rows.masked_fill(is_judged, torch.nan)
-        most = min(len(rows) // 4, rows.shape[1] // 2, int((_MOST_PRODUCTS / rows.shape[1]) ** 0.5))
-        best, least = 0, torch.inf
+        most = min(len(rows) // 4, rows.shape[1] - 1, int((_MOST_PRODUCTS / rows.shape[1]) ** 0.5))
+        best, least, n_in_vain = 0, torch.inf, 0
         for n_axes in _NUMBERS_OF_AXES:
-            if n_axes > most:
+            if n_axes > most or n_in_vain == 2:
                 break
             self._learn(left, n_axes)
             error = float((self._fill_rows(left) - rows)[is_judged].square().sum())
-            if not error < least:
-                break
-            best, least = n_axes, error
+            n_in_vain += 1
+            if error < least:
+                best, least, n_in_vain = n_axes, error, 0
         return best
 
     def _learn(self, rows: Tensor, n_axes: int) -> None:
         """Mean, loadings and noise from rows (n, p) with NaN where nothing was observed."""
         seen = ~rows.isnan()
-        self.mean = mean_of_observed(rows)
-        self._start(torch.where(seen, rows - self.mean, 0), n_axes)
-        n_observed = seen.sum(dim=0).clamp(min=1)
-        unit = torch.eye(n_axes).to(rows)
+        origin = mean_of_observed(rows)
+        known = torch.where(seen, rows - origin, 0)
+        self.mean = origin
+        self._start(known, n_axes)
+        prior = torch.full((n_axes + 1,), float(_PRIOR_SAMPLES)).to(rows)
+        prior[-1] = _ROUNDING  # of the mean, where an entry was never observed
         for _ in range(_N_ITERATIONS if n_axes else 0):
-            known = torch.where(seen, rows - self.mean, 0)
-            scores, covariances = self._scores(seen, known)
-            self.mean = self.mean + (seen * (known - scores @ self.loadings.T)).sum(0) / n_observed
-            known = torch.where(seen, rows - self.mean, 0)
-            moments = covariances + scores[:, :, None] * scores[:, None, :]  # (n, q, q)
-            of_entries = (seen.double().T @ moments.flatten(1)).view(-1, n_axes, n_axes)
-            cross = known.T @ scores  # (p, q)
-            self.loadings = torch.linalg.solve(of_entries + _PRIOR_SAMPLES * unit, cross)
+            scores, covariances = self._scores(seen, torch.where(seen, rows - self.mean, 0))
+            scores = torch.cat([scores, scores.new_ones(len(scores), 1)], dim=1)  # the mean's
+            moments = scores[:, :, None] * scores[:, None, :]  # (n, q + 1, q + 1)
+            moments[:, :-1, :-1] += covariances
+            of_entries = _unpack(seen.double().T @ _pack(moments), n_axes + 1)  # (p, ...)
+            cross = known.T @ scores  # (p, q + 1)
+            solved = torch.linalg.solve(of_entries + torch.diag(prior), cross)
+            self.loadings, self.mean = solved[:, :-1], origin + solved[:, -1]
             # What is left of observed entries, on average over what the scores may be.
-            fitted = (of_entries.flatten(1) * _products(self.loadings)).sum()
-            left = known.square().sum() - 2 * (self.loadings * cross).sum() + fitted
+            fitted = torch.einsum("pq,pqr,pr->", solved, of_entries, solved)
+            left = known.square().sum() - 2 * (solved * cross).sum() + fitted
             before, self.noise = self.noise, self._at_least(left / seen.sum(), known)
             if abs(float(self.noise / before) - 1) < _TOL:
                 break
 
     def _start(self, known: Tensor, n_axes: int) -> None:
         """Principal components of what was observed, missing entries being at the mean."""
+        if not n_axes:
+            self.noise = self._at_least(known.square().mean(), known)
+            self.loadings = known.new_zeros(known.shape[1], 0)
+            return
         _, singular, axes = torch.linalg.svd(known, full_matrices=False)
         variances = singular**2 / len(known)
         others = variances[n_axes:].sum() / max(known.shape[1] - n_axes, 1)
@@ -117,28 +135,39 @@ class Imputer(nn.Module):
     @staticmethod
     def _at_least(noise: Tensor, known: Tensor) -> Tensor:
         """More than rounding: systems of equations are solved with it."""
-        floor = 1e-9 * known.square().mean()
+        floor = _ROUNDING * known.square().mean()
         return torch.maximum(noise, torch.where(floor > 0, floor, torch.ones_like(floor)))
 
     def _scores(self, seen: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (n, q) and covariance (n, q, q) of the scores of centred rows, holes being 0."""
         n_axes = self.loadings.shape[1]
-        grams = (seen.double() @ _products(self.loadings)).view(len(seen), n_axes, n_axes)
+        products = _pack(self.loadings[:, :, None] * self.loadings[:, None, :])  # (p, q(q+1)/2)
+        grams = _unpack(seen.double() @ products, n_axes)  # (n, q, q)
         precisions = grams / self.noise + torch.eye(n_axes).to(grams)
         covariances = torch.linalg.inv(precisions)
         projected = known @ self.loadings / self.noise
         return (covariances @ projected[:, :, None])[:, :, 0], covariances
 
 
-def _products(loadings: Tensor) -> Tensor:
-    """(p, q) -> (p, q·q): of each entry all products of two of its loadings."""
-    return (loadings[:, :, None] * loadings[:, None, :]).flatten(1)
+def _pack(matrices: Tensor) -> Tensor:
+    """Of symmetric matrices (n, q, q) one half, (n, q(q+1)/2): sums over n cost half as much."""
+    rows, columns = torch.triu_indices(*matrices.shape[1:], device=matrices.device)
+    return matrices[:, rows, columns]
+
+
+def _unpack(halves: Tensor, n_axes: int) -> Tensor:
+    """The symmetric matrices (n, q, q) of which these are one half."""
+    rows, columns = torch.triu_indices(n_axes, n_axes, device=halves.device)
+    matrices = halves.new_zeros(len(halves), n_axes, n_axes)
+    matrices[:, rows, columns] = halves
+    matrices[:, columns, rows] = halves
+    return matrices
 
 
 def mean_of_observed(samples: Tensor) -> Tensor:
     """Over the samples; the mean of all entries where no sample has this one."""
-    mean = samples.nanmean(dim=0)
-    return torch.where(mean.isnan(), samples.nanmean(), mean)
+    mean = samples.nanmean(dim=0, dtype=torch.float64)  # sums of large numbers would overflow
+    return torch.where(mean.isnan(), mean.nanmean(), mean).to(samples.dtype)
 
 
 def imputer_of(samples: Tensor) -> Imputer | None:

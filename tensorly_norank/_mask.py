@@ -24,12 +24,12 @@ from tensorly_norank._backend import (
 class Mask:
     """What was observed; without an array, whatever is not NaN."""
 
-    array: Any = None  # as the tensor; nonzero where observed
+    array: Any = None  # of bool, as the tensor
 
     def seen(self, tensor: Any, index: tuple[slice, ...]) -> Any:
         """Which of `tensor[index]` were observed; an array of bool."""
         if self.array is not None:
-            return self.array[index] != 0
+            return self.array[index]
         part = tensor[index]
         return part == part
 
@@ -59,22 +59,26 @@ def check_mask(mask: Any, tensor: Any, origin: Origin, name: str = "tensor") -> 
         return None if bool(tl.all(tensor == tensor)) else Mask()
     check_dense(mask, "mask")
     is_plain = isinstance(mask, np.ndarray) or not tl.is_tensor(mask)
-    array = tl.tensor(_numbers(mask)) if is_plain else mask
-    shape, wanted = tuple(tl.shape(array)), tuple(tl.shape(tensor))
+    array = _numbers(mask) if is_plain else mask
+    shape, wanted = tuple(array.shape), tuple(tl.shape(tensor))
     if shape != wanted:
         raise ValueError(f"mask must have the shape of {name}, {wanted}, got {shape}.")
-    array = origin.beside(array)
     is_one = array == 1
-    if not bool(tl.all(is_one | (array == 0))):
+    if not bool((is_one | (array == 0)).all()):
         raise ValueError(
             "mask must hold nothing but 1 or True (observed) and 0 or False (missing), got other "
             "values."
         )
-    return None if bool(tl.all(is_one)) else Mask(array)
+    if bool(is_one.all()):
+        return None
+    # numpy's may be of any layout, which other backends do not take.
+    return Mask(origin.beside(tl.tensor(np.ascontiguousarray(is_one)) if is_plain else is_one))
 
 
 def _numbers(mask: Any) -> np.ndarray:
     array = to_numpy(mask)
+    if array.dtype == object and all(isinstance(one, bool | np.bool_) for one in array.flat):
+        array = array.astype(bool)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"mask must hold numbers or booleans, got dtype {array.dtype}.")
     return array
@@ -86,7 +90,7 @@ def enter_observed(
     """A copy in torch with NaN where nothing was observed; what was observed must be finite."""
     entered = enter(array, origin, device)
     if mask is None:
-        check_finite(entered, name)
+        check_finite(entered, name, hint=" mask='nan' takes NaN as missing.")
         return entered
     seen = ~entered.isnan() if mask.array is None else enter_mask(mask.array).to(entered.device)
     check_finite(torch.where(seen, entered, 0), name)

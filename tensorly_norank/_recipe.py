@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from tensorly_norank._components import CanonicalAxes, canonical_axes
 from tensorly_norank._diagnostics import diagnose, triplet_figures
 from tensorly_norank._embedder import Embedder
 from tensorly_norank._encoder_choice import EncoderChoice, choose_encoder
-from tensorly_norank._imputation import mean_of_observed
+from tensorly_norank._imputation import Imputer, imputer_of, mean_of_observed
 from tensorly_norank._label_spreading import LabelSpreader
 from tensorly_norank._linear_part import LinearPart, principal_scores
 from tensorly_norank._mask import Mask
@@ -94,6 +94,8 @@ class Recipe:
     rng: np.random.Generator
     spreader: LabelSpreader | None = None  # where some samples have no label
     choice: EncoderChoice | None = None  # where `encoder` was "auto"
+    # Of sets of samples that fits have learned from; all copies of a recipe share them.
+    imputers: dict[bytes, Imputer | None] = field(default_factory=dict, repr=False, compare=False)
 
     keeps_distances: ClassVar[bool] = False  # of the samples, instead of lying on the sphere
     without_held_out: ClassVar[str] = (
@@ -306,12 +308,27 @@ class Recipe:
             encoder = make_encoder(self.encoder, self.data.sample_shape, self.n_dimensions)
         else:
             encoder = copy.deepcopy(self.encoder)
-        embedder = Embedder(encoder, part.samples, keeps_distances=self.keeps_distances)
+        embedder = Embedder(
+            encoder,
+            part.samples,
+            keeps_distances=self.keeps_distances,
+            imputer=self._imputer(part),
+        )
         if isinstance(encoder, Encoder) and not encoder.initialized:
             encoder.initialize(embedder.standardise(part.samples), generator)
             if self.keeps_distances:
                 encoder.start_at_components()
         return embedder
+
+    def _imputer(self, part: Part) -> Imputer | None:
+        """What has learned from these samples, once for all encoders, if some have holes."""
+        if self.data.mask is None:
+            return None
+        assert part.places is not None
+        key = part.places.tobytes()
+        if key not in self.imputers:
+            self.imputers[key] = imputer_of(part.samples)
+        return copy.deepcopy(self.imputers[key])
 
     def _assemble(
         self,

@@ -91,7 +91,36 @@ def test_an_entry_that_was_never_observed_gets_the_mean_of_all():
     _, samples = _samples()
     samples[:, 0, 0] = torch.nan
     found = Imputer(samples)(samples)
-    torch.testing.assert_close(found[:, 0, 0], samples.nanmean().expand(len(samples)))
+    expected = samples.nanmean(dim=0).nanmean()
+    torch.testing.assert_close(found[:, 0, 0], expected.expand(len(samples)))
+    observed = samples.clone()
+    observed[:, 0, 0] = 99.0  # of which the model knows nothing
+    imputer = Imputer(samples)
+    torch.testing.assert_close(imputer(observed), imputer(samples))
+
+
+def test_values_that_were_never_seen_as_large_are_found():
+    """The second entry follows the first, and is hidden where that is large."""
+    first = torch.randn(400, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    others = first[:, None] * torch.tensor([1.0, 2.0, -1.0, 0.5]) + 5
+    samples = others + 0.05 * torch.from_numpy(np.random.default_rng(0).normal(size=(400, 4)))
+    samples[first > 0.3, 1] = torch.nan
+    error = (Imputer(samples)(samples) - others)[first > 0.3, 1]
+    assert error.square().mean().sqrt() < 0.25
+    assert (samples[:, 1].nanmean() - others[first > 0.3, 1]).square().mean().sqrt() > 2
+
+
+def test_many_samples_are_drawn_at_random():
+    """Two conditions that take turns: every second sample would show one of them alone."""
+    samples = torch.randn(4000, 4, generator=torch.Generator().manual_seed(0))
+    samples[1::2] += 10
+    samples[0, 0] = torch.nan
+    assert (Imputer(samples).mean - 5).abs().max() < 0.5
+
+
+def test_a_few_entries_have_axes_too():
+    _, samples = _samples(n_samples=300, shape=(3,), n_axes=1)
+    assert Imputer(samples).loadings.shape[1] == 1
 
 
 @pytest.mark.parametrize(

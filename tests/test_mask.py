@@ -5,7 +5,7 @@ import pytest
 import tensorly as tl
 import torch
 
-from tensorly_norank import _embedder, _factors, fit_factors, no_rank_decomposition
+from tensorly_norank import _factors, _parts, _recipe, _training, fit_factors, no_rank_decomposition
 
 
 def _data(seed=0, shape=(30, 6, 5), rank=2, missing=0.3):
@@ -89,6 +89,15 @@ def test_any_array_of_zeros_and_ones_is_a_mask(kind):
     )
     given = given.tolist() if kind is list else given
     given = torch.from_numpy(mask) if kind is torch.Tensor else given
+    np.testing.assert_array_equal(
+        _dense(_fit(tensor, given, samples)), _dense(_fit(tensor, mask, samples))
+    )
+
+
+@pytest.mark.parametrize("dtype", [">f8", ">i4", np.longdouble, object])
+def test_masks_of_numpy_may_be_of_any_kind_and_layout(dtype):
+    tensor, mask, samples = _data()
+    given = mask.astype(dtype)[:, ::-1][:, ::-1]
     np.testing.assert_array_equal(
         _dense(_fit(tensor, given, samples)), _dense(_fit(tensor, mask, samples))
     )
@@ -243,15 +252,47 @@ def test_errors_and_offset_are_of_what_was_observed(mode):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_holes_are_filled_in_by_what_the_fitted_samples_say(monkeypatch):
-    seen = []
-    learn = _embedder.imputer_of
-    monkeypatch.setattr(_embedder, "imputer_of", lambda x: seen.append(len(x)) or learn(x))
+def test_holes_are_filled_in_by_what_the_fitted_samples_say_and_learned_once(monkeypatch):
+    learned, counted = [], []
+    learn, hold_out = _recipe.imputer_of, _recipe.Recipe._held_out
+    monkeypatch.setattr(_recipe, "imputer_of", lambda x: learned.append(x) or learn(x))
+
+    def spy(recipe, embedder, split, rng):
+        counted.append(recipe.data.part.take(split.count).samples)
+        return hold_out(recipe, embedder, split, rng)
+
+    monkeypatch.setattr(_recipe.Recipe, "_held_out", spy)
     values, labels, mask = _classes()
-    options = {"encoder": "linear"} | QUICK
-    result = no_rank_decomposition(tl.tensor(values), labels, mask=mask, **options)
-    assert seen[0] < 60 and seen[-1] == 60  # of a part, and of all for the last fit
+    result = no_rank_decomposition(tl.tensor(values), labels, mask=mask, **QUICK)
     assert result._embedder.imputer is not None
+    *parts, everything = (x.nan_to_num().flatten(1) for x in learned)
+    assert len(everything) == 60
+    assert len({one.numpy().tobytes() for one in parts}) == len(parts)
+    held_out = counted[0].nan_to_num().flatten(1)
+    first_fit = next(one for one in parts if len(one) >= 40)
+    assert torch.cdist(first_fit, held_out).min() > 0
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ["classes", "some classes", "comparisons", "nothing"])
+def test_no_neighbours_are_looked_for_among_holes(kind, monkeypatch):
+    nearest, locality = _parts._nearest_samples, _training.locality_loss
+
+    def checked(samples):
+        assert samples.isfinite().all()
+        return nearest(samples)
+
+    def checked_loss(points, labels, distances):
+        assert distances.isfinite().all()
+        return locality(points, labels, distances)
+
+    monkeypatch.setattr(_parts, "_nearest_samples", checked)
+    monkeypatch.setattr(_training, "locality_loss", checked_loss)
+    values, labels, mask = _classes()
+    result = no_rank_decomposition(
+        tl.tensor(values), mask=mask, locality=0.5, **_known(kind, labels), **QUICK
+    )
+    assert all(np.isfinite(value) for value in result.diagnostics.values())
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
