@@ -137,13 +137,6 @@ def enter(array: Any, origin: Origin, device: torch.device | None = None) -> Ten
     return copy if device is None else copy.to(device)
 
 
-def enter_mask(array: Any) -> Tensor:
-    """Which entries of a mask of the active backend are not 0; a torch tensor of bool."""
-    if isinstance(array, Tensor):
-        return array.detach() != 0
-    return torch.from_numpy(np.asarray(tl.to_numpy(array)) != 0)
-
-
 def _describe(array: Any) -> str:
     kind = type(array)
     module = kind.__module__.split(".")[0]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from tensorly_norank._neighbourhoods import neighbourhood_agreement
-from tensorly_norank._parts import Part
+from tensorly_norank._parts import Part, take_rows
 from tensorly_norank._warnings import warn
 
 _LARGE_GAP = 0.15  # between the shares of triplets in order, of samples fitted and held out
@@ -37,13 +36,9 @@ def diagnose(
     drawn = whole.drawn(_MOST_SAMPLES, rng)
     assert drawn.places is not None
     some = np.sort(rng.permutation(len(whole))[:_MOST_SAMPLES])
-    return triplet_figures(_take(embedding, drawn.places), drawn, margin) | _neighbourhoods(
-        _take(embedding, some), _take(standardised, some)
+    return triplet_figures(take_rows(embedding, drawn.places), drawn, margin) | _neighbourhoods(
+        take_rows(embedding, some), take_rows(standardised, some)
     )
-
-
-def _take(rows: Tensor, indices: np.ndarray) -> Tensor:
-    return rows[torch.from_numpy(indices).to(rows.device)]
 
 
 def triplet_figures(

@@ -149,9 +149,9 @@ def _other_factors(init: Any, shape: tuple[int, ...], mode: int, rank: int) -> l
     others = [k for k in range(len(shape)) if k != mode]
     if len(found) != len(shape) or any(found[k] != wanted[k] for k in others):
         raise ValueError(f"init must have factors of shapes {wanted}, got {found}.")
-    start = [tl.tensor(factors[k], dtype=tl.backend.float64) for k in others]
+    start = [_as_double(factors[k]) for k in others]
     if weights is not None:
-        start[0] = start[0] * tl.reshape(tl.tensor(weights, dtype=tl.backend.float64), (1, -1))
+        start[0] = start[0] * tl.reshape(_as_double(weights), (1, -1))
     return start
 
 
@@ -163,7 +163,7 @@ def compress(
     Where that is few numbers they lie on the host, wherever the tensor is.
     """
     reader = _Reader(tensor, mode, offset, mask)
-    samples = tl.tensor(samples_factor, dtype=tl.backend.float64)
+    samples = _as_double(samples_factor)
     return _of_complete(reader, samples) if mask is None else _of_observed(reader, samples)
 
 
@@ -198,7 +198,7 @@ def _is_small(array: Any) -> bool:
 
 
 def _on_host(array: Any) -> Any:
-    return tl.tensor(tl.to_numpy(array), dtype=tl.backend.float64)
+    return _as_double(tl.to_numpy(array))
 
 
 class _Reader:
@@ -231,7 +231,7 @@ class _Reader:
         products, total, n_observed = 0.0, 0.0, 0.0
         for samples in self._blocks():
             index = self._index(samples)
-            block = tl.tensor(self._tensor[index], dtype=tl.backend.float64)
+            block = _as_double(self._tensor[index])
             if self._offset is not None:
                 block = block - self._offset
             if self._mask is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from scipy import sparse
 from torch import Tensor
 
 from tensorly_norank._batches import shuffle_within_classes
 from tensorly_norank._imputation import filled
 from tensorly_norank._linear_part import PrincipalComponents
+from tensorly_norank._parts import take_rows
 
 _N_NEIGHBORS = 5
 _KEPT = 0.9  # of what a sample knows, that comes from its neighbours at every step
@@ -55,8 +55,8 @@ class LabelSpreader:
 
     def __init__(self, samples: Tensor, rng: np.random.Generator) -> None:
         samples = filled(samples)
-        drawn = torch.from_numpy(rng.permutation(len(samples))[:_MOST_FOR_AXES])
-        components = PrincipalComponents(samples[drawn.to(samples.device)], rng)
+        drawn = rng.permutation(len(samples))[:_MOST_FOR_AXES]
+        components = PrincipalComponents(take_rows(samples, drawn), rng)
         self._graph = _neighbour_graph(components(samples).cpu().numpy())
         self._seed = int(rng.integers(2**63))
         self._filled: dict[bytes, np.ndarray] = {}  # by the codes that were given

@@ -7,6 +7,7 @@ float64.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -47,7 +48,7 @@ class FactorFit:
         return CPTensor((origin.cast(weights), [origin.cast(factor) for factor in factors]))
 
 
-class LeastSquares:
+class LeastSquares(ABC):
     """The problem, once the data have been read.
 
     Attributes
@@ -97,20 +98,20 @@ class LeastSquares:
             previous = error
         return FactorFit(factors, residual, self.total)
 
+    @abstractmethod
     def _grams(self, factors: list[Any], k: int) -> Any:
         """What the rows of factor k, times this, give in `matricized_products`; (I_k or 1, R, R).
 
         One for all rows where every entry was observed as often.
         """
-        raise NotImplementedError
 
     def _residual(self, product: float, fitted: float) -> float:
         """Squared norm of what is left, from ⟨X, fit⟩ and ‖fit‖²."""
         return max(self.total - 2 * product + fitted, 0.0)
 
+    @abstractmethod
     def _unrestricted(self) -> Any:
         """Of each entry of a sample its coefficients by itself, (R, *other modes)."""
-        raise NotImplementedError
 
     def _starts(self, rng: np.random.Generator) -> list[list[Any]]:
         rank, *lengths = tl.shape(self.contracted)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tensorly_norank._batches import shuffle_within_classes, some_samples
+from tensorly_norank._parts import take_rows
 
 _N_AXES = 128
 _MOST_SAMPLES = 4096  # that axes and map are fitted to
@@ -75,18 +76,14 @@ def principal_scores(
     chosen = labelled[some_samples(codes[labelled], _MOST_SCORED, rng)]
     if len(unlabelled) >= len(labelled):
         drawn = rng.permutation(unlabelled)[:_MOST_SAMPLES]
-        components = PrincipalComponents(_take(samples, drawn), rng)
-        scores = components(_take(samples, chosen)).cpu().numpy()
+        components = PrincipalComponents(take_rows(samples, drawn), rng)
+        scores = components(take_rows(samples, chosen)).cpu().numpy()
         n_most, parts = components.n_axes, [(scores, codes[chosen])]
     else:
-        points = _without_empty_dimensions(_rows(_take(samples, chosen)))
+        points = _without_empty_dimensions(_rows(take_rows(samples, chosen)))
         n_most, parts = min(_N_AXES, points.shape[1]), _halves(points, codes[chosen], rng)
     n_axes = sorted({min(max(len(chosen) // share, 1), n_most) for share in shares})
     return [[(scores[:, :n], own) for scores, own in parts] for n in n_axes]
-
-
-def _take(samples: Tensor, indices: np.ndarray) -> Tensor:
-    return samples[torch.from_numpy(indices).to(samples.device)]
 
 
 def _halves(
@@ -153,8 +150,8 @@ class LinearPart:
     ) -> None:
         from sklearn.linear_model import RidgeCV
 
-        chosen = torch.from_numpy(some_samples(codes, _MOST_SAMPLES, rng))
-        samples = samples[chosen.to(samples.device)]
+        chosen = some_samples(codes, _MOST_SAMPLES, rng)
+        samples = take_rows(samples, chosen)
         self._components = PrincipalComponents(samples, rng)
         self._n_dimensions = points.shape[1]
         if self._components.is_constant:
@@ -162,7 +159,7 @@ class LinearPart:
         scores = self._components(samples).cpu().numpy()  # (n, n_axes)
         unit = max((scores**2).sum() / scores.shape[1], np.finfo(float).tiny)
         regression = RidgeCV(unit * _PENALTIES).fit(
-            scores, points[chosen.to(points.device)].double().cpu().numpy()
+            scores, take_rows(points, chosen).double().cpu().numpy()
         )
         matrix = regression.coef_.reshape(self._n_dimensions, -1)  # (D, n_axes)
         intercept = np.broadcast_to(regression.intercept_, self._n_dimensions).copy()

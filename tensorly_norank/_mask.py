@@ -10,14 +10,7 @@ import tensorly as tl
 import torch
 from torch import Tensor
 
-from tensorly_norank._backend import (
-    Origin,
-    check_dense,
-    check_finite,
-    enter,
-    enter_mask,
-    to_numpy,
-)
+from tensorly_norank._backend import Origin, check_dense, check_finite, enter, to_numpy
 
 
 @dataclass(frozen=True)
@@ -33,10 +26,9 @@ class Mask:
         part = tensor[index]
         return part == part
 
-    def fill(self, tensor: Any, index: tuple[slice, ...] = (...,)) -> Any:  # type: ignore[assignment]
-        """A copy of `tensor[index]` in which what was not observed is 0."""
-        part = tensor[index]
-        return tl.where(self.seen(tensor, index), part, tl.zeros_like(part))
+    def fill(self, tensor: Any) -> Any:
+        """A copy of the tensor in which what was not observed is 0."""
+        return tl.where(self.seen(tensor, (slice(None),)), tensor, tl.zeros_like(tensor))
 
 
 def check_mask(mask: Any, tensor: Any, origin: Origin, name: str = "tensor") -> Mask | None:
@@ -92,7 +84,7 @@ def enter_observed(
     if mask is None:
         check_finite(entered, name, hint=" mask='nan' takes NaN as missing.")
         return entered
-    seen = ~entered.isnan() if mask.array is None else enter_mask(mask.array).to(entered.device)
+    seen = ~entered.isnan() if mask.array is None else enter(mask.array, origin, device) != 0
     check_finite(torch.where(seen, entered, 0), name)
     hidden = ~seen.movedim(mode, 0).flatten(1).any(dim=1)
     if bool(hidden.any()):

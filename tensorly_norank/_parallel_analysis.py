@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
+
+from tensorly_norank._parts import take_rows
 
 _N_DRAWS = 99
 _MOST_SAMPLES = 256
@@ -37,7 +38,7 @@ class ParallelAnalysis:
     def __init__(self, samples: Tensor, rng: np.random.Generator) -> None:
         self._rng = np.random.default_rng(rng.integers(2**63))
         chosen = np.sort(rng.permutation(len(samples))[:_MOST_SAMPLES])
-        rows = samples[torch.from_numpy(chosen).to(samples.device)].flatten(1)
+        rows = take_rows(samples, chosen).flatten(1)
         entries = np.sort(rng.permutation(rows.shape[1])[:_MOST_ENTRIES])
         self._left = rows.cpu().numpy().astype(np.float64)[:, entries]
         self._left -= self._left.mean(axis=0)

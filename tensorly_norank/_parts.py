@@ -27,6 +27,7 @@ from tensorly_norank._batches import (
     split_at_random,
     split_samples,
 )
+from tensorly_norank._class_balance import class_weights
 from tensorly_norank._triplets import AllTriplets, ListedTriplets, pairwise_distances
 
 _MOST_COMPANIONS = 1024  # fitted samples beside those that are placed
@@ -87,7 +88,7 @@ class Part:
 
     def take(self, indices: np.ndarray) -> Part:
         """The samples at `indices`, in their order; a copy."""
-        samples = self.samples[self._beside_samples(indices)]
+        samples = take_rows(self.samples, indices)
         places = None if self.places is None else self.places[indices]
         return replace(self, samples=samples, codes=self.codes[indices], places=places)
 
@@ -167,9 +168,9 @@ class Part:
         """Over samples within each class, then over classes, skipping NaN."""
         values = by_anchor.double().cpu().numpy()  # at once: a GPU waits whenever it is asked
         is_known = ~np.isnan(values)
-        sizes = np.bincount(self.codes[is_known])
-        sums = np.bincount(self.codes[is_known], weights=values[is_known])
-        return float((sums[sizes > 0] / sizes[sizes > 0]).mean()) if len(sizes) else float("nan")
+        if not is_known.any():
+            return float("nan")
+        return float(class_weights(self.codes[is_known]) @ values[is_known])
 
     def figures(self, points: Tensor, margin: float) -> Tensor:
         """Share of each anchor's triplets in order, and their mean hinge, (2, n)."""
@@ -369,6 +370,11 @@ class NeighbouringPart(Part):
         numbers = [2**k for k in range(n_axes.bit_length()) if 2**k <= n_axes]
         by_number = [super(NeighbouringPart, self).figures(points[:, :n], margin) for n in numbers]
         return torch.stack(by_number).mean(dim=0)
+
+
+def take_rows(rows: Tensor, indices: np.ndarray) -> Tensor:
+    """The rows at these indices, in their order; a copy."""
+    return rows[torch.from_numpy(indices).to(rows.device)]
 
 
 def _nearest_samples(samples: Tensor) -> Tensor:
