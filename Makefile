@@ -1,13 +1,14 @@
-# Every target sets up what it needs: a virtual environment with the versions of constraints.txt.
+# Every target sets up what it needs: a virtual environment with the versions of CONSTRAINTS.
 # Python >= 3.11 and make are enough to start.
 
 PYTHON ?= python3
 VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
 ARGS ?=
 
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
-SET_UP := pyproject.toml constraints.txt
+SET_UP := pyproject.toml $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format types doctest doc dev wheel clean
@@ -18,7 +19,7 @@ help:  ## Say what the targets do
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
 		printf 'make %-9s %s\n' "$$name" "$$text"; done
 	@echo
-	@echo 'VENV=$(VENV) is the environment that they use, PYTHON=$(PYTHON) makes it, ARGS goes to pytest.'
+	@echo 'VENV=$(VENV) is the environment that they use, PYTHON=$(PYTHON) makes it, ARGS goes to pytest, and CONSTRAINTS=$(CONSTRAINTS) says which versions.'
 
 demo: $(VENV)/.installed-demo  ## Decompose two real data sets without a rank, beside other methods, and draw a figure
 	MPLBACKEND=Agg $(PY) examples/plot_quickstart.py
@@ -70,6 +71,6 @@ $(VENV)/.installed-doc: EXTRAS := doc
 $(VENV)/.installed-dev: EXTRAS := dev
 
 $(VENV)/.installed-%: $(SET_UP) | $(PY)
-	$(PIP) install --quiet -c constraints.txt hatchling editables
-	$(PIP) install --quiet -c constraints.txt --no-build-isolation -e '.[$(EXTRAS)]'
+	$(PIP) install --quiet -c $(CONSTRAINTS) hatchling editables
+	$(PIP) install --quiet -c $(CONSTRAINTS) --no-build-isolation -e '.[$(EXTRAS)]'
 	@touch $@

@@ -3,6 +3,7 @@
 TensorLy's functions are not used inside the trained part, on purpose: `tl.tensor` cuts the autograd
 graph, contexts carry `requires_grad`, and the active backend is a process-wide switch. So a tensor
 crosses the border once on its way in, as a copy, and results cross it once on their way out.
+Arrays that speak DLPack both ways (JAX's, CuPy's) do so on their own device, others through numpy.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Origin:
     backend: str
     dtype: Any  # the backend's own; what integers are promoted to, for them
     working: str  # "float32" or "float64": what is computed in
-    device: Any = None  # of a torch tensor
+    device: torch.device | None = None  # None where torch cannot look at the array's own memory
 
     def cast(self, array: Any) -> Any:
         """An array of the active backend in the caller's float dtype, on its device."""
@@ -49,9 +50,14 @@ class Origin:
 
     def restore(self, tensor: Tensor) -> Any:
         """A torch tensor as a tensor of the caller's backend, dtype and device; always a copy."""
+        tensor = tensor.detach()
         if self.backend == "pytorch":
-            return self.cast(tensor.detach())
-        return tl.tensor(tensor.detach().cpu().numpy(), dtype=self.dtype)
+            return self.cast(tensor)
+        # Like tl.tensor, an array of the active backend; its namespace knows how to share memory.
+        namespace = _array_namespace(tl.tensor([0.0])) if self.device is not None else None
+        if namespace is None:
+            return self.cast(tensor.cpu().numpy())
+        return self.cast(namespace.from_dlpack(tensor.to(self.device).contiguous()))
 
 
 def origin_of(array: Any, name: str = "tensor") -> Origin:
@@ -77,7 +83,8 @@ def origin_of(array: Any, name: str = "tensor") -> Origin:
     check_dense(array, name)
     # numpy's str() of a dtype of the other byte order is ">f8", its name "float64".
     letters = getattr(array.dtype, "name", str(array.dtype).removeprefix("torch."))
-    device = array.device if isinstance(array, Tensor) else None
+    shared = _shared(array)
+    device = None if shared is None else shared.device
     if letters in _FLOATS:
         return Origin(
             backend, array.dtype, "float64" if letters == "float64" else "float32", device
@@ -127,14 +134,33 @@ def check_device(device: Any, name: str = "device") -> torch.device | None:
 def enter(array: Any, origin: Origin, device: torch.device | None = None) -> Tensor:
     """Copy a tensor into torch, contiguous and without gradient, in its working dtype.
 
-    To the device given; by default a torch tensor stays on its own.
+    To the device given; by default it stays on its own, where torch can look at it there.
     """
+    shared = _shared(array)
+    if shared is None:
+        copy = torch.from_numpy(np.array(tl.to_numpy(array), dtype=origin.working, order="C"))
+        return copy if device is None else copy.to(device)
     working = getattr(torch, origin.working)
-    if origin.backend == "pytorch":
-        copy = torch.empty(array.shape, dtype=working, device=device or array.device)
-        return copy.copy_(array.detach())
-    copy = torch.from_numpy(np.array(tl.to_numpy(array), dtype=origin.working, order="C"))
-    return copy if device is None else copy.to(device)
+    copy = torch.empty(shared.shape, dtype=working, device=device or shared.device)
+    return copy.copy_(shared)
+
+
+def _shared(array: Any) -> Tensor | None:
+    """The array's own memory as a torch tensor, to be read only; None where that cannot be had."""
+    if isinstance(array, Tensor):
+        return array.detach()
+    if isinstance(array, np.ndarray) or _array_namespace(array) is None:
+        return None  # torch warns of numpy's read-only arrays
+    try:
+        return torch.from_dlpack(array)
+    except (BufferError, RuntimeError, TypeError, ValueError):
+        return None  # a dtype, layout or device that one of the two does not know
+
+
+def _array_namespace(array: Any) -> Any:
+    """What `array` names as the module of its functions, if that can take a DLPack tensor."""
+    namespace = array.__array_namespace__() if hasattr(array, "__array_namespace__") else None
+    return namespace if hasattr(namespace, "from_dlpack") else None
 
 
 def _describe(array: Any) -> str:
@@ -173,4 +199,4 @@ def to_numpy(array: Any) -> np.ndarray:
     if isinstance(array, Tensor):
         array = array.detach().cpu()
         return (array.float() if array.dtype == torch.bfloat16 else array).numpy()
-    return np.asarray(array)
+    return np.asarray(tl.to_numpy(array) if tl.is_tensor(array) else array)

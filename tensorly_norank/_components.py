@@ -53,7 +53,7 @@ def canonical_axes(embedding: Tensor, codes: Tensor, first: Tensor | None = None
     axes = torch.cat([_fix_signs(separating, class_means), _fix_signs(rest, centred)], dim=1)
     # Along an axis that carries rounding errors alone, coordinates are 0 and not noise of length 1.
     lengths = (centred @ axes).norm(dim=0)
-    axes = axes * (lengths > 100 * torch.finfo(embedding.dtype).eps * lengths.max())
+    axes = axes * (lengths > 1000 * torch.finfo(embedding.dtype).eps * lengths.max())
     return CanonicalAxes(mean.to(embedding.dtype), axes.to(embedding.dtype))
 
 

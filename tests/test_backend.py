@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorly as tl
 import torch
+from torch import Tensor
 
 from tensorly_norank import _backend
 
@@ -17,7 +18,7 @@ def _tensor(values, dtype="float64"):
 
 
 def _letters(array):
-    return str(array.dtype).removeprefix("torch.")
+    return getattr(array.dtype, "name", str(array.dtype).removeprefix("torch."))
 
 
 def _working(array):
@@ -78,6 +79,34 @@ def test_returning_copies(dtype):
     returned = origin.restore(inside)
     inside.zero_()
     np.testing.assert_array_equal(tl.to_numpy(returned), [1, 1, 1])
+
+
+def _refuse(*arguments, **keywords):
+    raise BufferError("not this way")
+
+
+@pytest.mark.skipif(tl.get_backend() != "jax", reason="of the tested backends jax speaks DLPack")
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int16", "bool"])
+def test_what_speaks_dlpack_does_not_pass_through_numpy(dtype, monkeypatch):
+    array = _tensor([[1, 0], [1, 1]], dtype)
+    monkeypatch.setattr(type(array), "__array__", _refuse)
+    monkeypatch.setattr(tl, "to_numpy", _refuse)
+    monkeypatch.setattr(Tensor, "numpy", _refuse)
+    origin = _backend.origin_of(array)
+    returned = origin.restore(_backend.enter(array, origin))
+    assert origin.device == torch.device("cpu")
+    assert (returned == array).all()
+
+
+@pytest.mark.skipif(tl.get_backend() != "jax", reason="of the tested backends jax speaks DLPack")
+def test_where_dlpack_fails_numpy_is_the_way(monkeypatch):
+    monkeypatch.setattr(torch, "from_dlpack", _refuse)
+    array = _tensor([[1, 0], [1, 1]])
+    origin = _backend.origin_of(array)
+    returned = origin.restore(_backend.enter(array, origin))
+    assert origin.device is None
+    assert type(returned) is type(array)
+    assert (returned == array).all()
 
 
 def test_strided_arrays_enter_contiguous():
