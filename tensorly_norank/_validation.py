@@ -302,6 +302,8 @@ def number_jointly(*several: Any) -> np.ndarray:
 
 
 def _as_vector(labels: Any, name: str) -> np.ndarray:
+    if not hasattr(labels, "__len__") and hasattr(labels, "__array__"):
+        labels = np.asarray(labels)
     is_vector = hasattr(labels, "__len__") and getattr(labels, "ndim", None) != 0
     if isinstance(labels, str | bytes | set | dict) or not is_vector:
         raise TypeError(f"{name} must be one label per sample, got {reprlib.repr(labels)}.")

@@ -14,7 +14,7 @@ FLOATS = ["float16", "float32", "float64"]
 def _tensor(values, dtype="float64"):
     """On the active backend; made by its own library, so that nothing is promoted on the way."""
     array = np.asarray(values, dtype=dtype)
-    return tl.tensor(array, dtype=getattr(torch if tl.get_backend() == "pytorch" else np, dtype))
+    return tl.tensor(array, dtype=getattr(torch, dtype) if tl.get_backend() == "pytorch" else dtype)
 
 
 def _letters(array):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorly as tl
 from scipy import stats
+from scipy.integrate import trapezoid
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -214,7 +215,7 @@ def test_density_is_that_of_one_gaussian_at_each_atom():
     q = np.linspace(1e-6, 60, 200001)
     radii = np.array([0.1, 0.5, 0.9])
     kernel = q * np.sin(np.outer(radii, q)) * np.exp(-exponent * (q / (4 * np.pi)) ** 2)
-    expected = 14 * np.trapezoid(kernel, q, axis=1) / (2 * np.pi**2 * radii)
+    expected = 14 * trapezoid(kernel, q, axis=1) / (2 * np.pi**2 * radii)
     points = radii[:, None] * [[0.6, 0.0, 0.8]]
     np.testing.assert_allclose(one.density(points), expected, rtol=1e-6)
     np.testing.assert_allclose(

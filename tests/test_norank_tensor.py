@@ -183,7 +183,8 @@ def test_mode_products_are_those_of_the_dense_tensor(fitted, mode, order):
 def test_normalised_permuted_and_flipped_components_are_the_same_tensor(fitted):
     _, result = fitted
     dense = _dense(result)
-    _close(copy.deepcopy(result).normalize().to_tensor(), dense)
+    normal = copy.deepcopy(result)
+    _close((normal.normalize() or normal).to_tensor(), dense)  # TensorLy 0.9 returns None
     _close(cp_flip_sign(copy.deepcopy(result), mode=result.mode).to_tensor(), dense)
     turned = CPTensor((result.weights, [factor * 1.0 for factor in result.factors]))
     if tl.get_backend() != "jax":  # whose integers TensorLy's function cannot index with
@@ -206,7 +207,9 @@ def test_parafac_and_constrained_parafac_take_it_as_a_start(fitted):
     tensor, result = fitted
     centred, before = tensor - result.offset, _dense(result)
     ours = float(tl.norm(centred - tl.cp_to_tensor(result)))
-    refined = parafac(centred, result.rank, init=result, n_iter_max=20, tol=0)
+    writes_into_init = tl.__version__.startswith("0.9.")
+    start = result.cp_copy() if writes_into_init else result
+    refined = parafac(centred, result.rank, init=start, n_iter_max=20, tol=0)
     assert float(tl.norm(centred - tl.cp_to_tensor(refined))) <= ours + 1e-9
     _close(result.to_tensor(), before)
     penalties = {mode: 1e-6 for mode in range(3)}
