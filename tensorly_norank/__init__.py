@@ -1,6 +1,6 @@
 """Tensor decomposition without a rank: metric learning finds the components.
 
-See :func:`no_rank_decomposition`.
+See :func:`no_rank_decomposition`, and :class:`NoRankDecomposition` for scikit-learn.
 """
 
 import importlib
@@ -9,6 +9,7 @@ from types import ModuleType
 from tensorly_norank import encoders, losses
 from tensorly_norank._factors import fit_factors
 from tensorly_norank.decomposition import no_rank_decomposition
+from tensorly_norank.estimator import NoRankDecomposition
 from tensorly_norank.norank_tensor import NoRankTensor
 
 __version__ = "0.1.0.dev0"
@@ -16,6 +17,7 @@ __version__ = "0.1.0.dev0"
 _LAZY = ("datasets", "evaluation", "plotting")  # imported when first used: they take their time
 
 __all__ = [
+    "NoRankDecomposition",
     "NoRankTensor",
     "datasets",
     "encoders",

@@ -1,0 +1,283 @@
+"""The scikit-learn class: its contract, and that it is the function in another dress."""
+
+import inspect
+import pickle
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorly as tl
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    cross_val_predict,
+    cross_val_score,
+)
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
+
+from tensorly_norank import NoRankDecomposition, no_rank_decomposition
+from tensorly_norank.datasets import simulate_planted
+
+COUNTED = {"encoder": "linear", "n_iter_max": 5, "tol": 0, "random_state": 0}
+QUICK = COUNTED | {"rank": 2, "validation_fraction": 0}
+FUNCTION_ALONE = {"tensor", "labels", "mode", "triplets", "return_errors"}
+
+
+def _data(seed=0, n_samples=90):
+    """Arrays, whatever the backend is: what a user of scikit-learn has."""
+    bunch = simulate_planted(n_samples, sample_shape=(5, 4), n_classes=3, rank=2, random_state=seed)
+    return tl.to_numpy(bunch.tensor), np.array(["a", "b", "c"])[bunch.labels]
+
+
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks([NoRankDecomposition(**COUNTED)])
+def test_scikit_learns_own_checks_pass(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks([NoRankDecomposition()])
+def test_scikit_learns_own_checks_pass_with_the_defaults(estimator, check):
+    check(estimator)
+
+
+def test_class_and_function_have_the_same_parameters_and_defaults():
+    own = inspect.signature(NoRankDecomposition).parameters
+    of_function = inspect.signature(no_rank_decomposition).parameters
+    assert list(own) == [name for name in of_function if name not in FUNCTION_ALONE]
+    for name, parameter in own.items():
+        assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        assert parameter.default == of_function[name].default
+
+
+def test_every_parameter_is_described_in_the_words_of_the_function():
+    text, of_function = NoRankDecomposition.__doc__, no_rank_decomposition.__doc__
+    section = text[text.index("Parameters\n") : text.index("Attributes\n")]
+    assert "{" + "parameters}" not in section
+    for name in inspect.signature(NoRankDecomposition).parameters:
+        assert re.search(rf"^    (\w+, )*{name}(, \w+)* : ", section, flags=re.MULTILINE), name
+    assert [line for line in section.splitlines()[4:] if line not in of_function] == []
+    assert all(f"\n    {name} :" not in section for name in FUNCTION_ALONE)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_it_is_the_function():
+    samples, labels = _data()
+    model = NoRankDecomposition(**COUNTED)
+    embedded = model.fit_transform(samples, labels)
+    result = no_rank_decomposition(tl.tensor(samples), labels, **COUNTED)
+    np.testing.assert_array_equal(embedded, tl.to_numpy(result.embedding))
+    np.testing.assert_array_equal(model.embedding_, embedded)
+    np.testing.assert_array_equal(model.transform(samples), embedded)
+    np.testing.assert_array_equal(
+        model.inverse_transform(embedded), tl.to_numpy(result.inverse_transform(result.embedding))
+    )
+    assert model.decomposition_.rank == model.rank_ == result.rank
+    assert model.history_ == result.history
+    assert model.n_iter_ == result.n_iter == 5
+    assert model.classes_.tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_comes_back_is_no_memory_of_the_model():
+    samples, labels = _data()
+    model = NoRankDecomposition(**QUICK)
+    model.fit_transform(samples, labels)[:] = 0
+    assert model.embedding_.any()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_arrays_go_in_and_out_on_every_backend(dtype):
+    samples, labels = _data()
+    samples = samples.astype(dtype)
+    model = NoRankDecomposition(**QUICK).fit(samples, labels)
+    tensor = tl.tensor(samples)
+    assert tl.is_tensor(model.decomposition_.embedding)
+    for embedded in (model.embedding_, model.transform(samples), model.transform(tensor)):
+        assert type(embedded) is np.ndarray
+        assert embedded.dtype == dtype
+    from_tensor = NoRankDecomposition(**QUICK).fit(tensor, labels)
+    np.testing.assert_array_equal(from_tensor.embedding_, model.embedding_)
+    assert from_tensor.n_features_in_ == model.n_features_in_ == 5
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_tensors_that_require_a_gradient_are_taken():
+    tl.set_backend("pytorch")
+    samples, labels = _data()
+    tensor = torch.tensor(samples, requires_grad=True)
+    model = NoRankDecomposition(**QUICK).fit(tensor, labels)
+    np.testing.assert_array_equal(model.transform(tensor), model.embedding_)
+    assert tensor.requires_grad
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_samples_of_another_shape_are_refused_with_both_shapes():
+    samples, labels = _data()
+    model = NoRankDecomposition(**QUICK).fit(samples, labels)
+    for wrong in (samples[:, :4], tl.tensor(samples[:, :4])):
+        with pytest.raises(ValueError, match=r"X has 4 features, but .* expecting 5 features"):
+            model.transform(wrong)
+    with pytest.raises(ValueError, match=r"shape \(n_samples, 5, 4\) .* got \(90, 5, 3\)"):
+        model.transform(samples[..., :3])
+    with pytest.raises(ValueError, match=r"shape \(n_samples, 5, 4\) .* got \(90, 5\)"):
+        model.transform(samples[..., 0])
+
+
+def test_what_is_not_fitted_says_so():
+    samples, _ = _data()
+    model = NoRankDecomposition()
+    for method in (model.transform, model.inverse_transform, model.score):
+        with pytest.raises(NotFittedError, match="NoRankDecomposition instance is not fitted yet"):
+            method(samples)
+    with pytest.raises(NotFittedError):
+        model.get_feature_names_out()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_missing_entries_are_nan_in_fit_and_transform():
+    samples, labels = _data()
+    holes = np.where(np.random.default_rng(0).random(samples.shape) < 0.1, np.nan, samples)
+    model = NoRankDecomposition(mask="nan", **QUICK).fit(holes, labels)
+    result = no_rank_decomposition(tl.tensor(holes), labels, mask="nan", **QUICK)
+    np.testing.assert_array_equal(model.embedding_, tl.to_numpy(result.embedding))
+    np.testing.assert_array_equal(model.transform(holes), model.embedding_)
+    assert np.isfinite(model.score(holes, labels)) and np.isfinite(model.score(holes))
+    with pytest.raises(ValueError, match="contains NaN"):
+        NoRankDecomposition(**QUICK).fit(holes, labels)
+    with pytest.raises(ValueError, match="mask must be None or 'nan'"):
+        NoRankDecomposition(mask=np.isnan(holes), **QUICK).fit(holes, labels)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_comparisons_take_the_place_of_labels():
+    samples, labels = _data()
+    rng = np.random.default_rng(0)
+    anchors = rng.integers(len(labels), size=500)
+    triplets = [
+        (a, rng.choice(np.flatnonzero(same & others)), rng.choice(np.flatnonzero(~same)))
+        for a in anchors
+        for same, others in [(labels == labels[a], np.arange(len(labels)) != a)]
+    ]
+    model = NoRankDecomposition(**QUICK)
+    embedded = model.fit_transform(samples, triplets=triplets)
+    result = no_rank_decomposition(tl.tensor(samples), triplets=triplets, **QUICK)
+    np.testing.assert_array_equal(embedded, tl.to_numpy(result.embedding))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_score_is_the_share_of_triplets_in_order():
+    samples, labels = _data()
+    samples[0] += 9
+    model = NoRankDecomposition(**QUICK).fit(samples, labels)
+    points, by_class = model.embedding_, []
+    for one in np.unique(labels):
+        shares = []
+        for a in np.flatnonzero(labels == one):
+            distances = np.linalg.norm(points - points[a], axis=1)
+            positives = distances[(labels == one) & (np.arange(len(labels)) != a)]
+            negatives = distances[labels != one]
+            shares.append(np.mean(positives[:, None] < negatives))
+        by_class.append(np.mean(shares))
+    assert model.score(samples, labels) == pytest.approx(np.mean(by_class), abs=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_without_labels_the_score_is_how_many_neighbours_are_kept():
+    samples, _ = _data()
+    score = NoRankDecomposition(**QUICK).fit(samples).score(samples)
+    other = NoRankDecomposition(**QUICK | {"rank": 1}).fit(samples).score(samples)
+    assert 0.5 < other < score <= 1
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_data_frames_give_and_get_names():
+    samples, labels = _data()
+    frame = pd.DataFrame(samples[:, :, 0], columns=list("vwxyz"))
+    model = NoRankDecomposition(**QUICK).set_output(transform="pandas")
+    embedded = model.fit_transform(frame, pd.Series(labels))
+    assert list(embedded.columns) == ["norankdecomposition0", "norankdecomposition1"]
+    assert embedded.index.equals(frame.index)
+    assert model.feature_names_in_.tolist() == list("vwxyz")
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.transform(frame[list("wvxyz")])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_it_works_in_a_pipeline_and_in_cross_validation():
+    samples, labels = _data(n_samples=150)
+    model = make_pipeline(NoRankDecomposition(**QUICK), KNeighborsClassifier(3))
+    assert cross_val_score(model, samples, labels, cv=2).mean() > 0.6  # chance is 1/3
+    assert np.mean(cross_val_predict(model, samples, labels, cv=2) == labels) > 0.6
+    assert cross_val_score(NoRankDecomposition(**QUICK), samples, labels, cv=2).mean() > 0.6
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_search_in_processes_gives_the_same_table_twice():
+    samples, labels = _data()
+    grid = {"encoder": ["linear", "multilinear", "mlp"], "margin": [0.5, 0.7, 0.9, 1.1]}
+    tables = []
+    for _ in range(2):
+        search = GridSearchCV(NoRankDecomposition(**QUICK), grid, cv=2, n_jobs=4)
+        search.fit(samples, labels)
+        tables.append(search.cv_results_["mean_test_score"])
+    assert len(tables[0]) == 12 and np.all(np.isfinite(tables[0]))
+    np.testing.assert_array_equal(*tables)
+    assert search.best_estimator_.transform(samples).shape == (90, search.best_estimator_.rank_)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_it_works_in_a_halving_search_over_passes():
+    samples, labels = _data()
+    search = HalvingGridSearchCV(
+        NoRankDecomposition(**QUICK),
+        {"margin": [0.5, 1.1]},
+        factor=2,
+        resource="n_iter_max",
+        min_resources=1,
+        max_resources=2,
+        cv=2,
+    )
+    search.fit(samples, labels)
+    assert search.best_params_["n_iter_max"] == 2
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_module_of_ones_own_is_cloned_and_left_as_it_is():
+    samples, labels = _data()
+    module = nn.Sequential(nn.Flatten(), nn.Linear(20, 6)).to(torch.float64)
+    before = [one.detach().clone() for one in module.parameters()]
+    model = clone(NoRankDecomposition(**QUICK | {"encoder": module}))
+    assert model.encoder is not module
+    model.fit(samples, labels)
+    assert all(torch.equal(*pair) for pair in zip(before, module.parameters(), strict=True))
+    assert model.decomposition_.encoder is not model.encoder
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_pickled_model_embeds_as_before():
+    samples, labels = _data()
+    model = NoRankDecomposition(**QUICK).fit(samples, labels)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.transform(samples), model.transform(samples))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_fitting_again_forgets_the_first_fit():
+    samples, labels = _data()
+    model = NoRankDecomposition(**QUICK).fit(samples, labels)
+    model.fit(samples[:, :3, 0], labels)
+    fresh = NoRankDecomposition(**QUICK).fit(samples[:, :3, 0], labels)
+    np.testing.assert_array_equal(model.embedding_, fresh.embedding_)
+    assert model.n_features_in_ == 3
