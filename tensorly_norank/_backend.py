@@ -34,7 +34,8 @@ class Origin:
 
     def cast(self, array: Any) -> Any:
         """An array of the active backend in the caller's float dtype, on its device."""
-        return tl.tensor(array, dtype=self.dtype, **self._place)
+        with np.errstate(over="ignore"):  # of infinite numbers something better is said
+            return tl.tensor(array, dtype=self.dtype, **self._place)
 
     def double(self, array: Any) -> Any:
         """The same in float64."""
@@ -43,6 +44,12 @@ class Origin:
     def beside(self, array: Any) -> Any:
         """An array of the active backend, in its own dtype, on the caller's device."""
         return tl.tensor(array, dtype=array.dtype, **self._place)
+
+    @property
+    def largest(self) -> float:
+        """The largest number of the caller's dtype."""
+        name = _letters(self.dtype)
+        return float(torch.finfo(getattr(torch, name)).max) if name in _FLOATS else np.inf
 
     @property
     def _place(self) -> dict[str, Any]:
@@ -77,12 +84,10 @@ def origin_of(array: Any, name: str = "tensor") -> Origin:
     if not tl.is_tensor(array):
         raise TypeError(
             f"{name} must be a tensor of TensorLy's active backend, {backend!r}, got "
-            f"{_describe(array)}. Convert it with tl.tensor({name}), or change the backend with "
-            "tl.set_backend."
+            f"{_describe(array)}.{_conversion(array, name)}"
         )
     check_dense(array, name)
-    # numpy's str() of a dtype of the other byte order is ">f8", its name "float64".
-    letters = getattr(array.dtype, "name", str(array.dtype).removeprefix("torch."))
+    letters = _letters(array.dtype)
     shared = _shared(array)
     device = None if shared is None else shared.device
     if letters in _FLOATS:
@@ -93,6 +98,11 @@ def origin_of(array: Any, name: str = "tensor") -> Origin:
         working = "float64" if letters in _WIDE_INTEGERS else "float32"
         return Origin(backend, getattr(tl.backend, working), working, device)
     raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}.")
+
+
+def _letters(dtype: Any) -> str:
+    # numpy's str() of a dtype of the other byte order is ">f8", its name "float64".
+    return getattr(dtype, "name", str(dtype).removeprefix("torch."))
 
 
 def check_dense(array: Any, name: str) -> None:
@@ -153,7 +163,7 @@ def _shared(array: Any) -> Tensor | None:
         return None  # torch warns of numpy's read-only arrays
     try:
         return torch.from_dlpack(array)
-    except (BufferError, RuntimeError, TypeError, ValueError):
+    except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):
         return None  # a dtype, layout or device that one of the two does not know
 
 
@@ -161,6 +171,18 @@ def _array_namespace(array: Any) -> Any:
     """What `array` names as the module of its functions, if that can take a DLPack tensor."""
     namespace = array.__array_namespace__() if hasattr(array, "__array_namespace__") else None
     return namespace if hasattr(namespace, "from_dlpack") else None
+
+
+def _conversion(array: Any, name: str) -> str:
+    """How a tensor of the active backend can be had, if it can."""
+    if hasattr(array, "to_tensor"):  # TensorLy's decompositions
+        return f" {name}.to_tensor() is the tensor that it stands for."
+    for dense in ("toarray", "todense"):
+        if hasattr(array, dense):
+            return f" Convert it with tl.tensor({name}.{dense}())."
+    if isinstance(array, list | tuple) or hasattr(array, "__array__"):
+        return f" Convert it with tl.tensor({name}), or change the backend with tl.set_backend."
+    return ""
 
 
 def _describe(array: Any) -> str:

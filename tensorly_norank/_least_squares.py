@@ -17,6 +17,7 @@ import tensorly as tl
 from tensorly.cp_tensor import CPTensor
 
 from tensorly_norank._backend import Origin
+from tensorly_norank._warnings import warn
 
 _N_RANDOM_STARTS = 20
 _N_TRIAL_ITERATIONS = 30
@@ -45,6 +46,13 @@ class FactorFit:
             norms = tl.sqrt(tl.sum(factor**2, axis=0))
             weights = weights * norms
             factors[k] = factor / tl.reshape(tl.where(norms > 0, norms, norms + 1), (1, -1))
+        heaviest = float(tl.max(weights))
+        if heaviest > origin.largest:
+            warn(
+                f"A component has the weight {heaviest:.3g}, and {origin.dtype} ends at "
+                f"{origin.largest:.3g}: it becomes infinite. Pass the tensor in a wider dtype, or "
+                "divide it by a constant."
+            )
         return CPTensor((origin.cast(weights), [origin.cast(factor) for factor in factors]))
 
 

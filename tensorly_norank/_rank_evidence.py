@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from tensorly_norank._class_balance import class_weights, standard_error
-from tensorly_norank._rank_search import LabelledPoints, Look, SequentialTest
+from tensorly_norank._rank_search import TESTED_BEHIND, LabelledPoints, Look, SequentialTest
 from tensorly_norank._triplets import AllTriplets, pairwise_distances
 from tensorly_norank._warnings import warn
 
@@ -28,7 +28,8 @@ class RankEvidence:
     Attributes
     ----------
     candidates : ndarray of int, shape (n_candidates,)
-        Numbers of components that were looked at: 1, 2, ...
+        Numbers of components that were looked at: 1, 2, ..., to `max_rank` and, where more were
+        found, to the second behind these.
     statistic, p_value : ndarray, shape (n_candidates,)
         Of the hypothesis "the class means differ in fewer than this many directions": the statistic
         on held-out samples (the mean, where several fits held out some; on principal components,
@@ -36,12 +37,14 @@ class RankEvidence:
         rejects the hypothesis, later ones are skipped: an upper bound then). The hypotheses
         are tested in turn, to the second behind the first one that holds; of more than 16, those
         behind are searched by bisection. NaN where nothing was tested, and from `n_classes` on.
+        A p-value comes from 599 draws for each set of samples: where no draw reaches the
+        statistic, it is an upper bound.
     triplet_accuracy, triplet_accuracy_se : ndarray, shape (n_candidates,)
         Share of held-out triplets in the right order when this many components are kept, and the
         standard error of that share over anchors. NaN if no sample could be held out.
     significant : int
         How many directions separate the classes: candidates in order whose p-value is 0.01 or less.
-        More than the last candidate if `max_rank` or the embedding is too small.
+        More than `chosen` if `max_rank` or the embedding is too small.
     needed : int
         The smallest number whose triplet accuracy falls short of the best one's by no more than
         the standard error of their difference, or 0.001. 0 if no sample could be held out. It knows
@@ -56,10 +59,9 @@ class RankEvidence:
         </user_guide/method>`.
     stability : dict of int to float
         Share of 50 resamples for each number of components found: four fifths of each class in each
-        look, but at least 2 samples; without classes four fifths of the held-out samples. (So it
-        says nothing where all classes are pairs.)
+        look, but at least 2 samples; without classes four fifths of the held-out samples.
         Fewer samples show less: a weak direction is found by all of them and missed by most
-        resamples. Empty where nothing was tested.
+        resamples. Empty where nothing was tested, or most classes have three samples or fewer.
     linear : bool
         Whether all this is about the part of the embedding that is linear in the data, because the
         embedding as a whole orders held-out triplets no better (by 0.02, and 3 standard errors), or
@@ -127,6 +129,8 @@ class RankEvidence:
                 strict=True,
             )
         ]
+        if self.refits:
+            lines.append("refits give " + ", ".join(map(str, self.refits)))
         shares = ", ".join(f"{count}: {share:.0%}" for count, share in self.stability.items())
         if shares:
             lines.append(f"resamples give {shares}")
@@ -191,7 +195,7 @@ def count_components(
     rng : numpy Generator
         Draws the null distributions, and the resamples of `stability`.
     max_rank : int, optional
-        The largest candidate; tests go on behind it.
+        No more are chosen; tests go on behind it.
     n_classes : int, optional
         How many classes there are; by default those of the samples given.
 
@@ -212,9 +216,9 @@ def count_components(
         bends = tests.classes <= of_bent.classes or tests.count <= of_bent.count
         if bends:
             axes, looks, tests = whole, bent, of_bent
-    n_candidates = min(n_dimensions, max_rank or n_dimensions)
+    most, n_candidates = n_kept_and_shown(tests.count, n_dimensions, max_rank)
     n_given = len({code for look in looks for points in look for code in points.codes.tolist()})
-    n_resamples = N_RESAMPLES if tests.p_value else 0
+    n_resamples = N_RESAMPLES if tests.p_value and tests.can_resample else 0
     counts = [tests.count_in_resample(rng) for _ in range(n_resamples)]
     return RankEvidence(
         candidates=np.arange(1, n_candidates + 1),
@@ -222,12 +226,18 @@ def count_components(
         p_value=_by_candidate(tests.p_value, n_candidates),
         **_triplet_reading(axes, n_candidates, rng),
         significant=tests.count,
-        chosen=min(max(tests.count, 1), n_candidates),
+        chosen=min(max(tests.count, 1), most),
         n_held_out=sum(len(one) for one in held_out),
         stability={count: counts.count(count) / len(counts) for count in sorted(set(counts))},
         linear=not bends,
         n_untested=(n_classes or n_given) - len(tests.classes),
     )
+
+
+def n_kept_and_shown(found: int, n_dimensions: int, max_rank: int | None) -> tuple[int, int]:
+    """How many components may be kept, and how many candidates there are to show why."""
+    most = min(n_dimensions, max_rank or n_dimensions)
+    return most, min(n_dimensions, max(most, found + TESTED_BEHIND))
 
 
 def _by_candidate(values: dict[int, float], n_candidates: int) -> np.ndarray:
@@ -306,8 +316,9 @@ def warn_of_count(evidence: RankEvidence, max_rank: int | None) -> None:
         )
     needs_more = evidence.needed > evidence.chosen
     if evidence.n_untested and not np.isnan(evidence.p_value[0]):
+        have = "has" if evidence.n_untested == 1 else "have"
         warn(
-            f"{evidence.n_untested} of the classes have too few samples to be tested beside the "
+            f"{evidence.n_untested} of the classes {have} too few samples to be tested beside the "
             "others: directions that only they take are not counted. Pass a rank to keep more"
             + (f"; {evidence.needed} order the held-out triplets best." if needs_more else ".")
         )

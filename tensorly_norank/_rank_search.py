@@ -17,6 +17,7 @@ _TESTED_IN_TURN = 16  # of more hypotheses than that, those behind are searched 
 TESTED_BEHIND = 2  # hypotheses behind the first one that holds, to be looked at
 _TIE = 1 - 1e-9  # a permutation that changes nothing may differ by rounding
 RESAMPLED_SHARE = 0.8
+_RESAMPLED_CLASS = 4  # samples: of smaller classes too few are left
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class SequentialTest:
         p-value of all looks, or an upper bound of it where later ones were skipped.
     classes : set of int
         Those that were tested in any set.
+    can_resample : bool
+        Whether in any set most of the classes have four samples or more.
     """
 
     def __init__(self, looks: Sequence[Look], rng: np.random.Generator, n_before: int = 0) -> None:
@@ -85,6 +88,12 @@ class SequentialTest:
         self._n_before = n_before
         by_set = [own for tests in self._observed for own in tests.classes_by_set]
         self.classes = set(np.concatenate(by_set).tolist())
+        self.can_resample = any(
+            np.median(sizes) >= _RESAMPLED_CLASS
+            for tests in self._observed
+            for sizes in tests.sizes_by_set
+            if len(sizes)
+        )
         self.statistic: dict[int, float] = {}
         self.p_value: dict[int, float] = {}
         self.count = self._search(max(tests.n_tests for tests in self._observed))
@@ -162,6 +171,11 @@ class _Tests:
     def classes_by_set(self) -> list[np.ndarray]:
         """Codes of the classes that each set compares."""
         return [test.classes for test in self._tests]
+
+    @property
+    def sizes_by_set(self) -> list[np.ndarray]:
+        """How many samples these classes have."""
+        return [test.sizes for test in self._tests]
 
     def statistics(self, r: int) -> list[float]:
         """Of each set; NaN where there is no such hypothesis."""

@@ -113,6 +113,8 @@ class MeansRankTest:
     ----------
     classes : ndarray of int
         Codes of the classes whose means are compared.
+    sizes : ndarray of int
+        How many samples each of these has.
     n_tests : int
         How many hypotheses there are: r = 0, ..., n_tests − 1.
 
@@ -144,14 +146,14 @@ class MeansRankTest:
         width = np.ptp(points, axis=0) if len(points) else np.zeros(points.shape[1])
         varies = width > _ROUNDING * width.max(initial=0)
         self.classes, starts, sizes = np.unique(codes, return_index=True, return_counts=True)
-        self._starts, self._sizes = starts, sizes
+        self._starts, self.sizes = starts, sizes
         self._points = points[:, varies] - points[:1, varies]
         self._rng = rng
         self.n_tests = max(min(len(sizes) - 1, self._points.shape[1]), 0)
 
     @cached_property
     def _scatter(self) -> _ClassScatter:
-        return _ClassScatter(self._points, self._starts, self._sizes)
+        return _ClassScatter(self._points, self._starts, self.sizes)
 
     @cached_property
     def _decomposed_means(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -160,8 +162,8 @@ class MeansRankTest:
     @cached_property
     def _enlarged(self) -> np.ndarray:
         """Deviations as long as those from the true means, (n, D)."""
-        factor = np.sqrt(self._sizes / (self._sizes - 1))
-        return self._scatter.deviations * np.repeat(factor, self._sizes)[:, None]
+        factor = np.sqrt(self.sizes / (self.sizes - 1))
+        return self._scatter.deviations * np.repeat(factor, self.sizes)[:, None]
 
     @cached_property
     def _drawn_root(self) -> np.ndarray:
@@ -199,7 +201,7 @@ class MeansRankTest:
         for start in range(0, _N_DRAWS, n_at_once):
             n_here = min(n_at_once, _N_DRAWS - start)
             orders = [self._rng.permutation(len(self._points)) for _ in range(n_here)]
-            scatter = _ClassScatter(self._points[np.array(orders)], self._starts, self._sizes)
+            scatter = _ClassScatter(self._points[np.array(orders)], self._starts, self.sizes)
             drawn.append((scatter.whitened_means() ** 2).sum(axis=(-2, -1)))
         return self._scatter.n_within * np.concatenate(drawn)
 
@@ -220,8 +222,8 @@ class MeansRankTest:
 
     def _shifts(self, signs: np.ndarray) -> np.ndarray:
         """Class means of the deviations with these signs (m, n), (m, K, D)."""
-        shifts = np.empty((len(signs), len(self._sizes), self._points.shape[1]))
-        for k, (start, size) in enumerate(zip(self._starts, self._sizes, strict=True)):
+        shifts = np.empty((len(signs), len(self.sizes), self._points.shape[1]))
+        for k, (start, size) in enumerate(zip(self._starts, self.sizes, strict=True)):
             own = slice(start, start + size)
             shifts[:, k] = signs[:, own] @ self._deviations[own] / size
         return shifts

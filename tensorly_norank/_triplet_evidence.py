@@ -18,6 +18,7 @@ from tensorly_norank._rank_evidence import (
     RankEvidence,
     found_components,
     is_worth_bending,
+    n_kept_and_shown,
     needed_components,
 )
 from tensorly_norank._rank_search import ALPHA, RESAMPLED_SHARE, TESTED_BEHIND
@@ -130,7 +131,8 @@ def count_by_comparisons(
         significant,
         needed_components(kept, _equal(kept)) if len(kept) else 0,
         counts,
-        min(n_dimensions, max_rank or n_dimensions),
+        n_dimensions,
+        max_rank,
         linear=is_linear,
     )
 
@@ -174,7 +176,8 @@ def count_by_neighbourhoods(
         significant,
         needed,
         counts,
-        min(n_dimensions, max_rank or n_dimensions),
+        n_dimensions,
+        max_rank,
     )
 
 
@@ -187,9 +190,12 @@ def _evidence(
     significant: int,
     needed: int,
     counts: Sequence[int],
-    n_candidates: int,
+    n_dimensions: int,
+    max_rank: int | None,
     linear: bool = False,
 ) -> RankEvidence:
+    found = found_components(about, significant, needed)
+    most, n_candidates = n_kept_and_shown(found, n_dimensions, max_rank)
     reading = np.full((2, n_candidates), np.nan)  # of triplets: their share, and its error
     if len(accuracy):
         reading[0] = accuracy.mean(axis=0)[:n_candidates]
@@ -202,7 +208,7 @@ def _evidence(
         triplet_accuracy_se=reading[1],
         significant=significant,
         needed=needed,
-        chosen=min(max(found_components(about, significant, needed), 1), n_candidates),
+        chosen=min(max(found, 1), most),
         n_held_out=sum(len(one) for one in held_out),
         stability={count: counts.count(count) / len(counts) for count in sorted(set(counts))},
         linear=linear,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import tensorly as tl
+import torch
 from torch import nn
 
 from tensorly_norank import _backend
@@ -245,7 +246,8 @@ def no_rank_decomposition(
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}.")
     rng = check_random_state(random_state)
-    data = _enter(tensor, labels, triplets, mode, mask, device)
+    with torch.inference_mode(False):  # what the caller is in: training needs gradients
+        data = _enter(tensor, labels, triplets, mode, mask, device)
     n_dimensions = _n_dimensions(data, encoder, rank, max_rank)
     spreader, codes = _lend_labels(data, rng)
     recipe = _RECIPES[type(data.part)](
@@ -262,10 +264,8 @@ def no_rank_decomposition(
     )
     size, n_passes = _default_size_and_passes(data.part, codes, batch_size)
     settings = Settings(n_iter_max or n_passes, tol, size, learning_rate)
-    results = []
-    for _ in range(n_init):
-        results.append(recipe.run(settings, callback))
-    result = best_of(results)
+    with torch.inference_mode(False):
+        result = best_of([recipe.run(settings, callback) for _ in range(n_init)])
     if spreader is not None:
         result.diagnostics["n_lent_labels"] = int(np.sum(codes >= 0)) - len(data.part.known)
     if isinstance(data.part, ComparedPart):

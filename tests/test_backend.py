@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tensorly as tl
 import torch
+from scipy import sparse
+from tensorly.cp_tensor import CPTensor
 from torch import Tensor
 
 from tensorly_norank import _backend
@@ -185,6 +187,26 @@ def test_tensors_of_another_backend_are_refused_in_one_sentence(backend, strange
     with pytest.raises(TypeError, match=message):
         _backend.origin_of(stranger, "X")
     assert tl.get_backend() == backend
+
+
+@pytest.mark.parametrize(
+    ("stranger", "advice"),
+    [
+        (np.eye(2).tolist(), r"Convert it with tl.tensor\(X\), or change the backend"),
+        (sparse.csr_matrix(np.eye(2)), r"Convert it with tl.tensor\(X.toarray\(\)\)\.$"),
+        (CPTensor((None, [tl.ones((2, 1))] * 2)), r"X.to_tensor\(\) is the tensor that it stands"),
+        (None, "got a NoneType.$"),
+    ],
+    ids=["list", "sparse", "CPTensor", "nothing"],
+)
+def test_the_advice_about_strangers_is_good(stranger, advice):
+    with pytest.raises(TypeError, match=advice):
+        _backend.origin_of(stranger, "X")
+
+
+def test_the_largest_number_is_that_of_the_callers_dtype():
+    largest = [_backend.origin_of(_tensor([1], dtype)).largest for dtype in FLOATS]
+    assert largest == [float(np.finfo(dtype).max) for dtype in FLOATS]
 
 
 def test_entries_that_are_not_finite_are_counted_and_located():

@@ -1,8 +1,11 @@
 """The factor fit against parafac, least squares and known answers; on the active backend."""
 
+import warnings
+
 import numpy as np
 import pytest
 import tensorly as tl
+import torch
 from tensorly.cp_tensor import CPTensor, cp_normalize
 from tensorly.decomposition import parafac
 
@@ -34,6 +37,18 @@ def test_factors_equal_parafac_with_that_mode_fixed(mode):
     _close(ours.weights, theirs.weights)
     for factor, expected in zip(ours.factors, theirs.factors, strict=True):
         _close(factor, expected)
+
+
+def test_weights_that_the_dtype_cannot_hold_are_told():
+    half = (torch if tl.get_backend() == "pytorch" else np).float16
+    samples, small = tl.tensor(_random(30, 2), half), tl.tensor(_random(30, 20, 10), half)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        weights = fit_factors(small, samples).weights
+    assert np.isfinite(tl.to_numpy(weights)).all()
+    with pytest.warns(UserWarning, match=r"weight .*, and .*float16.* ends at 6.55e\+04") as told:
+        fit_factors(10000 * small, samples)
+    assert len(told) == 1
 
 
 def test_last_mode_equals_the_first_one_moved():

@@ -229,8 +229,10 @@ def test_without_held_out_samples_directions_are_counted_and_triplets_are_not():
 
 def test_more_components_than_max_rank_are_counted_and_told():
     evidence = count_components([_gaussian(4)], [], 8, np.random.default_rng(0), max_rank=2)
-    assert (evidence.significant, evidence.chosen, len(evidence.candidates)) == (4, 2, 2)
-    assert evidence.needed <= 2
+    assert (evidence.significant, evidence.chosen, evidence.needed) == (4, 2, 4)
+    # The evidence goes on behind what may be kept, as far as it was tested.
+    assert len(evidence.candidates) == len(evidence.triplet_accuracy) == 6
+    assert (evidence.p_value[:4] <= 0.01).all() and evidence.p_value[4] > 0.01
     with pytest.warns(UserWarning, match=r"max_rank=2 is smaller than the 4 .* 2 are kept"):
         warn_of_count(evidence, max_rank=2)
 
@@ -240,6 +242,22 @@ def test_axes_that_bring_next_to_nothing_are_not_needed():
     noise = np.random.default_rng(0).normal(scale=1e-5, size=(50, 3))
     accuracy = np.tile([0.9, 0.9896, 0.9897], (50, 1)) + noise
     assert _rank_evidence.needed_components(accuracy, np.full(50, 1 / 50)) == 2
+
+
+def test_counts_of_refits_are_printed():
+    evidence = _count(_gaussian(2))
+    assert "refits" not in str(evidence)
+    assert "\nrefits give 2, 3\n" in str(replace(evidence, refits=(2, 3)))
+
+
+@pytest.mark.parametrize(("n_each", "says_something"), [(3, False), (4, True)])
+def test_classes_of_three_are_not_resampled(n_each, says_something):
+    """Two of three samples show structure where there is none, by draws that are of three."""
+    points = np.random.default_rng(0).normal(size=(5 * n_each, 4))
+    blind = [[LabelledPoints(points, np.repeat(range(5), n_each))]]
+    evidence = count_components([], blind, 4, np.random.default_rng(0))
+    assert evidence.significant == 0
+    assert bool(evidence.stability) is says_something
 
 
 def test_where_nothing_was_tested_there_is_no_stability():

@@ -110,7 +110,7 @@ def test_the_statistic_of_a_draw_is_that_of_its_samples(sizes, r):
 
     def eigenvalues(means, deviations):
         """And the class means cut to r directions, in the metric of W."""
-        inner = deviations * np.sqrt(weights / test._sizes)[codes, None]
+        inner = deviations * np.sqrt(weights / test.sizes)[codes, None]
         within = (1 - test._scatter.share) * inner.T @ inner
         root = linalg.sqrtm(within + test._scatter._ridge * np.eye(5)).real
         centred = means - np.average(means, axis=0, weights=weights)
@@ -124,7 +124,7 @@ def test_the_statistic_of_a_draw_is_that_of_its_samples(sizes, r):
     spread = np.sqrt((deviations**2).sum(axis=0) / n_within)
     observed, cut = eigenvalues(means / spread, deviations / spread)
     assert test.statistic(r) == pytest.approx(n_within * observed[r:].sum())
-    factor = np.sqrt(test._sizes / (test._sizes - 1))[codes]
+    factor = np.sqrt(test.sizes / (test.sizes - 1))[codes]
     put = (cut[codes] if r else 0) + (signs * factor)[:, None] * deviations / spread
     expected, _ = eigenvalues(means_of(put), put - means_of(put)[codes])
     assert drawn == pytest.approx(n_within * expected[r:].sum())

