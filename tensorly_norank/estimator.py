@@ -62,7 +62,7 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     decomposition_ : NoRankTensor
         The decomposition of the fitted samples, in TensorLy's backend of that time: factors,
         `rank_evidence`, `diagnostics`, ...
-    embedding_ : ndarray of shape (n_samples, rank_)
+    embedding_ : ndarray of shape (n_samples, R)
         The fitted samples.
     rank_ : int
         Number of components.
@@ -185,7 +185,7 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
         Returns
         -------
-        ndarray of shape (n_samples, rank_)
+        ndarray of shape (n_samples, R)
             A copy of `embedding_`; a data frame after ``set_output(transform="pandas")``.
         """
         return self.fit(X, y, triplets=triplets).embedding_.copy()
@@ -200,7 +200,7 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
         Returns
         -------
-        ndarray of shape (n_samples, rank_)
+        ndarray of shape (n_samples, R)
             A data frame after ``set_output(transform="pandas")``.
         """
         return self._embed(X)
@@ -210,7 +210,7 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, rank_)
+        X : array-like of shape (n_samples, R)
             Embeddings.
 
         Returns
