@@ -2,8 +2,8 @@
 # Python >= 3.11 and make are enough to start.
 
 PYTHON ?= python3
-VENV ?= .venv
 CONSTRAINTS ?= constraints.txt
+VENV ?= .venv$(patsubst constraints%,%,$(basename $(CONSTRAINTS)))
 ARGS ?=
 
 PY := $(VENV)/bin/python

@@ -3,11 +3,12 @@
 TensorLy's functions are not used inside the trained part, on purpose: `tl.tensor` cuts the autograd
 graph, contexts carry `requires_grad`, and the active backend is a process-wide switch. So a tensor
 crosses the border once on its way in, as a copy, and results cross it once on their way out.
-Arrays that speak DLPack both ways (JAX's, CuPy's) do so on their own device, others through numpy.
+Arrays whose library speaks DLPack (JAX's, CuPy's) do so on their own device, others through numpy.
 """
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ import torch
 from torch import Tensor
 
 _LARGEST_ENTRY = 1e140
+# Where the function from_dlpack is. (numpy has it too, but torch warns of its read-only arrays.)
+_SPEAK_DLPACK = {"jax": "jax.numpy", "cupy": "cupy"}
 _HALVES = {"float16", "bfloat16"}
 _FLOATS = {"float32", "float64", *_HALVES}
 _WIDE_INTEGERS = {"int32", "int64", "uint32", "uint64"}
@@ -34,8 +37,7 @@ class Origin:
 
     def cast(self, array: Any) -> Any:
         """An array of the active backend in the caller's float dtype, on its device."""
-        with np.errstate(over="ignore"):  # of infinite numbers something better is said
-            return tl.tensor(array, dtype=self.dtype, **self._place)
+        return tl.tensor(array, dtype=self.dtype, **self._place)
 
     def double(self, array: Any) -> Any:
         """The same in float64."""
@@ -60,11 +62,10 @@ class Origin:
         tensor = tensor.detach()
         if self.backend == "pytorch":
             return self.cast(tensor)
-        # Like tl.tensor, an array of the active backend; its namespace knows how to share memory.
-        namespace = _array_namespace(tl.tensor([0.0])) if self.device is not None else None
-        if namespace is None:
+        if self.device is None:
             return self.cast(tensor.cpu().numpy())
-        return self.cast(namespace.from_dlpack(tensor.to(self.device).contiguous()))
+        library = importlib.import_module(_SPEAK_DLPACK[self.backend])
+        return self.cast(library.from_dlpack(tensor.to(self.device).contiguous()))
 
 
 def origin_of(array: Any, name: str = "tensor") -> Origin:
@@ -88,16 +89,16 @@ def origin_of(array: Any, name: str = "tensor") -> Origin:
         )
     check_dense(array, name)
     letters = _letters(array.dtype)
-    shared = _shared(array)
+    if letters not in _FLOATS | _INTEGERS:
+        raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}.")
+    shared = _shared(array, backend)
     device = None if shared is None else shared.device
     if letters in _FLOATS:
         return Origin(
             backend, array.dtype, "float64" if letters == "float64" else "float32", device
         )
-    if letters in _INTEGERS:
-        working = "float64" if letters in _WIDE_INTEGERS else "float32"
-        return Origin(backend, getattr(tl.backend, working), working, device)
-    raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}.")
+    working = "float64" if letters in _WIDE_INTEGERS else "float32"
+    return Origin(backend, getattr(tl.backend, working), working, device)
 
 
 def _letters(dtype: Any) -> str:
@@ -118,7 +119,8 @@ def check_dense(array: Any, name: str) -> None:
         raise TypeError(f"{name} must be a dense tensor, got one {kind}.")
     if not isinstance(array, Tensor) and hasattr(array, "toarray"):  # scipy's
         raise TypeError(
-            f"{name} must be dense, got {_describe(array)}: its toarray() gives an array."
+            f"{name} must be dense, not sparse, got {_describe(array)}: its toarray() gives an "
+            "array."
         )
 
 
@@ -146,7 +148,7 @@ def enter(array: Any, origin: Origin, device: torch.device | None = None) -> Ten
 
     To the device given; by default it stays on its own, where torch can look at it there.
     """
-    shared = _shared(array)
+    shared = _shared(array, origin.backend)
     if shared is None:
         copy = torch.from_numpy(np.array(tl.to_numpy(array), dtype=origin.working, order="C"))
         return copy if device is None else copy.to(device)
@@ -155,22 +157,16 @@ def enter(array: Any, origin: Origin, device: torch.device | None = None) -> Ten
     return copy.copy_(shared)
 
 
-def _shared(array: Any) -> Tensor | None:
+def _shared(array: Any, backend: str) -> Tensor | None:
     """The array's own memory as a torch tensor, to be read only; None where that cannot be had."""
     if isinstance(array, Tensor):
         return array.detach()
-    if isinstance(array, np.ndarray) or _array_namespace(array) is None:
-        return None  # torch warns of numpy's read-only arrays
+    if backend not in _SPEAK_DLPACK:
+        return None
     try:
         return torch.from_dlpack(array)
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):
         return None  # a dtype, layout or device that one of the two does not know
-
-
-def _array_namespace(array: Any) -> Any:
-    """What `array` names as the module of its functions, if that can take a DLPack tensor."""
-    namespace = array.__array_namespace__() if hasattr(array, "__array_namespace__") else None
-    return namespace if hasattr(namespace, "from_dlpack") else None
 
 
 def _conversion(array: Any, name: str) -> str:

@@ -53,7 +53,9 @@ class FactorFit:
                 f"{origin.largest:.3g}: it becomes infinite. Pass the tensor in a wider dtype, or "
                 "divide it by a constant."
             )
-        return CPTensor((origin.cast(weights), [origin.cast(factor) for factor in factors]))
+        with np.errstate(over="ignore"):  # which has been said better
+            weights = origin.cast(weights)
+        return CPTensor((weights, [origin.cast(factor) for factor in factors]))
 
 
 class LeastSquares(ABC):

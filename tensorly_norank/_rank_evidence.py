@@ -28,8 +28,8 @@ class RankEvidence:
     Attributes
     ----------
     candidates : ndarray of int, shape (n_candidates,)
-        Numbers of components that were looked at: 1, 2, ..., to `max_rank` and, where more were
-        found, to the second behind these.
+        Numbers of components that were looked at: 1, 2, ..., to the largest that may be kept, and
+        at least to the second behind those that were found, if the embedding has as many axes.
     statistic, p_value : ndarray, shape (n_candidates,)
         Of the hypothesis "the class means differ in fewer than this many directions": the statistic
         on held-out samples (the mean, where several fits held out some; on principal components,
@@ -59,7 +59,8 @@ class RankEvidence:
         </user_guide/method>`.
     stability : dict of int to float
         Share of 50 resamples for each number of components found: four fifths of each class in each
-        look, but at least 2 samples; without classes four fifths of the held-out samples.
+        look, but at least 2 samples (all, where most classes of a set have three or fewer);
+        without classes four fifths of the held-out samples.
         Fewer samples show less: a weak direction is found by all of them and missed by most
         resamples. Empty where nothing was tested, or most classes have three samples or fewer.
     linear : bool

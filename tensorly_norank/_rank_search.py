@@ -88,12 +88,11 @@ class SequentialTest:
         self._n_before = n_before
         by_set = [own for tests in self._observed for own in tests.classes_by_set]
         self.classes = set(np.concatenate(by_set).tolist())
-        self.can_resample = any(
-            np.median(sizes) >= _RESAMPLED_CLASS
-            for tests in self._observed
-            for sizes in tests.sizes_by_set
-            if len(sizes)
-        )
+        self._may_be_resampled = [
+            [np.mean(sizes >= _RESAMPLED_CLASS) > 1 / 2 if len(sizes) else False for sizes in own]
+            for own in (tests.sizes_by_set for tests in self._observed)
+        ]
+        self.can_resample = any(may for own in self._may_be_resampled for may in own)
         self.statistic: dict[int, float] = {}
         self.p_value: dict[int, float] = {}
         self.count = self._search(max(tests.n_tests for tests in self._observed))
@@ -130,10 +129,22 @@ class SequentialTest:
         return smallest
 
     def count_in_resample(self, rng: np.random.Generator) -> int:
-        """The count that four fifths of the samples give, by the same null draws."""
+        """The count that four fifths of the samples give, by the same null draws.
+
+        Sets whose classes are too small for that are taken whole.
+        """
         resampled = [
-            _Tests([points.resample(rng) for points in look], self._rng, observed.classes_by_set)
-            for look, observed in zip(self._looks, self._observed, strict=True)
+            _Tests(
+                [
+                    points.resample(rng) if may else points
+                    for points, may in zip(look, may_be_resampled, strict=True)
+                ],
+                self._rng,
+                observed.classes_by_set,
+            )
+            for look, may_be_resampled, observed in zip(
+                self._looks, self._may_be_resampled, self._observed, strict=True
+            )
         ]
         for r in sorted(self.p_value):
             if self._p_value(resampled, r) > ALPHA:

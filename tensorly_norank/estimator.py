@@ -12,10 +12,15 @@ import numpy as np
 import tensorly as tl
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
 from torch import nn
 
-from tensorly_norank._backend import to_numpy
+from tensorly_norank._backend import check_dense, to_numpy
 from tensorly_norank._neighbourhoods import neighbourhood_agreement
 from tensorly_norank._parts import Part
 from tensorly_norank._validation import encode_labels
@@ -37,6 +42,7 @@ def _with_parameters_of(function: Callable[..., Any]) -> Callable[[type], type]:
             names = set(inspect.signature(cls).parameters) - {"mask"}  # which takes less here
             kept = [one for one in entries if names & set(re.split(r" : |, ", one)[:3])]
             text = textwrap.indent("\n".join(kept), "    ").lstrip()
+            text = text.replace("``result.", "``decomposition_.").replace("`tensor`", "`X`")
             cls.__doc__ = cls.__doc__.replace("{parameters}", text)
         return cls
 
@@ -84,7 +90,7 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     Notes
     -----
     Arrays go in and come out, whatever TensorLy's backend is; tensors of the active backend are
-    taken too, and fitted on their device.
+    taken too, and fitted on their device. `inverse_transform` needs the backend of `fit`.
 
     Examples
     --------
@@ -153,7 +159,9 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         y : array-like of shape (n_samples,), optional
             Their classes, some of which may be missing. Without any, neighbours stay neighbours.
         triplets : array-like of int, shape (n_triplets, 3), optional
-            Comparisons in place of classes, as in `no_rank_decomposition`.
+            Comparisons in place of classes, as in `no_rank_decomposition`; `y` is not looked at
+            then. They name rows of this `X`, so that they cannot be passed through a
+            cross-validation, which takes rows away.
 
         Returns
         -------
@@ -166,9 +174,11 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
                 "entries that a mask hides to NaN."
             )
         samples = self._check(X, reset=True)
+        y = None if triplets is not None else y
+        check_consistent_length(samples, y)
         found = no_rank_decomposition(samples, y, triplets=triplets, **self.get_params(deep=False))
         self.decomposition_ = found
-        self.embedding_ = to_numpy(found.embedding)
+        self.embedding_ = np.array(to_numpy(found.embedding))
         self.rank_ = found.rank
         self.classes_ = found.classes
         self.history_ = found.history
@@ -203,7 +213,9 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         ndarray of shape (n_samples, R)
             A data frame after ``set_output(transform="pandas")``.
         """
-        return self._embed(X)
+        check_is_fitted(self)
+        samples = self._check(X, reset=False)
+        return np.array(to_numpy(self.decomposition_.transform(samples, self.mask)))
 
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Samples that embeddings stand for; the encoder has no inverse, so not those of `fit`.
@@ -217,10 +229,15 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         -------
         ndarray of shape (n_samples, ...)
             The components' share of each, plus the mean sample.
+
+        Raises
+        ------
+        RuntimeError
+            If TensorLy's backend is another one than in `fit`.
         """
         check_is_fitted(self)
-        points = tl.tensor(check_array(X, dtype=[np.float64, np.float32]))
-        return to_numpy(self.decomposition_.inverse_transform(points))
+        points = tl.tensor(check_array(to_numpy(X), dtype=[np.float64, np.float32]))
+        return np.array(to_numpy(self.decomposition_.inverse_transform(points)))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Share of triplets in order, or of neighbours kept: what a search may maximise.
@@ -230,7 +247,8 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         X : array-like or tensor of shape (n_samples, ...)
             Samples that were not fitted. Of more than 1,000, so many are drawn, always the same.
         y : array-like of shape (n_samples,), optional
-            Their classes, of which two are needed.
+            Their classes, of which two are needed: scikit-learn cuts samples as they come for
+            what is no classifier, so pass ``cv=StratifiedKFold(...)`` where they come by class.
 
         Returns
         -------
@@ -239,25 +257,23 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             weighing the same: 1 is best, 0.5 chance. Without classes the trustworthiness of 10
             neighbours, at most 1; missing entries are those of the mean sample there.
         """
-        embedded = self._embed(X)
+        embedded, rng = self.transform(X), np.random.default_rng(0)
+        embedded = np.asarray(embedded)  # which may be a data frame
         if y is None:
-            drawn = np.random.default_rng(0).permutation(len(embedded))[:_MOST_SCORED]
+            drawn = rng.permutation(len(embedded))[:_MOST_SCORED]
             samples = to_numpy(self._check(X, reset=False))[drawn].astype(np.float64)
             mean_sample = to_numpy(self.decomposition_.offset)
             samples = np.where(np.isnan(samples), mean_sample, samples).reshape(len(drawn), -1)
             return neighbourhood_agreement(samples, embedded[drawn])
+        check_consistent_length(embedded, y)
         _, codes = encode_labels(y, embedded.shape, 0)
         part = Part(torch.from_numpy(embedded), codes, np.arange(len(codes)))
-        part = part.drawn(_MOST_SCORED, np.random.default_rng(0))
-        return part.mean(part.triplets(part.samples).order_by_anchor())
-
-    def _embed(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        samples = self._check(X, reset=False)
-        return to_numpy(self.decomposition_.transform(samples, self.mask))
+        part = part.take(part.known).some(_MOST_SCORED, rng)
+        return min(part.mean(part.triplets(part.samples).order_by_anchor()), 1.0)  # rounding
 
     def _check(self, X: Any, reset: bool) -> Any:
         """The samples as a tensor of the active backend; their shape is noted or compared."""
+        check_dense(X, "X")
         if isinstance(X, torch.Tensor):
             X = X.detach()
         if tl.is_tensor(X) and not isinstance(X, np.ndarray):
@@ -275,7 +291,7 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         """Samples of any order, with labels or without."""
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = self.mask == "nan"
+        tags.input_tags.allow_nan = isinstance(self.mask, str)
         tags.target_tags.required = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -3,6 +3,7 @@
 import inspect
 import pickle
 import re
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.manifold import trustworthiness
 from sklearn.model_selection import (
     GridSearchCV,
     HalvingGridSearchCV,
@@ -24,6 +26,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 from tensorly_norank import NoRankDecomposition, no_rank_decomposition
+from tensorly_norank._parts import Part
 from tensorly_norank.datasets import simulate_planted
 
 COUNTED = {"encoder": "linear", "n_iter_max": 5, "tol": 0, "random_state": 0}
@@ -61,6 +64,7 @@ def test_class_and_function_have_the_same_parameters_and_defaults():
 
 def test_every_parameter_is_described_in_the_words_of_the_function():
     text, of_function = NoRankDecomposition.__doc__, no_rank_decomposition.__doc__
+    of_function = of_function.replace("``result.", "``decomposition_.").replace("`tensor`", "`X`")
     section = text[text.index("Parameters\n") : text.index("Attributes\n")]
     assert "{" + "parameters}" not in section
     for name in inspect.signature(NoRankDecomposition).parameters:
@@ -93,6 +97,9 @@ def test_what_comes_back_is_no_memory_of_the_model():
     model = NoRankDecomposition(**QUICK)
     model.fit_transform(samples, labels)[:] = 0
     assert model.embedding_.any()
+    model.transform(samples)[:] = 0
+    model.inverse_transform(model.embedding_)[:] = 0
+    assert np.any(model.transform(samples)) and np.any(model.inverse_transform(model.embedding_))
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -173,12 +180,23 @@ def test_comparisons_take_the_place_of_labels():
     embedded = model.fit_transform(samples, triplets=triplets)
     result = no_rank_decomposition(tl.tensor(samples), triplets=triplets, **QUICK)
     np.testing.assert_array_equal(embedded, tl.to_numpy(result.embedding))
+    both = NoRankDecomposition(**QUICK).fit(samples, labels, triplets=triplets)
+    np.testing.assert_array_equal(both.embedding_, embedded)  # as in a pipeline, which passes both
+
+
+def test_what_is_wrong_is_named_as_the_estimator_calls_it():
+    samples, labels = _data()
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        NoRankDecomposition(**QUICK).fit(samples, labels[:5])
+    with pytest.raises(TypeError, match="X must not be a masked array"):
+        NoRankDecomposition(**QUICK).fit(np.ma.masked_greater(samples, 1), labels)
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_score_is_the_share_of_triplets_in_order():
     samples, labels = _data()
-    samples[0] += 9
+    few = np.flatnonzero(labels == "a")[8:]  # classes of one size weigh the same in any case
+    samples, labels = np.delete(samples, few, axis=0), np.delete(labels, few)
     model = NoRankDecomposition(**QUICK).fit(samples, labels)
     points, by_class = model.embedding_, []
     for one in np.unique(labels):
@@ -195,9 +213,26 @@ def test_the_score_is_the_share_of_triplets_in_order():
 @pytest.mark.filterwarnings("ignore")
 def test_without_labels_the_score_is_how_many_neighbours_are_kept():
     samples, _ = _data()
-    score = NoRankDecomposition(**QUICK).fit(samples).score(samples)
-    other = NoRankDecomposition(**QUICK | {"rank": 1}).fit(samples).score(samples)
-    assert 0.5 < other < score <= 1
+    model = NoRankDecomposition(**QUICK).fit(samples)
+    rows = samples.reshape(len(samples), -1)
+    expected = trustworthiness(rows, model.embedding_, n_neighbors=10)
+    assert model.score(samples) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_of_many_samples_small_classes_are_scored_too():
+    samples, _ = _data(n_samples=1500)
+    labels = np.where(np.arange(1500) < 1498, "many", "few")
+    model = NoRankDecomposition(**QUICK | {"n_iter_max": 1}).fit(samples[-200:], labels[-200:])
+    drawn = []
+    original = Part.triplets
+    with mock.patch.object(
+        Part, "triplets", lambda part, *rest: drawn.append(part) or original(part, *rest)
+    ):
+        score = model.score(samples, labels)
+    assert 990 <= len(drawn[-1]) <= 1000
+    assert 0 <= score <= 1
+    assert score == model.score(samples, labels)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -211,6 +246,9 @@ def test_data_frames_give_and_get_names():
     assert model.feature_names_in_.tolist() == list("vwxyz")
     with pytest.raises(ValueError, match="feature names should match"):
         model.transform(frame[list("wvxyz")])
+    assert 0.5 < model.score(frame, labels) <= 1
+    model.fit(frame.to_numpy(), labels)
+    assert not hasattr(model, "feature_names_in_")
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -250,7 +288,8 @@ def test_it_works_in_a_halving_search_over_passes():
         cv=2,
     )
     search.fit(samples, labels)
-    assert search.best_params_["n_iter_max"] == 2
+    assert search.n_resources_ == [1, 2]
+    assert search.best_estimator_.n_iter_ == 2
 
 
 @pytest.mark.filterwarnings("ignore")
