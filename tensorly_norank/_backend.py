@@ -48,10 +48,14 @@ class Origin:
         return tl.tensor(array, dtype=array.dtype, **self._place)
 
     @property
+    def name(self) -> str:
+        """Of the caller's dtype: "float32", ..., on every backend."""
+        return _letters(self.dtype)
+
+    @property
     def largest(self) -> float:
         """The largest number of the caller's dtype."""
-        name = _letters(self.dtype)
-        return float(torch.finfo(getattr(torch, name)).max) if name in _FLOATS else np.inf
+        return float(torch.finfo(getattr(torch, self.name)).max)
 
     @property
     def _place(self) -> dict[str, Any]:
@@ -99,6 +103,16 @@ def origin_of(array: Any, name: str = "tensor") -> Origin:
         )
     working = "float64" if letters in _WIDE_INTEGERS else "float32"
     return Origin(backend, getattr(tl.backend, working), working, device)
+
+
+def origin_named(dtype: str, working: str, device: Any = None) -> Origin:
+    """That of an array of the active backend with such a dtype, on a device (of torch's)."""
+    backend, place = tl.get_backend(), check_device(device)
+    if backend == "pytorch":
+        return Origin(backend, getattr(torch, dtype), working, place or torch.device("cpu"))
+    if dtype == "bfloat16" and backend == "numpy":
+        dtype = "float32"  # numpy has no such numbers
+    return Origin(backend, getattr(tl.backend, dtype, dtype), working)
 
 
 def _letters(dtype: Any) -> str:

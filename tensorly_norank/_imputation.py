@@ -62,6 +62,7 @@ class Imputer(nn.Module):
         self.register_buffer("noise", rows.new_ones(()))
         with torch.no_grad():
             self._learn(rows, self._best_number_of_axes(rows))
+        self.loadings = self.loadings.contiguous()  # as it comes out of a file
 
     def forward(self, samples: Tensor) -> Tensor:
         """Samples (n, *sample_shape) with NaN where nothing was observed; filled in, a copy."""

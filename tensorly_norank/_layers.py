@@ -14,7 +14,8 @@ _SMALL = 0.1  # times torch's own starting values
 
 def empty(layer: type[nn.Module], *args: object, **kwargs: object) -> nn.Module:
     """A layer without its starting values, which torch would draw from the global generator."""
-    return nn.utils.skip_init(layer, *args, **kwargs)
+    # On "meta" while a context says so, where nothing but shapes is wanted.
+    return nn.utils.skip_init(layer, *args, device=torch.get_default_device(), **kwargs)
 
 
 def draw(module: nn.Module, generator: torch.Generator | None) -> None:

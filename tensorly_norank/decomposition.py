@@ -228,7 +228,7 @@ def no_rank_decomposition(
     >>> [tl.shape(factor) for factor in factors]
     [(90, 2), (5, 2), (4, 2)]
     """
-    check_scalars(
+    settings: dict[str, Any] = dict(
         margin=margin,
         diversity=diversity,
         uniformity=uniformity,
@@ -243,6 +243,7 @@ def no_rank_decomposition(
         batch_size=batch_size,
         n_init=n_init,
     )
+    check_scalars(**settings)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}.")
     rng = check_random_state(random_state)
@@ -263,9 +264,11 @@ def no_rank_decomposition(
         spreader,
     )
     size, n_passes = _default_size_and_passes(data.part, codes, batch_size)
-    settings = Settings(n_iter_max or n_passes, tol, size, learning_rate)
+    pace = Settings(n_iter_max or n_passes, tol, size, learning_rate)
     with torch.inference_mode(False):
-        result = best_of([recipe.run(settings, callback) for _ in range(n_init)])
+        result = best_of([recipe.run(pace, callback) for _ in range(n_init)])
+    name = encoder if isinstance(encoder, str) else type(encoder).__name__
+    result.settings = {"encoder": name, **settings}
     if spreader is not None:
         result.diagnostics["n_lent_labels"] = int(np.sum(codes >= 0)) - len(data.part.known)
     if isinstance(data.part, ComparedPart):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from tensorly.cp_tensor import CPTensor
 from torch import nn
 
-from tensorly_norank import _backend
+from tensorly_norank import _backend, _storage
 from tensorly_norank._components import CanonicalAxes
 from tensorly_norank._embedder import Embedder
 from tensorly_norank._encoder_choice import EncoderChoice
@@ -75,6 +76,9 @@ class NoRankTensor(CPTensor):
         The trained encoder; it takes standardised samples.
     classes : ndarray
         The distinct labels; empty without labels.
+    settings : dict
+        The numbers that `no_rank_decomposition` was called with (None for what it chose itself),
+        and the name of the encoder.
 
     Examples
     --------
@@ -108,6 +112,7 @@ class NoRankTensor(CPTensor):
         embedder: Embedder,
         axes: CanonicalAxes,
         origin: _backend.Origin,
+        settings: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(cp_tensor)
         self.mode = mode
@@ -121,6 +126,7 @@ class NoRankTensor(CPTensor):
         self.n_iter = len(history["error"])
         self.converged = converged
         self.classes = classes
+        self.settings = settings or {}
         self._embedder = embedder
         self._axes = axes
         self._origin = origin
@@ -219,6 +225,78 @@ class NoRankTensor(CPTensor):
         self._require_backend()
         ones = self._origin.cast(tl.ones(self.rank, **tl.context(self.embedding)))
         return CPTensor((ones, [tl.copy(self.embedding) for _ in range(order)]))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the decomposition into a file, for `load`.
+
+        A safetensors file (extra ``io``), with everything but arrays as JSON in its header. A file
+        that is there is replaced, once the new one is whole: a crash leaves it as it was. Of a
+        module of yours as encoder only parameters and buffers are written.
+
+        Parameters
+        ----------
+        path : str or path
+            Usually with the ending ``.safetensors``.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        TypeError
+            If classes are neither numbers nor strings.
+        ImportError
+            If safetensors is not installed.
+        """
+        self._require_backend()
+        _storage.write(path, *_storage.describe(self))
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], encoder: nn.Module | None = None, *, device: Any = None
+    ) -> NoRankTensor:
+        """Read a decomposition that `save` has written, into TensorLy's active backend.
+
+        Nothing in the file is executed, and files of all earlier versions can be read.
+
+        Parameters
+        ----------
+        path : str or path
+        encoder : torch.nn.Module, optional
+            Needed if the encoder was a module of yours: one of the same architecture. A copy of it
+            gets the saved parameters.
+        device : str or torch.device, optional
+            Where tensors of the pytorch backend shall lie; by default on the host.
+
+        Returns
+        -------
+        NoRankTensor
+
+        Raises
+        ------
+        OSError
+            If there is no such file, or it cannot be read.
+        ValueError
+            If it is truncated, was altered, is of something else or of a newer version; if the
+            encoder is missing or of another architecture.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> from tensorly_norank import NoRankTensor, no_rank_decomposition
+        >>> from tensorly_norank.datasets import simulate_planted
+        >>> planted = simulate_planted(60, n_classes=3, random_state=0)
+        >>> result = no_rank_decomposition(
+        ...     planted.tensor, planted.labels, encoder="linear", random_state=0
+        ... )
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "planted.safetensors")
+        ...     result.save(path)
+        ...     again = NoRankTensor.load(path)
+        >>> bool((again.transform(planted.tensor) == result.embedding).all())
+        True
+        """
+        tensors, header = _storage.read(path)
+        return cls(**_storage.restore(tensors, header, encoder, device))
 
     def _require_backend(self) -> None:
         if tl.get_backend() != self._origin.backend:

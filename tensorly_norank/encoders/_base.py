@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +22,16 @@ class Encoder(nn.Module):
         Shape of one sample.
     n_components : int
         Dimension of the embedding.
+    **sizes
+        The other arguments of the encoder, with which it can be built again.
     """
 
-    def __init__(self, sample_shape: Sequence[int], n_components: int) -> None:
+    def __init__(self, sample_shape: Sequence[int], n_components: int, **sizes: Any) -> None:
         super().__init__()
         check_number(n_components, "n_components", integer=True, low=1)
         self.sample_shape = tuple(int(length) for length in sample_shape)
         self.n_components = int(n_components)
+        self.sizes = sizes
         self.initialized = False
 
     def initialize(self, samples: Tensor, generator: torch.Generator | None = None) -> None:

@@ -76,8 +76,11 @@ class ConvEncoder(Encoder):
         n_axes: int = 128,
         convolved_modes: Sequence[int] | None = None,
     ) -> None:
-        super().__init__(sample_shape, n_components)
+        super().__init__(
+            sample_shape, n_components, n_channels=n_channels, n_hidden=n_hidden, n_axes=n_axes
+        )
         self.convolved_modes = _modes_to_convolve(self.sample_shape, convolved_modes)
+        self.sizes["convolved_modes"] = self.convolved_modes
         if not n_channels or any(width < 1 or width % _GROUPS for width in n_channels):
             raise ValueError(f"n_channels must be multiples of {_GROUPS}, got {n_channels!r}.")
         self.blocks, n_features = self._make_blocks(n_channels)

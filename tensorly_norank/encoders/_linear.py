@@ -42,7 +42,7 @@ class LinearEncoder(Encoder):
     """
 
     def __init__(self, sample_shape: Sequence[int], n_components: int, n_axes: int = 128) -> None:
-        super().__init__(sample_shape, n_components)
+        super().__init__(sample_shape, n_components, n_axes=n_axes)
         n_features = prod(self.sample_shape)
         self.whitening = Whitening(n_features, min(n_axes, n_features))
         self.projection = empty(nn.Linear, min(n_axes, n_features), n_components, bias=False)
@@ -86,7 +86,7 @@ class MultilinearEncoder(Encoder):
     """
 
     def __init__(self, sample_shape: Sequence[int], n_components: int, mode_rank: int = 12) -> None:
-        super().__init__(sample_shape, n_components)
+        super().__init__(sample_shape, n_components, mode_rank=mode_rank)
         ranks = [min(mode_rank, length) for length in self.sample_shape]
         self.mode_matrices = nn.ParameterList(
             nn.Parameter(torch.zeros(length, rank))

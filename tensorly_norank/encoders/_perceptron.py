@@ -46,7 +46,7 @@ class MLPEncoder(Encoder):
         n_axes: int = 128,
         n_hidden: int = 256,
     ) -> None:
-        super().__init__(sample_shape, n_components)
+        super().__init__(sample_shape, n_components, n_axes=n_axes, n_hidden=n_hidden)
         n_features = prod(self.sample_shape)
         n_axes = min(n_axes, n_features)
         self.whitening = Whitening(n_features, n_axes)

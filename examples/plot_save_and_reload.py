@@ -1,0 +1,56 @@
+"""
+Save, and load elsewhere
+========================
+
+A decomposition is fitted once and used for years. ``save`` writes arrays in the safetensors format
+and everything else as JSON: nothing in such a file is ever executed, and files of earlier versions
+can be read by later ones.
+"""
+
+import json
+import os
+import tempfile
+
+import matplotlib.pyplot as plt
+from safetensors import safe_open
+
+from tensorly_norank import NoRankTensor, no_rank_decomposition
+from tensorly_norank.datasets import load_digits
+
+digits = load_digits()
+fitted, new = slice(0, 600), slice(600, 900)
+result = no_rank_decomposition(
+    digits.tensor[fitted], digits.labels[fitted], encoder="linear", random_state=0
+)
+
+folder = tempfile.TemporaryDirectory()
+path = os.path.join(folder.name, "digits.safetensors")
+result.save(path)
+print(f"{os.path.getsize(path) / 1024:.0f} KiB")
+
+# %%
+# In another process, on another machine or with another backend of TensorLy:
+
+again = NoRankTensor.load(path)
+print(again)
+points = again.transform(digits.tensor[new])
+print((points == result.transform(digits.tensor[new])).all())
+
+# %%
+# Why there are so many components, the history of the fit and the settings are there too, and what
+# wrote the file.
+
+print(again.rank_evidence)
+with safe_open(path, framework="numpy") as file:
+    print(json.loads(file.metadata()["tensorly_norank"])["versions"])
+
+# %%
+# New digits (large) among those of the fit. If the encoder was a module of your own,
+# ``load(path, encoder=...)`` takes one of the same architecture.
+
+_, ax = plt.subplots(figsize=(5, 4.5), layout="constrained")
+ax.scatter(*again.embedding[:, :2].T, c=digits.labels[fitted], cmap="tab10", s=4, alpha=0.5)
+ax.scatter(*points[:, :2].T, c=digits.labels[new], cmap="tab10", s=30, edgecolors="k")
+ax.set(xlabel="component 1", ylabel="component 2")
+plt.show()
+folder.cleanup()

@@ -1,0 +1,365 @@
+"""Decompositions in files: what comes back is what was saved, or a clear error."""
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+import tensorly as tl
+import torch
+from torch import nn
+
+from tensorly_norank import NoRankTensor, _storage, no_rank_decomposition
+from tensorly_norank.datasets import simulate_planted
+from tensorly_norank.encoders import ConvEncoder, MLPEncoder
+
+pytest.importorskip("safetensors")
+import safetensors.torch
+
+QUICK = {"n_iter_max": 2, "tol": 0, "random_state": 0}
+GOLDEN = Path(__file__).parent / "data" / "format_1.safetensors"
+
+
+def _data(dtype="float64"):
+    bunch = simulate_planted(60, sample_shape=(9, 4), n_classes=3, rank=2, random_state=0)
+    dtype = getattr(torch, dtype) if tl.get_backend() == "pytorch" else dtype
+    return tl.tensor(bunch.tensor, dtype=dtype), np.array(["a", "b", "c"])[bunch.labels]
+
+
+def _fit(encoder="linear", dtype="float64", **options):
+    tensor, labels = _data(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return tensor, no_rank_decomposition(
+            tensor,
+            labels,
+            encoder=encoder,
+            **QUICK | {"rank": 2, "validation_fraction": 0} | options,
+        )
+
+
+def _equal(one, other):
+    np.testing.assert_array_equal(tl.to_numpy(one), tl.to_numpy(other))
+
+
+def _same_record(one, other):
+    assert str(one) == str(other)
+    for name in vars(one):
+        np.testing.assert_equal(getattr(one, name), getattr(other, name))
+
+
+@pytest.mark.parametrize("encoder", ["linear", "multilinear", "mlp", "conv"])
+def test_a_loaded_decomposition_embeds_to_the_same_bits(encoder, tmp_path):
+    tensor, result = _fit(encoder)
+    result.save(tmp_path / "one")
+    again = NoRankTensor.load(tmp_path / "one")
+    _equal(again.transform(tensor), result.transform(tensor))
+    _equal(again.inverse_transform(again.embedding), result.inverse_transform(result.embedding))
+    for name in ("weights", "embedding", "offset"):
+        _equal(getattr(again, name), getattr(result, name))
+    for factor, expected in zip(again.factors, result.factors, strict=True):
+        _equal(factor, expected)
+    assert repr(again) == repr(result)
+    assert again.classes.tolist() == ["a", "b", "c"]
+    assert again.encoder.initialized and not again.encoder.training
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_evidence_choice_history_and_diagnostics_travel_along(tmp_path):
+    tensor, labels = _data()
+    result = no_rank_decomposition(tensor, labels, n_init=2, **QUICK)
+    assert result.rank_evidence.refits and result.encoder_choice
+    result.save(tmp_path / "one")
+    again = NoRankTensor.load(tmp_path / "one")
+    _same_record(again.rank_evidence, result.rank_evidence)
+    _same_record(again.encoder_choice, result.encoder_choice)
+    np.testing.assert_equal(again.history, result.history)
+    assert again.settings == result.settings
+    assert (again.settings["n_iter_max"], again.settings["encoder"]) == (2, "auto")
+    np.testing.assert_equal(again.diagnostics, result.diagnostics)
+    assert again.explained_variance == result.explained_variance
+    assert (again.n_iter, again.converged) == (result.n_iter, result.converged)
+
+
+@pytest.mark.parametrize("mode", [1, 2])
+def test_missing_entries_are_filled_in_as_before_on_any_mode(mode, tmp_path):
+    tensor, labels = _data()
+    values = np.array(tl.to_numpy(tensor))
+    values[np.random.default_rng(0).random(values.shape) < 0.1] = np.nan
+    tensor = tl.tensor(np.moveaxis(values, 0, mode))
+    options = QUICK | {"rank": 2, "validation_fraction": 0, "encoder": "linear"}
+    result = no_rank_decomposition(tensor, labels, mode=mode, mask="nan", **options)
+    result.save(tmp_path / "one")
+    again = NoRankTensor.load(tmp_path / "one")
+    assert again.mode == mode
+    _equal(again.transform(tensor, "nan"), result.embedding)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_dtypes_come_back(dtype, tmp_path):
+    tensor, result = _fit(dtype=dtype)
+    result.save(tmp_path / "one")
+    again = NoRankTensor.load(tmp_path / "one")
+    assert again.embedding.dtype == tensor.dtype == again.weights.dtype
+    _equal(again.transform(tensor), result.transform(tensor))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "pytorch", "jax"])
+def test_what_was_saved_on_one_backend_loads_on_another(backend, tmp_path):
+    tensor, result = _fit(dtype="float32")
+    values, expected = tl.to_numpy(tensor), tl.to_numpy(result.embedding)
+    result.save(tmp_path / "one")
+    pytest.importorskip({"pytorch": "torch"}.get(backend, backend))
+    tl.set_backend(backend)
+    again = NoRankTensor.load(tmp_path / "one")
+    assert tl.is_tensor(again.embedding)
+    embedded = again.transform(tl.tensor(values))
+    assert tl.is_tensor(embedded) and str(embedded.dtype).endswith("float32")
+    np.testing.assert_array_equal(tl.to_numpy(embedded), expected)
+    assert tl.shape(tl.cp_to_tensor(again)) == tl.shape(tensor)
+
+
+def test_without_labels_distances_are_kept(tmp_path):
+    tensor, _ = _data()
+    options = QUICK | {"rank": 2, "validation_fraction": 0, "encoder": "linear"}
+    result = no_rank_decomposition(tensor, **options)
+    result.save(tmp_path / "one")
+    again = NoRankTensor.load(tmp_path / "one")
+    _equal(again.transform(tensor), result.embedding)
+    assert len(again.classes) == 0
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [np.arange(60) % 3, (np.arange(60) % 3) / 1, np.arange(60) % 2 == 0, [1, "one", 2.5] * 20],
+    ids=["integers", "floats", "truth values", "mixed"],
+)
+def test_classes_come_back_as_what_they_were(labels, tmp_path):
+    tensor, _ = _data()
+    options = QUICK | {"rank": 2, "validation_fraction": 0, "encoder": "linear"}
+    result = no_rank_decomposition(tensor, labels, **options)
+    result.save(tmp_path / "one")
+    again = NoRankTensor.load(tmp_path / "one").classes
+    assert again.dtype == result.classes.dtype
+    assert [type(one) for one in again.tolist()] == [type(one) for one in result.classes.tolist()]
+    assert again.tolist() == result.classes.tolist()
+
+
+def test_classes_that_json_does_not_know_are_refused_before_anything_is_written(tmp_path):
+    tensor, _ = _data()
+    options = QUICK | {"rank": 2, "validation_fraction": 0, "encoder": "linear"}
+    labels = [("a", 1), ("b", 2)] * 30
+    result = no_rank_decomposition(tensor, labels, **options)
+    with pytest.raises(TypeError, match=r"classes must be numbers, strings .* got \('a', 1\)"):
+        result.save(tmp_path / "one")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: MLPEncoder((9, 4), 5, n_axes=7, n_hidden=11),
+        lambda: ConvEncoder((9, 4), 5, n_channels=(8,), n_hidden=16, convolved_modes=(0,)),
+    ],
+    ids=["mlp", "conv"],
+)
+def test_encoders_of_other_sizes_are_built_again(make, tmp_path):
+    tensor, result = _fit(make())
+    result.save(tmp_path / "one")
+    again = NoRankTensor.load(tmp_path / "one")
+    assert type(again.encoder) is type(result.encoder)
+    _equal(again.transform(tensor), result.embedding)
+    with pytest.raises(ValueError, match=r"encoder must be None, got .*Encoder: the file has a"):
+        NoRankTensor.load(tmp_path / "one", make())
+
+
+def _own(n_hidden=6):
+    torch.manual_seed(n_hidden)
+    return nn.Sequential(nn.Flatten(), nn.Linear(36, n_hidden), nn.BatchNorm1d(n_hidden))
+
+
+def test_a_module_of_ones_own_is_given_back_and_copied(tmp_path):
+    with torch.random.fork_rng():
+        given, fresh, other = _own(), _own(), _own(5)
+    tensor, result = _fit(given)
+    result.save(tmp_path / "one")
+    before = [one.detach().clone() for one in fresh.parameters()]
+    again = NoRankTensor.load(tmp_path / "one", fresh)
+    _equal(again.transform(tensor), result.embedding)
+    assert again.encoder is not fresh
+    assert all(torch.equal(*pair) for pair in zip(before, fresh.parameters(), strict=True))
+    with pytest.raises(ValueError, match="encoder must be given: the file's is a Sequential"):
+        NoRankTensor.load(tmp_path / "one")
+    message = r"its parameter '1.weight' has shape \(5, 36\), that of the file \(6, 36\)"
+    with pytest.raises(ValueError, match=message):
+        NoRankTensor.load(tmp_path / "one", other)
+    with pytest.raises(ValueError, match=r"'1.\w+' has shape none"):
+        NoRankTensor.load(tmp_path / "one", nn.Flatten())
+
+
+def test_another_process_embeds_to_the_same_bits(tmp_path):
+    tensor, result = _fit("mlp")
+    result.save(tmp_path / "one")
+    np.save(tmp_path / "samples.npy", tl.to_numpy(tensor))
+    code = (
+        "import numpy as np, tensorly as tl\n"
+        "from tensorly_norank import NoRankTensor\n"
+        "samples = tl.tensor(np.load('samples.npy'))\n"
+        "np.save('points.npy', tl.to_numpy(NoRankTensor.load('one').transform(samples)))"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path.cwd()), *sys.path])}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
+    np.testing.assert_array_equal(np.load(tmp_path / "points.npy"), tl.to_numpy(result.embedding))
+
+
+def test_a_crash_while_saving_leaves_the_old_file_whole(tmp_path):
+    _, result = _fit()
+    path = tmp_path / "one"
+    result.save(path)
+    before = path.read_bytes()
+    for step in ("os.fsync", "os.replace"):
+        with mock.patch(step, side_effect=OSError(28, "No space left on device")):
+            with pytest.raises(OSError, match="No space left"):
+                result.save(path)
+        assert path.read_bytes() == before
+        assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_path_that_cannot_be_written_or_read_is_named(tmp_path):
+    _, result = _fit()
+    with pytest.raises(OSError, match="nowhere"):
+        result.save(tmp_path / "nowhere" / "one")
+    with pytest.raises(FileNotFoundError, match="nobody"):
+        NoRankTensor.load(tmp_path / "nobody")
+    with pytest.raises(OSError, match=str(tmp_path.name)):
+        NoRankTensor.load(tmp_path)
+
+
+def test_a_hundred_altered_files_give_a_hundred_errors(tmp_path):
+    _, result = _fit("mlp")
+    path = tmp_path / "one"
+    result.save(path)
+    content, rng = path.read_bytes(), np.random.default_rng(0)
+    header_end = 8 + int.from_bytes(content[:8], "little")
+    for k in range(100):
+        altered = bytearray(content)
+        if k % 4 == 0:
+            altered = altered[: rng.integers(len(content))]
+        else:  # a byte of the header, of the values, or of the header's length
+            place = rng.integers(
+                *((8, header_end - 8), (header_end, len(content)), (0, 8))[k % 4 - 1]
+            )
+            altered[place] ^= 1 << rng.integers(8)
+        path.write_bytes(altered)
+        with pytest.raises(ValueError, match=r"does not hold a decomposition to load: it "):
+            NoRankTensor.load(path)
+
+
+def test_files_of_others_are_told_apart(tmp_path):
+    path = tmp_path / "one"
+    for content in (b"", b"PK\x03\x04", b"\x80\x04\x95", b"\xff" * 64):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="no whole safetensors file"):
+            NoRankTensor.load(path)
+    safetensors.torch.save_file({"weight": torch.ones(2)}, path, {"format": "pt"})
+    with pytest.raises(ValueError, match="a safetensors file of something else"):
+        NoRankTensor.load(path)
+
+
+def _saved(path, **changes):
+    """A file whose header says otherwise, with a digest that fits."""
+    tensors, header = _storage.read(path)
+    _storage.write(path, tensors, header | changes)
+
+
+def test_newer_formats_are_named(tmp_path):
+    _, result = _fit()
+    result.save(tmp_path / "one")
+    _saved(tmp_path / "one", format=_storage.FORMAT + 1)
+    message = r"of format 2, written by tensorly_norank \S+; this version reads formats up to 1"
+    with pytest.raises(ValueError, match=message):
+        NoRankTensor.load(tmp_path / "one")
+
+
+def test_older_formats_are_brought_up_to_date(tmp_path):
+    _, result = _fit()
+    result.save(tmp_path / "one")
+    _saved(tmp_path / "one", format=0, mode="none")
+    migrations = {0: lambda tensors, header: (tensors, header | {"mode": 0})}
+    with mock.patch.dict(_storage._MIGRATIONS, migrations):
+        assert NoRankTensor.load(tmp_path / "one").mode == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mode": 1},
+        {"fitted_shape": [60, 9, 5]},
+        {"fitted_shape": [60, 9]},
+        {"fitted_shape": None},
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(changes, tmp_path):
+    _, result = _fit()
+    result.save(tmp_path / "one")
+    _saved(tmp_path / "one", **changes)
+    with pytest.raises(ValueError, match="its parts do not fit together"):
+        NoRankTensor.load(tmp_path / "one")
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {"name": "Popen", "sample_shape": [9, 4], "n_components": 36, "sizes": {}},
+        {"name": "LinearEncoder", "sample_shape": [9, 4], "n_components": 10**9, "sizes": {}},
+        {"name": "MLPEncoder", "sample_shape": [9, 4], "n_components": 36, "sizes": {}},
+        {
+            "name": "MLPEncoder",
+            "sample_shape": [9, 4],
+            "n_components": 36,
+            "sizes": {"n_hidden": 10**9},
+        },
+    ],
+    ids=["stranger", "huge", "another", "huge sizes"],
+)
+def test_a_file_builds_nothing_but_what_its_tensors_are_for(described, tmp_path):
+    _, result = _fit()
+    result.save(tmp_path / "one")
+    _saved(tmp_path / "one", encoder=described)
+    with pytest.raises(ValueError, match="encoder must be"):
+        NoRankTensor.load(tmp_path / "one")
+
+
+def test_what_was_changed_in_place_is_not_saved(tmp_path):
+    _, result = _fit()
+    result.factors[1] = result.factors[1][:3]
+    with pytest.raises(ValueError, match=r"factors.1 must have shape \(9, 2\), has \(3, 2\)"):
+        result.save(tmp_path / "one")
+
+
+def test_the_header_says_what_wrote_the_file(tmp_path):
+    _, result = _fit()
+    result.save(tmp_path / "one")
+    with safetensors.safe_open(tmp_path / "one", framework="pt") as file:
+        header = json.loads(file.metadata()["tensorly_norank"])
+    assert header["format"] == 1
+    assert header["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+
+
+def test_the_golden_file_of_format_1_loads():
+    """Never to be made anew: that is what it is for."""
+    dtype = "float32"
+    again = NoRankTensor.load(GOLDEN)
+    tensor, _ = _data(dtype)
+    np.testing.assert_allclose(
+        tl.to_numpy(again.transform(tensor)), tl.to_numpy(again.embedding), atol=1e-5
+    )
+    assert again.rank == 1 and again.mode == 0 and again.rank_evidence.significant == 1
+    assert again.classes.tolist() == ["a", "b", "c"]
+    assert again.encoder_choice.chosen == "linear"
+    assert again.settings["n_iter_max"] == 10
