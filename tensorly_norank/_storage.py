@@ -68,7 +68,11 @@ def describe(result: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "rank_evidence": _describe_record(result.rank_evidence),
         "encoder_choice": _describe_record(result.encoder_choice),
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Copies, for modules may share parameters, which safetensors does not write.
+    tensors = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
     _check_shapes(tensors, header)
     return tensors, header
 

@@ -202,6 +202,35 @@ def test_a_module_of_ones_own_is_given_back_and_copied(tmp_path):
         NoRankTensor.load(tmp_path / "one", nn.Flatten())
 
 
+class _Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.flatten, self.first, self.second = nn.Flatten(), nn.Linear(36, 36), nn.Linear(36, 36)
+        self.second.weight = self.first.weight
+
+    def forward(self, samples):
+        return self.second(self.first(self.flatten(samples)).relu())
+
+
+def test_parameters_may_be_shared(tmp_path):
+    with torch.random.fork_rng():
+        given, fresh = _Tied(), _Tied()
+    tensor, result = _fit(given)
+    result.save(tmp_path / "one")
+    _equal(NoRankTensor.load(tmp_path / "one", fresh).transform(tensor), result.embedding)
+
+
+def test_numbers_that_numpy_does_not_know_become_wider(tmp_path):
+    tl.set_backend("pytorch")
+    _, result = _fit(dtype="bfloat16")
+    result.save(tmp_path / "one")
+    assert NoRankTensor.load(tmp_path / "one").embedding.dtype == torch.bfloat16
+    tl.set_backend("numpy")
+    again = NoRankTensor.load(tmp_path / "one")
+    assert again.embedding.dtype == np.float32
+    np.testing.assert_allclose(again.embedding, result.embedding.float().numpy(), atol=0.02)
+
+
 def test_another_process_embeds_to_the_same_bits(tmp_path):
     tensor, result = _fit("mlp")
     result.save(tmp_path / "one")
