@@ -116,8 +116,10 @@ def origin_named(dtype: str, working: str, device: Any = None) -> Origin:
 
 
 def _letters(dtype: Any) -> str:
-    # numpy's str() of a dtype of the other byte order is ">f8", its name "float64".
-    return getattr(dtype, "name", str(dtype).removeprefix("torch."))
+    # numpy's str() of a dtype of the other byte order is ">f8", its name "float64"; and
+    # tl.backend.float64 may be a class.
+    name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None)
+    return name or str(dtype).removeprefix("torch.")
 
 
 def check_dense(array: Any, name: str) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import errno
 import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -108,19 +110,36 @@ def restore(
 def write(path: str | os.PathLike[str], tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
     """Into a file, the whole of it or nothing; what stood there is replaced by a whole file."""
     safetensors = import_optional("safetensors.torch", "io", "NoRankTensor.save")
-    path = Path(path)
+    place = _place_to_write(path)
     text = json.dumps(header)
     content = safetensors.save(tensors, {_HEADER: text, _DIGEST: _digest(tensors, text)})
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    beside = place.with_name(f".{secrets.token_hex(8)}")
     try:
         with open(beside, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
+        if place.exists():
+            shutil.copymode(place, beside)
+        os.replace(beside, place)
+    except BaseException as error:
         beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):  # which names a file that nobody knows
+            raise type(error)(error.errno, error.strerror, os.fspath(path)) from error
         raise
+
+
+def _place_to_write(path: str | os.PathLike[str]) -> Path:
+    """Where a link leads; an OSError if what is there is no file that may be replaced."""
+    text = os.fsdecode(path)
+    place = Path(os.path.realpath(text))
+    if not text or text.endswith(os.sep) or place.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), text)
+    if place.exists() and not place.is_file():  # a device, a pipe
+        raise OSError(errno.EINVAL, "not a regular file", text)
+    if place.exists() and not os.access(place, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), text)
+    return place
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -291,11 +310,16 @@ def _restore_embedder(
 def _empty_encoder(described: dict[str, Any], given: nn.Module | None) -> nn.Module:
     """A copy of the module that is given; or one of ours, without memory for its parameters."""
     name = described["name"]
+    if given is not None and not isinstance(given, nn.Module):
+        raise TypeError(
+            f"encoder must be a torch.nn.Module or None, got {given!r} of type "
+            f"{type(given).__name__}."
+        )
     if described.get("is_custom"):
         if given is None:
             raise ValueError(
                 f"encoder must be given: the file's is a {name}, which is not one of this "
-                "package's. Pass a module of the same architecture; its parameters are not used."
+                "package's. Pass a module of the same architecture; its copy gets the parameters."
             )
         return copy.deepcopy(given)
     if given is not None:

@@ -230,8 +230,9 @@ class NoRankTensor(CPTensor):
         """Write the decomposition into a file, for `load`.
 
         A safetensors file (extra ``io``), with everything but arrays as JSON in its header. A file
-        that is there is replaced, once the new one is whole: a crash leaves it as it was. Of a
-        module of yours as encoder only parameters and buffers are written.
+        that is there is replaced, once the new one is whole: a crash leaves it as it was (and, at
+        the worst, a hidden file beside it). Of a module of yours as encoder only parameters and
+        buffers are written.
 
         Parameters
         ----------
@@ -243,7 +244,7 @@ class NoRankTensor(CPTensor):
         OSError
             If it cannot be written.
         TypeError
-            If classes are neither numbers nor strings.
+            If classes are something else than real numbers, truth values and strings.
         ImportError
             If safetensors is not installed.
         """
@@ -262,8 +263,9 @@ class NoRankTensor(CPTensor):
         ----------
         path : str or path
         encoder : torch.nn.Module, optional
-            Needed if the encoder was a module of yours: one of the same architecture. A copy of it
-            gets the saved parameters.
+            Needed if the encoder was a module of yours: one of the same architecture, a copy of
+            which gets the saved parameters. Names and shapes of these are compared; what the
+            module does with them cannot be.
         device : str or torch.device, optional
             Where tensors of the pytorch backend shall lie; by default on the host.
 

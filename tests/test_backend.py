@@ -48,6 +48,7 @@ def test_integers_are_promoted_to_floats(dtype, working):
     entered = _backend.enter(array, origin)
     assert entered.dtype == getattr(torch, working)
     assert entered.tolist() == [[0, 1], [1, 1]]
+    assert (origin.name, origin.largest) == (working, float(np.finfo(working).max))
     assert _letters(origin.restore(entered + 0.5)) == working
 
 

@@ -259,8 +259,50 @@ def test_a_crash_while_saving_leaves_the_old_file_whole(tmp_path):
         assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_loaded_decomposition_can_be_saved_again(tmp_path):
+    for k, values in enumerate((_data()[0], tl.tensor(np.arange(2160).reshape(60, 9, 4) % 7))):
+        options = QUICK | {"rank": 2, "validation_fraction": 0, "encoder": "linear"}
+        result = no_rank_decomposition(values, _data()[1], **options)
+        for name in (f"one{k}", f"two{k}"):
+            result.save(tmp_path / name)
+            result = NoRankTensor.load(tmp_path / name)
+        _equal(result.transform(values), result.embedding)
+        assert (tmp_path / f"one{k}").stat().st_size == (tmp_path / f"two{k}").stat().st_size
+
+
+def test_a_link_is_followed_and_permissions_are_kept(tmp_path):
+    _, result = _fit()
+    (tmp_path / "one").write_bytes(b"old")
+    (tmp_path / "one").chmod(0o600)
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    result.save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "one").stat().st_mode & 0o777 == 0o600
+    NoRankTensor.load(tmp_path / "one")
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    _, result = _fit()
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", f"{tmp_path}/new/", ""):
+        with pytest.raises(OSError):
+            result.save(path)
+    assert [one.name for one in tmp_path.iterdir()] == ["pipe"]
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("encoder", ["linear", MLPEncoder])
+def test_an_encoder_that_is_no_module_is_named(encoder, tmp_path):
+    _, result = _fit()
+    result.save(tmp_path / "one")
+    with pytest.raises(TypeError, match=r"encoder must be a torch.nn.Module or None, got "):
+        NoRankTensor.load(tmp_path / "one", encoder)
+
+
 def test_a_path_that_cannot_be_written_or_read_is_named(tmp_path):
     _, result = _fit()
+    with pytest.raises(OSError, match=r"'.*/nowhere/one'$"):
+        result.save(tmp_path / "nowhere" / "one")
     with pytest.raises(OSError, match="nowhere"):
         result.save(tmp_path / "nowhere" / "one")
     with pytest.raises(FileNotFoundError, match="nobody"):
