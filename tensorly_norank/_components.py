@@ -54,7 +54,7 @@ def canonical_axes(embedding: Tensor, codes: Tensor, first: Tensor | None = None
     # Along an axis that carries rounding errors alone, coordinates are 0 and not noise of length 1.
     lengths = (centred @ axes).norm(dim=0)
     axes = axes * (lengths > 1000 * torch.finfo(embedding.dtype).eps * lengths.max())
-    return CanonicalAxes(mean.to(embedding.dtype), axes.to(embedding.dtype))
+    return CanonicalAxes(mean.to(embedding.dtype), axes.to(embedding.dtype).contiguous())
 
 
 def leading_axes(embedding: Tensor, n_leading: int) -> CanonicalAxes:
@@ -68,7 +68,9 @@ def leading_axes(embedding: Tensor, n_leading: int) -> CanonicalAxes:
     if n_leading:
         one_class = torch.zeros(len(points), dtype=torch.int, device=points.device)
         axes[:n_leading, :n_leading] = canonical_axes(points[:, :n_leading], one_class).axes
-    return CanonicalAxes(points.mean(dim=0).to(embedding.dtype), axes.to(embedding.dtype))
+    return CanonicalAxes(
+        points.mean(dim=0).to(embedding.dtype), axes.to(embedding.dtype).contiguous()
+    )
 
 
 def _complement(axes: Tensor) -> Tensor:

@@ -104,7 +104,7 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     >>> model = make_pipeline(
     ...     NoRankDecomposition(encoder="linear", random_state=0), KNeighborsClassifier(3)
     ... )
-    >>> bool(cross_val_score(model, images, digits, cv=2).mean() > 0.9)
+    >>> bool(cross_val_score(model, images, digits, cv=2).mean() > 0.8)
     True
     """
 

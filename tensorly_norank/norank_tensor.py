@@ -286,7 +286,7 @@ class NoRankTensor(CPTensor):
         >>> import os, tempfile
         >>> from tensorly_norank import NoRankTensor, no_rank_decomposition
         >>> from tensorly_norank.datasets import simulate_planted
-        >>> planted = simulate_planted(60, n_classes=3, random_state=0)
+        >>> planted = simulate_planted(60, n_classes=4, random_state=0)
         >>> result = no_rank_decomposition(
         ...     planted.tensor, planted.labels, encoder="linear", random_state=0
         ... )

@@ -47,7 +47,7 @@ def test_weights_that_the_dtype_cannot_hold_are_told():
         weights = fit_factors(small, samples).weights
     assert np.isfinite(tl.to_numpy(weights)).all()
     with pytest.warns(UserWarning, match=r"weight .*, and .*float16.* ends at 6.55e\+04") as told:
-        fit_factors(10000 * small, samples)
+        fit_factors(tl.tensor(10000 * _random(30, 20, 10), half), samples)
     assert len(told) == 1
 
 

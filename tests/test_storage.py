@@ -77,6 +77,8 @@ def test_evidence_choice_history_and_diagnostics_travel_along(tmp_path):
     result.save(tmp_path / "one")
     again = NoRankTensor.load(tmp_path / "one")
     _same_record(again.rank_evidence, result.rank_evidence)
+    _equal(again.transform(tensor), result.transform(tensor))
+    _equal(again.transform(tensor), result.embedding)
     _same_record(again.encoder_choice, result.encoder_choice)
     np.testing.assert_equal(again.history, result.history)
     assert again.settings == result.settings
