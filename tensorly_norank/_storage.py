@@ -33,9 +33,8 @@ from tensorly_norank._rank_evidence import RankEvidence
 from tensorly_norank.encoders import Encoder
 
 FORMAT = 1  # what is written; `_MIGRATIONS` bring older files up to it
-_MIGRATIONS: dict[
-    int, Any
-] = {}  # from format k, a function of header and tensors to those of k + 1
+# From format k, a function of tensors and header to those of format k + 1.
+_MIGRATIONS: dict[int, Any] = {}
 _HEADER, _DIGEST = "tensorly_norank", "sha256"
 _ENCODERS = {name: getattr(encoders, name) for name in encoders.__all__ if name != "Encoder"}
 _IMPUTER = ("mean", "loadings", "noise", "is_known")
@@ -100,7 +99,7 @@ def restore(
         "diagnostics": header["diagnostics"],
         "converged": header["converged"],
         "settings": header["settings"],
-        "classes": _restore_labels(header["classes"]),
+        "classes": _restore_array(header["classes"]),
         "embedder": embedder,
         "axes": CanonicalAxes(tensors["axes.mean"], tensors["axes.axes"]).to(home),
         "origin": origin,
@@ -225,14 +224,19 @@ def _describe_labels(labels: np.ndarray) -> dict[str, Any]:
             "classes must be numbers, strings or truth values to be saved, got "
             f"{strangers[0]!r} of type {type(strangers[0]).__name__}."
         )
-    return {"dtype": labels.dtype.str, "values": values}
+    return _describe_array(labels)
 
 
-def _restore_labels(labels: dict[str, Any]) -> np.ndarray:
-    if labels["dtype"].startswith(("<U", ">U")):
-        return np.array(labels["values"], dtype=str)  # as long as it takes, whatever a file says
-    restored = np.empty(len(labels["values"]), dtype=labels["dtype"])
-    restored[:] = labels["values"]
+def _describe_array(array: np.ndarray) -> dict[str, Any]:
+    return {"dtype": array.dtype.str, "values": array.tolist()}
+
+
+def _restore_array(described: dict[str, Any]) -> np.ndarray:
+    """Of one dimension."""
+    if described["dtype"].startswith(("<U", ">U")):
+        return np.array(described["values"], dtype=str)  # as long as it takes, whatever a file says
+    restored = np.empty(len(described["values"]), dtype=described["dtype"])
+    restored[:] = described["values"]
     return restored
 
 
@@ -242,7 +246,7 @@ def _describe_record(record: Any) -> dict[str, Any] | None:
         return None
     fields = {one.name: getattr(record, one.name) for one in dataclasses.fields(record)}
     return {
-        name: {"dtype": value.dtype.str, "values": value.tolist()}
+        name: _describe_array(value)
         if isinstance(value, np.ndarray)
         else sorted(value.items())
         if isinstance(value, dict)
@@ -258,7 +262,7 @@ def _restore_record(kind: Any, fields: dict[str, Any] | None) -> Any:
     for one in dataclasses.fields(kind):
         value = fields[one.name]
         if isinstance(value, dict):
-            value = np.array(value["values"], dtype=value["dtype"])
+            value = _restore_array(value)
         elif one.name == "stability":
             value = {int(count): share for count, share in value}
         elif isinstance(value, list):
