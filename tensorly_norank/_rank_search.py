@@ -80,7 +80,6 @@ class SequentialTest:
     """
 
     def __init__(self, looks: Sequence[Look], rng: np.random.Generator, n_before: int = 0) -> None:
-        self._looks = looks
         # What is drawn, and when, must not change what else the caller's generator gives.
         self._rng = np.random.default_rng(rng.integers(2**63))
         self._observed = [_Tests(look, self._rng) for look in looks]
@@ -88,11 +87,7 @@ class SequentialTest:
         self._n_before = n_before
         by_set = [own for tests in self._observed for own in tests.classes_by_set]
         self.classes = set(np.concatenate(by_set).tolist())
-        self._may_be_resampled = [
-            [np.mean(sizes >= _RESAMPLED_CLASS) > 1 / 2 if len(sizes) else False for sizes in own]
-            for own in (tests.sizes_by_set for tests in self._observed)
-        ]
-        self.can_resample = any(may for own in self._may_be_resampled for may in own)
+        self.can_resample = any(any(tests.may_be_resampled) for tests in self._observed)
         self.statistic: dict[int, float] = {}
         self.p_value: dict[int, float] = {}
         self.count = self._search(max(tests.n_tests for tests in self._observed))
@@ -133,19 +128,7 @@ class SequentialTest:
 
         Sets whose classes are too small for that are taken whole.
         """
-        resampled = [
-            _Tests(
-                [
-                    points.resample(rng) if may else points
-                    for points, may in zip(look, may_be_resampled, strict=True)
-                ],
-                self._rng,
-                observed.classes_by_set,
-            )
-            for look, may_be_resampled, observed in zip(
-                self._looks, self._may_be_resampled, self._observed, strict=True
-            )
-        ]
+        resampled = [observed.resample(rng) for observed in self._observed]
         for r in sorted(self.p_value):
             if self._p_value(resampled, r) > ALPHA:
                 return r
@@ -184,9 +167,20 @@ class _Tests:
         return [test.classes for test in self._tests]
 
     @property
-    def sizes_by_set(self) -> list[np.ndarray]:
-        """How many samples these classes have."""
-        return [test.sizes for test in self._tests]
+    def may_be_resampled(self) -> list[bool]:
+        """Of each set, whether most of these classes are large enough."""
+        return [
+            bool(len(test.sizes)) and bool(np.mean(test.sizes >= _RESAMPLED_CLASS) > 1 / 2)
+            for test in self._tests
+        ]
+
+    def resample(self, rng: np.random.Generator) -> _Tests:
+        """Of a part of the samples of those sets, and of the same classes."""
+        look = [
+            points.resample(rng) if may else points
+            for points, may in zip(self._look, self.may_be_resampled, strict=True)
+        ]
+        return _Tests(look, self._rng, self.classes_by_set)
 
     def statistics(self, r: int) -> list[float]:
         """Of each set; NaN where there is no such hypothesis."""
