@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from tensorly_norank._imputation import Imputer
 from tensorly_norank.encoders import Encoder
 
-_ROWS_AT_ONCE = 256  # samples embedded together: memory stays bounded, and rows do not depend on it
+Moves = tuple[tuple[int, int], ...]
+
+_AT_ONCE = 256  # samples embedded together: memory stays bounded, and rows do not depend on it
 
 
 class Embedder(nn.Module):
@@ -34,6 +37,9 @@ class Embedder(nn.Module):
         them alone.
     imputer : Imputer, optional
         What fills in missing entries; needed where `samples` have any.
+    moves : tuple of (int, int), optional
+        By how many places along which mode of a sample those copies are moved, there and back,
+        over which `embed` takes the mean; by default as training moves them.
     """
 
     mean: Tensor
@@ -46,6 +52,7 @@ class Embedder(nn.Module):
         *,
         keeps_distances: bool = False,
         imputer: Imputer | None = None,
+        moves: Moves | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder.to(samples)
@@ -59,6 +66,7 @@ class Embedder(nn.Module):
         scale = ((samples - mean) / unit).square().mean().sqrt() * unit
         self.register_buffer("mean", mean)
         self.register_buffer("scale", torch.where(scale > 0, scale, torch.ones_like(scale)))
+        self.moves = self.augmentation.moves(samples.shape[1:]) if moves is None else moves
 
     @property
     def augmentation(self) -> Augmentation:
@@ -67,7 +75,11 @@ class Embedder(nn.Module):
             return Augmentation(noise=0.0, transfer=0.0)
         if self.keeps_distances:
             return Augmentation(noise=0.0)
-        return Augmentation(self.encoder.noise, shifted_modes=self.encoder.shifted_modes)
+        return Augmentation(
+            self.encoder.noise,
+            shifted_modes=self.encoder.shifted_modes,
+            mean=self.mean / self.scale,
+        )
 
     def fill(self, samples: Tensor) -> Tensor:
         """Samples without holes; with the mean sample in them, where none had any in the fit."""
@@ -104,11 +116,25 @@ class Embedder(nn.Module):
             twin.encoder.draw_from(None)
         return twin
 
-    def embed(self, samples: Tensor) -> Tensor:
-        """As `forward`, for many samples, in evaluation mode and without gradient."""
+    def embed(self, samples: Tensor, *, moved: bool = True) -> Tensor:
+        """Points of many samples, in evaluation mode and without gradient.
+
+        Where training moves samples, the mean over copies that are moved: what a sample is does not
+        hang on the place where it was cut out, and the mean hangs on it less than any one copy.
+        Such points lie within the sphere, the deeper the less the copies agree.
+        """
         self.eval()
+        moves = self.moves if moved else ()
         with torch.no_grad():
-            return torch.cat([self(rows) for rows in samples.split(_ROWS_AT_ONCE)])
+            return torch.cat([self._mean_point(rows, moves) for rows in samples.split(_AT_ONCE)])
+
+    def _mean_point(self, samples: Tensor, moves: Moves) -> Tensor:
+        samples = self.fill(samples)
+        points = self.encode(self.scaled(samples))
+        for mode, step in moves:
+            for one in (-step, step):
+                points = points + self.encode(self.scaled(move(samples, mode + 1, one)))
+        return points / (1 + 2 * len(moves))
 
 
 @dataclass(frozen=True)
@@ -119,12 +145,15 @@ class Augmentation:
     transfer : how much of the difference between two samples that are alike is added to any other:
         variation within classes is shared between them. Uniform from 0 to this.
     shift : samples are moved along each of `shifted_modes` by at most this share of its length.
+    mean : the mean sample, which standardised ones lack and which moves with them: a face that was
+        cut out elsewhere, and not another one on a mean face that stays.
     """
 
     noise: float
     transfer: float = 0.5
     shift: float = 0.06
     shifted_modes: Sequence[int] = ()
+    mean: Tensor | float = 0.0
 
     def __call__(self, samples: Tensor, differences: Tensor, generator: torch.Generator) -> Tensor:
         """Vary a standardised batch, with a difference for each sample; a copy."""
@@ -132,21 +161,42 @@ class Augmentation:
             len(samples), dtype=samples.dtype, device=samples.device, generator=generator
         )
         varied = samples + share.view(-1, *[1] * (samples.ndim - 1)) * differences
-        for mode in self.shifted_modes:
-            varied = self._shift(varied, mode + 1, generator)
+        if self.shifted_modes:
+            varied = varied + self.mean
+            for mode in self.shifted_modes:
+                varied = self._shift(varied, mode + 1, generator)
+            varied = varied - self.mean
         noise = torch.empty_like(samples).normal_(generator=generator)
         return varied + self.noise * noise
 
+    def moves(self, sample_shape: Sequence[int]) -> Moves:
+        """The moves there and back, one mode at a time, that spread as far as those of training."""
+        largest = {mode: self._most_places(sample_shape[mode]) for mode in self.shifted_modes}
+        largest = {mode: most for mode, most in largest.items() if most}
+        n_copies = 1 + 2 * len(largest)
+        # A uniform step from −m to m has the variance m (m + 1) / 3; of the copies two are moved.
+        return tuple(
+            (mode, round(math.sqrt(n_copies / 2 * most * (most + 1) / 3)))
+            for mode, most in largest.items()
+        )
+
+    def _most_places(self, length: int) -> int:
+        return int(self.shift * length)
+
     def _shift(self, samples: Tensor, dim: int, generator: torch.Generator) -> Tensor:
-        """Move each sample along one dimension, repeating its edge."""
-        length = samples.shape[dim]
-        most = int(self.shift * length)
+        """Move each sample along one dimension."""
+        most = self._most_places(samples.shape[dim])
         if most == 0:
             return samples
-        steps = torch.randint(
-            -most, most + 1, (len(samples), 1), generator=generator, device=samples.device
-        )
-        places = (torch.arange(length, device=samples.device) + steps).clamp(0, length - 1)
-        shape = [len(samples), *[1] * (samples.ndim - 1)]
-        shape[dim] = length
-        return samples.gather(dim, places.view(shape).expand_as(samples))
+        size = (len(samples), 1)
+        steps = torch.randint(-most, most + 1, size, generator=generator, device=samples.device)
+        return move(samples, dim, steps)
+
+
+def move(samples: Tensor, dim: int, steps: Tensor | int) -> Tensor:
+    """Samples moved along one dimension by one step or by one each (n, 1), repeating their edge."""
+    length = samples.shape[dim]
+    places = (torch.arange(length, device=samples.device) + steps).clamp(0, length - 1)
+    shape = [len(places) if places.ndim == 2 else 1, *[1] * (samples.ndim - 1)]
+    shape[dim] = length
+    return samples.gather(dim, places.view(shape).expand_as(samples))

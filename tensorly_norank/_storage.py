@@ -32,9 +32,11 @@ from tensorly_norank._optional import import_optional
 from tensorly_norank._rank_evidence import RankEvidence
 from tensorly_norank.encoders import Encoder
 
-FORMAT = 1  # what is written; `_MIGRATIONS` bring older files up to it
+FORMAT = 2  # what is written; `_MIGRATIONS` bring older files up to it
 # From format k, a function of tensors and header to those of format k + 1.
-_MIGRATIONS: dict[int, Any] = {}
+_MIGRATIONS: dict[int, Any] = {
+    1: lambda tensors, header: (tensors, header | {"moves": []}),  # there was one copy of a sample
+}
 _HEADER, _DIGEST = "tensorly_norank", "sha256"
 _ENCODERS = {name: getattr(encoders, name) for name in encoders.__all__ if name != "Encoder"}
 _IMPUTER = ("mean", "loadings", "noise", "is_known")
@@ -65,6 +67,7 @@ def describe(result: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "classes": _describe_labels(result.classes),
         "encoder": _describe_encoder(embedder.encoder),
         "keeps_distances": embedder.keeps_distances,
+        "moves": embedder.moves,
         "fills_in": embedder.imputer is not None,
         "rank_evidence": _describe_record(result.rank_evidence),
         "encoder_choice": _describe_record(result.encoder_choice),
@@ -306,6 +309,7 @@ def _restore_embedder(
         mean.new_zeros(1, *mean.shape),
         keeps_distances=header["keeps_distances"],
         imputer=imputer,
+        moves=tuple((mode, step) for mode, step in header["moves"]),
     )
     embedder.mean, embedder.scale = mean, state["scale"]
     return embedder

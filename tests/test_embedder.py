@@ -1,0 +1,101 @@
+"""What surrounds an encoder: the mean over moved copies."""
+
+import numpy as np
+import pytest
+import tensorly as tl
+import torch
+
+from tensorly_norank import no_rank_decomposition
+from tensorly_norank._embedder import Augmentation, Embedder
+from tensorly_norank.encoders import make_encoder
+
+
+def _embedder(shape=(20, 34), name="conv", **options):
+    samples = torch.randn(12, *shape, generator=torch.Generator().manual_seed(0)).double()
+    encoder = make_encoder(name, shape, 5)
+    embedder = Embedder(encoder, samples, **options)
+    encoder.initialize(embedder.standardise(samples), torch.Generator().manual_seed(1))
+    return embedder, samples
+
+
+def _moved(samples, steps):
+    """Copies of (n, rows, columns), moved by so many rows and columns, their edges repeated."""
+    (up, left), (n_rows, n_columns) = steps, samples.shape[1:]
+    wide = np.pad(samples, ((0, 0), (9, 9), (9, 9)), mode="edge")
+    return wide[:, 9 + up : 9 + up + n_rows, 9 + left : 9 + left + n_columns]
+
+
+def test_a_sample_is_embedded_as_the_mean_over_its_moved_copies():
+    embedder, samples = _embedder()
+    (first, rows), (second, columns) = embedder.moves
+    assert (first, second) == (0, 1) and rows > 0 and columns > 0
+    steps = [(0, 0), (-rows, 0), (rows, 0), (0, -columns), (0, columns)]
+    copies = [torch.from_numpy(_moved(samples.numpy(), step)) for step in steps]
+    points = [embedder.embed(copy, moved=False) for copy in copies]
+    torch.testing.assert_close(embedder.embed(samples), torch.stack(points).mean(dim=0))
+    torch.testing.assert_close(points[0], embedder.eval()(samples))
+    assert (embedder.embed(samples).norm(dim=1) < 1).all()
+
+
+def test_samples_are_moved_in_training_by_their_own_steps_with_their_edges_repeated():
+    samples = torch.arange(4 * 20 * 34).reshape(4, 20, 34).double()
+    mean = samples.mean(dim=0)
+    vary = Augmentation(noise=0, transfer=0, shift=0.1, shifted_modes=(0, 1), mean=mean)
+    standardised, generator = samples - mean, torch.Generator().manual_seed(0)
+    varied = (vary(standardised, torch.zeros_like(samples), generator) + mean).numpy()
+    found = []
+    for sample, one in zip(samples.numpy()[:, None], varied, strict=True):
+        every = [(up, left) for up in range(-2, 3) for left in range(-3, 4)]
+        found += [step for step in every if (_moved(sample, step)[0] == one).all()]
+    assert len(found) == 4 and len(set(found)) > 1
+
+
+@pytest.mark.parametrize("shape", [(64,), (64, 64), (62, 47), (40, 50, 60)])
+def test_copies_spread_as_far_as_the_moves_of_training(shape):
+    augmentation = Augmentation(noise=0, shift=0.06, shifted_modes=tuple(range(len(shape))))
+    moves = augmentation.moves(shape)
+    assert [mode for mode, _ in moves] == list(range(len(shape)))
+    for mode, step in moves:
+        most = int(0.06 * shape[mode])
+        in_training = np.mean(np.arange(-most, most + 1) ** 2)
+        of_copies = [2 * s**2 / (1 + 2 * len(shape)) for s in (step - 0.5, step + 0.5)]
+        assert of_copies[0] <= in_training <= of_copies[1]
+
+
+@pytest.mark.parametrize(
+    "embedder",
+    [
+        _embedder((16, 8))[0],  # training does not move these either
+        _embedder(name="mlp")[0],
+        _embedder(keeps_distances=True)[0],
+        Embedder(torch.nn.Flatten(), torch.randn(3, 20, 34)),
+    ],
+    ids=["short modes", "no convolution", "distances", "a module"],
+)
+def test_nothing_else_is_moved(embedder):
+    samples = torch.randn(3, *embedder.mean.shape).to(embedder.mean)
+    assert embedder.moves == ()
+    torch.testing.assert_close(embedder.embed(samples), embedder.eval()(samples))
+
+
+def test_rows_do_not_depend_on_their_company():
+    embedder, samples = _embedder()
+    torch.testing.assert_close(
+        embedder.embed(samples)[3:5], embedder.embed(samples[3:5]), rtol=0, atol=1e-12
+    )
+
+
+def test_the_embedding_is_the_mean_and_transform_gives_it_again():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 10)
+    values = rng.normal(size=(3, 20, 20))[labels] + rng.normal(size=(30, 20, 20))
+    result = no_rank_decomposition(
+        tl.tensor(values), labels, encoder="conv", n_iter_max=2, tol=0, rank=2, random_state=0
+    )
+    assert result._embedder.moves == ((0, 1), (1, 1))
+    again = result.transform(tl.tensor(values))
+    np.testing.assert_allclose(tl.to_numpy(again), tl.to_numpy(result.embedding), atol=1e-12)
+    points = result._embedder.embed(torch.from_numpy(values))
+    np.testing.assert_allclose(
+        result._axes.project(points, 2).numpy(), tl.to_numpy(result.embedding), atol=1e-12
+    )
