@@ -22,10 +22,11 @@ from tensorly_norank._imputation import Imputer, imputer_of, mean_of_observed
 from tensorly_norank._label_spreading import LabelSpreader
 from tensorly_norank._linear_part import LinearPart, principal_scores
 from tensorly_norank._mask import Mask
+from tensorly_norank._objective import Objective
 from tensorly_norank._parts import Part
 from tensorly_norank._rank_evidence import HeldOut, RankEvidence, count_components
 from tensorly_norank._rank_search import LabelledPoints, Look
-from tensorly_norank._training import Fit, Objective, Plan, Settings, train
+from tensorly_norank._training import Fit, Plan, Settings, train
 from tensorly_norank._warnings import warn
 from tensorly_norank.encoders import Encoder, candidates, make_encoder
 from tensorly_norank.norank_tensor import NoRankTensor

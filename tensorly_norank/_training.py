@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from tensorly_norank._embedder import Embedder
+from tensorly_norank._objective import Objective
 from tensorly_norank._parts import Part
 from tensorly_norank._progress import is_tenth, progress_bar
-from tensorly_norank.encoders import Encoder
-from tensorly_norank.losses import diversity_loss, locality_loss, uniformity_loss
+from tensorly_norank._randomness import randomness_of_its_own
 
 _WARM_UP = 0.1  # share of `n_iter_max` in which the learning rate rises
 _DECAY = 0.4  # share of all passes in which it falls to zero
@@ -27,39 +27,6 @@ _LARGEST_GRADIENT = 1.0
 _WEIGHT_DECAY = 1e-2
 _MONITORED = 512  # so many of the fitted samples are watched where none are held out
 _FEWEST_MONITORED = 64  # and, beside held-out ones, as many as these but no fewer than this
-
-
-@dataclass(frozen=True)
-class Objective:
-    """The weighted sum of the four terms; a weight of 0 leaves a term out."""
-
-    margin: float
-    diversity: float
-    uniformity: float
-    locality: float
-
-    def regularisers(self, embedding: Tensor, labels: Tensor, samples: Tensor) -> dict[str, Tensor]:
-        """Each term beside the triplets that counts, unweighted, of samples (n, ...)."""
-        terms = {}
-        if self.diversity:
-            terms["diversity"] = diversity_loss(embedding)
-        if self.uniformity:
-            terms["uniformity"] = uniformity_loss(embedding)
-        if self.locality:
-            flat = samples.flatten(1)
-            terms["locality"] = locality_loss(embedding, labels, torch.cdist(flat, flat))
-        return terms
-
-    def total(self, terms: dict[str, Tensor]) -> Tensor:
-        """The weighted sum."""
-        weights = {"triplet": 1.0} | vars(self)
-        return torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-
-    def monitored(self, part: Part, embedding: Tensor, samples: Tensor) -> float:
-        """The objective with the hinge averaged over all triplets, to be compared across passes."""
-        regularisers = self.regularisers(embedding, part.labels, samples)
-        hinge = embedding.new_tensor(part.hinge(embedding, self.margin))
-        return float(self.total({"triplet": hinge} | regularisers))
 
 
 @dataclass(frozen=True)
@@ -193,17 +160,19 @@ def train(
     """
     part = part.filled_by(embedder.fill)
     held_out = None if held_out is None else held_out.filled_by(embedder.fill)
-    watched = _Watched(part, held_out, objective, rng)
+    objective = objective.own_copy(part.samples)
+    watched = _Watched(part, held_out, objective, plan.settings.batch_size, rng)
     generator = torch.Generator(part.samples.device).manual_seed(int(rng.integers(2**63)))
+    learned = [*embedder.parameters(), *objective.parameters()]
     optimizer = torch.optim.AdamW(
-        embedder.parameters(), lr=plan.settings.learning_rate, weight_decay=_WEIGHT_DECAY
+        learned, lr=plan.settings.learning_rate, weight_decay=_WEIGHT_DECAY
     )
     is_watched = stops or verbose > 0  # which takes as long as the steps do
     stopper = _Stopper(plan.settings)
     fit = Fit({"error": [], "triplet_accuracy": [], "learning_rate": [], "objective": []}, plan)
     with (
         torch.enable_grad(),  # the caller may have switched it off
-        _randomness_of_its_own(embedder, generator),
+        randomness_of_its_own(embedder.encoder, generator, objective.loss is not None),
         _reporter(plan, verbose, title) as report,
     ):
         while fit.n_iter < plan.n_iter:
@@ -225,26 +194,32 @@ class _Watched:
     """Samples that are looked at after every pass: held-out ones, and as many of the fitted."""
 
     def __init__(
-        self, part: Part, held_out: Part | None, objective: Objective, rng: np.random.Generator
+        self,
+        part: Part,
+        held_out: Part | None,
+        objective: Objective,
+        batch_size: int,
+        rng: np.random.Generator,
     ) -> None:
         n_most = _MONITORED if held_out is None else max(_FEWEST_MONITORED, len(held_out))
         fitted = part.some(n_most, rng)
         self._fitted = None if held_out is None else fitted
         self._watched = fitted if held_out is None else held_out
         self._objective = objective
+        self._batch_size = batch_size
 
     @torch.no_grad()
     def figures(self, embedder: Embedder) -> dict[str, float]:
         """The objective, and the share of triplets in order."""
         part = self._watched
-        points = embedder.embed(part.samples)
+        points = embedder.embed(part.samples, moved=False)  # which takes a part of the time
         samples = embedder.standardise(part.samples)
         figures = {
-            "error": self._objective.monitored(part, points, samples),
+            "error": self._objective.monitored(part, points, samples, self._batch_size),
             "triplet_accuracy": part.triplet_accuracy(points),
         }
         if self._fitted is not None:
-            points = embedder.embed(self._fitted.samples)
+            points = embedder.embed(self._fitted.samples, moved=False)
             figures["fitted_triplet_accuracy"] = self._fitted.triplet_accuracy(points)
         return figures
 
@@ -262,21 +237,19 @@ def _one_pass(
     embedder.train()
     batches = [part.place(batch) for batch in part.batches(fit.plan.settings.batch_size, rng)]
     record = _Record()
+    learned = optimizer.param_groups[0]["params"]
     for step, batch in enumerate(batches):
         rate = fit.plan.settings.learning_rate * fit.plan.factor(fit.n_iter + step / len(batches))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        optimizer.param_groups[0]["lr"] = rate
         samples = embedder.scaled(part.samples[batch.indices])
         differences = part.differences(samples, batch, generator)
         varied = embedder.augmentation(samples, differences, generator)
         points = embedder.encode(varied)
-        triplets = part.batch_triplets(points, batch, varied)
-        terms = {"triplet": triplets.loss(objective.margin, batch.weights)}
-        terms |= objective.regularisers(points, batch.labels, samples)
+        terms = objective.terms(part, points, batch, samples, varied)
         total = objective.total(terms)
         optimizer.zero_grad()
         total.backward()
-        norm = nn.utils.clip_grad_norm_(embedder.parameters(), _LARGEST_GRADIENT)
+        norm = nn.utils.clip_grad_norm_(learned, _LARGEST_GRADIENT)
         record.add(terms | {"gradient norm": norm, "objective": total})
         if not norm.is_cuda:
             record.check(fit.n_iter + 1)
@@ -326,29 +299,6 @@ class _Record:
 def _append(history: dict[str, list[float]], values: dict[str, float]) -> None:
     for name, value in values.items():
         history.setdefault(name, []).append(value)
-
-
-@contextlib.contextmanager
-def _randomness_of_its_own(embedder: Embedder, generator: torch.Generator) -> Iterator[None]:
-    """Let every layer draw from our generator, and leave torch's global ones as they are.
-
-    Our encoders take the generator. A module of the caller's may hold layers that draw from the
-    global one (nn.Dropout does); then that one is seeded from ours and put back afterwards.
-    """
-    if isinstance(embedder.encoder, Encoder):
-        embedder.encoder.draw_from(generator)
-        try:
-            yield
-        finally:
-            embedder.encoder.draw_from(None)
-        return
-    seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device))
-    devices = [generator.device] if generator.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.default_generator.manual_seed(seed)
-        if devices:
-            torch.cuda.default_generators[generator.device.index or 0].manual_seed(seed)
-        yield
 
 
 @contextlib.contextmanager

@@ -19,19 +19,20 @@ from tensorly_norank._diagnostics import (
     warn_of_overfitting,
 )
 from tensorly_norank._label_spreading import LabelSpreader
+from tensorly_norank._labels import encode_labels
 from tensorly_norank._mask import check_mask, check_observed, enter_observed
+from tensorly_norank._objective import Loss, Objective, check_loss
 from tensorly_norank._parts import ComparedPart, NeighbouringPart, Part
 from tensorly_norank._rank_evidence import warn_of_count
 from tensorly_norank._recipe import Data, Recipe, TrainingState
 from tensorly_norank._recipes_without_labels import ComparisonRecipe, NeighbourRecipe
 from tensorly_norank._replicates import best_of
-from tensorly_norank._training import Objective, Settings
+from tensorly_norank._training import Settings
 from tensorly_norank._validation import (
     check_mode,
     check_random_state,
     check_scalars,
     check_triplets,
-    encode_labels,
 )
 from tensorly_norank.encoders import Encoder, check_encoder
 
@@ -59,6 +60,7 @@ def no_rank_decomposition(
     diversity: float | None = None,
     uniformity: float = 0.0,
     locality: float = 0.0,
+    loss: Loss | None = None,
     n_iter_max: int | None = None,
     tol: float = 1e-3,
     batch_size: int | None = None,
@@ -138,6 +140,14 @@ def no_rank_decomposition(
         than 64 (and than the embedding has dimensions) have two samples or more, for they can use
         them all, and 0 without labels and triplets. `locality` buys neighbourhoods, at some cost in
         how compact classes are.
+    loss : callable, optional
+        Takes the place of the triplets in training, as ``loss(embedding, labels)``: of a batch,
+        points (B, D) on the unit sphere and the numbers (B,) of their classes in
+        ``result.classes``, to a torch scalar that is to be small. (D is 64, or the number of
+        entries of a sample if that is less, or `max_rank` or `rank` if that is more.) So do the
+        losses of pytorch-metric-learning. Batches have classes in equal shares. A
+        ``torch.nn.Module`` is copied for every fit, and parameters of it are learned with the
+        encoder's. `margin` is of reported figures and of the choice of "auto" alone then.
     n_iter_max : int, optional
         At most so many passes; one pass shows every sample of the fit at least once. (Of samples
         that are compared it has 16 batches or more, each of a random part.) By
@@ -185,7 +195,8 @@ def no_rank_decomposition(
         ``weights, factors = result`` as from `parafac`; and `transform`, `rank_evidence`, ...
     errors : list of float
         If `return_errors`: the objective after each pass, with the hinge averaged over all triplets
-        (so that passes compare); on held-out samples where there are enough.
+        (so that passes compare), or a `loss` of yours over batches; on held-out samples where there
+        are enough.
 
     Raises
     ------
@@ -250,12 +261,14 @@ def no_rank_decomposition(
     with torch.inference_mode(False):  # what the caller is in: training needs gradients
         data = _enter(tensor, labels, triplets, mode, mask, device)
     n_dimensions = _n_dimensions(data, encoder, rank, max_rank)
+    if loss is not None:
+        check_loss(loss, n_dimensions, data.part, batch_size or data.part.default_batch_size)
     spreader, codes = _lend_labels(data, rng)
     recipe = _RECIPES[type(data.part)](
         data,
         encoder,
         n_dimensions,
-        _objective(data, n_dimensions, margin, diversity, uniformity, locality),
+        _objective(data, n_dimensions, margin, diversity, uniformity, locality, loss),
         rank,
         max_rank,
         validation_fraction,
@@ -267,8 +280,8 @@ def no_rank_decomposition(
     pace = Settings(n_iter_max or n_passes, tol, size, learning_rate)
     with torch.inference_mode(False):
         result = best_of([recipe.run(pace, callback) for _ in range(n_init)])
-    name = encoder if isinstance(encoder, str) else type(encoder).__name__
-    result.settings = {"encoder": name, **settings}
+    names = {"encoder": _name_of(encoder), "loss": None if loss is None else _name_of(loss)}
+    result.settings = names | settings
     if spreader is not None:
         result.diagnostics["n_lent_labels"] = int(np.sum(codes >= 0)) - len(data.part.known)
     if isinstance(data.part, ComparedPart):
@@ -282,6 +295,10 @@ def no_rank_decomposition(
 
 
 _RECIPES = {Part: Recipe, ComparedPart: ComparisonRecipe, NeighbouringPart: NeighbourRecipe}
+
+
+def _name_of(thing: Any) -> str:
+    return thing if isinstance(thing, str) else getattr(thing, "__name__", type(thing).__name__)
 
 
 def _enter(tensor: Any, labels: Any, triplets: Any, mode: int, mask: Any, device: Any) -> Data:
@@ -333,6 +350,7 @@ def _objective(
     diversity: float | None,
     uniformity: float,
     locality: float,
+    loss: Loss | None,
 ) -> Objective:
     """The terms, with the defaults that suit what is known of the samples."""
     is_blind = isinstance(data.part, NeighbouringPart)
@@ -344,7 +362,7 @@ def _objective(
         is_many = n_pairs > max(n_dimensions, _DIMENSIONS)
         diversity = _DIVERSITY_OF_MANY if is_many else _DIVERSITY
         diversity = 0.0 if is_blind else diversity
-    return Objective(float(margin), float(diversity), float(uniformity), float(locality))
+    return Objective(float(margin), float(diversity), float(uniformity), float(locality), loss)
 
 
 def _lend_labels(data: Data, rng: np.random.Generator) -> tuple[LabelSpreader | None, np.ndarray]:

@@ -21,9 +21,10 @@ from sklearn.utils.validation import (
 from torch import nn
 
 from tensorly_norank._backend import check_dense, to_numpy
+from tensorly_norank._labels import encode_labels
 from tensorly_norank._neighbourhoods import neighbourhood_agreement
+from tensorly_norank._objective import Loss
 from tensorly_norank._parts import Part
-from tensorly_norank._validation import encode_labels
 from tensorly_norank.decomposition import TrainingState, no_rank_decomposition
 
 __all__ = ["NoRankDecomposition"]
@@ -119,6 +120,7 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         diversity: float | None = None,
         uniformity: float = 0.0,
         locality: float = 0.0,
+        loss: Loss | None = None,
         n_iter_max: int | None = None,
         tol: float = 1e-3,
         batch_size: int | None = None,
@@ -138,6 +140,7 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         self.diversity = diversity
         self.uniformity = uniformity
         self.locality = locality
+        self.loss = loss
         self.n_iter_max = n_iter_max
         self.tol = tol
         self.batch_size = batch_size

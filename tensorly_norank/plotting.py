@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from tensorly_norank._backend import check_dense, to_numpy
+from tensorly_norank._labels import number_labels
 from tensorly_norank._optional import import_optional
 from tensorly_norank._rank_evidence import RankEvidence
 from tensorly_norank._rank_search import ALPHA
-from tensorly_norank._validation import check_choice, check_number, number_labels
+from tensorly_norank._validation import (
+    check_choice,
+    check_number,
+)
 from tensorly_norank.norank_tensor import NoRankTensor
 
 if TYPE_CHECKING:

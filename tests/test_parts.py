@@ -6,8 +6,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tensorly_norank._batches import Batch
+from tensorly_norank._objective import Objective
 from tensorly_norank._parts import ComparedPart, NeighbouringPart, Part
-from tensorly_norank._training import Objective
 
 ROWS = np.array([[0, 1, 2], [0, 2, 4], [3, 4, 0], [5, 6, 1], [2, 1, 5], [6, 0, 3]])
 
@@ -86,10 +86,7 @@ def test_no_step_asks_a_gpu_for_numbers(part):
         samples = part.samples[placed.indices]
         points = samples.flatten(1).clone().requires_grad_()
         part.differences(samples, placed, torch.Generator())
-        triplets = part.batch_triplets(points, placed, samples)
-        terms = {"triplet": triplets.loss(0.5, placed.weights)}
-        terms |= objective.regularisers(points, placed.labels, samples)
-        objective.total(terms).backward()
+        objective.total(objective.terms(part, points, placed, samples, samples)).backward()
 
 
 class _NoQuestions(TorchDispatchMode):

@@ -12,13 +12,13 @@ import numpy as np
 import tensorly as tl
 
 from tensorly_norank._backend import check_finite, enter, origin_of
+from tensorly_norank._labels import encode_labels
 from tensorly_norank._optional import import_optional
 from tensorly_norank._progress import progress_bar
 from tensorly_norank._validation import (
     check_mode,
     check_random_state,
     check_verbose,
-    encode_labels,
 )
 from tensorly_norank._warnings import warn
 from tensorly_norank.evaluation._figures import (

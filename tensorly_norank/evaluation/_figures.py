@@ -27,9 +27,10 @@ from sklearn.metrics import (
 )
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
+from tensorly_norank._labels import number_labels
 from tensorly_norank._neighbourhoods import neighbourhood_agreement
 from tensorly_norank._triplets import AllTriplets
-from tensorly_norank._validation import check_random_state, number_labels
+from tensorly_norank._validation import check_random_state
 from tensorly_norank._warnings import warn
 from tensorly_norank.evaluation._inputs import Place, check_data, check_fitted, check_points
 

@@ -9,7 +9,7 @@ import numpy as np
 from tensorly.cp_tensor import CPTensor
 
 from tensorly_norank._backend import check_dense, to_numpy
-from tensorly_norank._validation import number_jointly, number_labels
+from tensorly_norank._labels import number_jointly, number_labels
 
 
 def check_points(points: Any, name: str) -> np.ndarray:

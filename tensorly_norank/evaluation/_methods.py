@@ -13,11 +13,11 @@ import torch
 from sklearn.base import BaseEstimator, clone
 
 from tensorly_norank._backend import to_numpy
+from tensorly_norank._labels import number_labels
 from tensorly_norank._validation import (
     SCALARS,
     check_random_state,
     check_scalars,
-    number_labels,
 )
 
 # (fitting samples, their labels, new samples, seed) -> embeddings of the former and of the latter,

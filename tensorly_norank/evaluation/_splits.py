@@ -16,7 +16,11 @@ from sklearn.model_selection import (
     StratifiedShuffleSplit,
 )
 
-from tensorly_norank._validation import check_flag, check_number, number_labels
+from tensorly_norank._labels import number_labels
+from tensorly_norank._validation import (
+    check_flag,
+    check_number,
+)
 
 _N_SPLITS = 5
 _N_DRAWS = 100  # among which to look for as many halves that differ

@@ -1,0 +1,119 @@
+"""What a fit minimises: triplets, or a loss of the caller's, and the terms beside them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tensorly_norank._batches import class_balanced_pass
+from tensorly_norank._parts import Part, PlacedBatch
+from tensorly_norank._randomness import lent_global_generators
+from tensorly_norank.losses import diversity_loss, locality_loss, uniformity_loss
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The weighted sum of the four terms; a weight of 0 leaves a term out."""
+
+    margin: float
+    diversity: float
+    uniformity: float
+    locality: float
+    loss: Loss | None = None  # in place of the triplets
+
+    def own_copy(self, points: Tensor) -> Objective:
+        """For one fit: a loss with parameters, or memory, has them for itself, beside `points`."""
+        if not isinstance(self.loss, nn.Module):
+            return self
+        return replace(self, loss=copy.deepcopy(self.loss).to(points).train())
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Those of the loss, which are learned with the encoder's."""
+        return self.loss.parameters() if isinstance(self.loss, nn.Module) else iter(())
+
+    def terms(
+        self, part: Part, points: Tensor, batch: PlacedBatch, samples: Tensor, varied: Tensor
+    ) -> dict[str, Tensor]:
+        """Each term that counts, unweighted, of a batch whose `varied` samples are `points`."""
+        if self.loss is None:
+            triplets = part.batch_triplets(points, batch, varied)
+            first = {"triplet": triplets.loss(self.margin, batch.weights)}
+        else:
+            first = {"loss": self.loss(points, batch.labels)}
+        return first | self.regularisers(points, batch.labels, samples)
+
+    def regularisers(self, embedding: Tensor, labels: Tensor, samples: Tensor) -> dict[str, Tensor]:
+        """Each term beside the triplets that counts, unweighted, of samples (n, ...)."""
+        terms = {}
+        if self.diversity:
+            terms["diversity"] = diversity_loss(embedding)
+        if self.uniformity:
+            terms["uniformity"] = uniformity_loss(embedding)
+        if self.locality:
+            flat = samples.flatten(1)
+            terms["locality"] = locality_loss(embedding, labels, torch.cdist(flat, flat))
+        return terms
+
+    def total(self, terms: dict[str, Tensor]) -> Tensor:
+        """The weighted sum."""
+        weights = vars(self) | {"triplet": 1.0, "loss": 1.0}
+        return torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+
+    def monitored(self, part: Part, embedding: Tensor, samples: Tensor, batch_size: int) -> float:
+        """The objective, to be compared across passes.
+
+        With the hinge averaged over all triplets; or a loss of the caller's over batches, always
+        the same ones, of the size that it is made for.
+        """
+        regularisers = self.regularisers(embedding, part.labels, samples)
+        if self.loss is None:
+            first = {"triplet": embedding.new_tensor(part.hinge(embedding, self.margin))}
+        else:
+            # Looking must not change what a loss remembers.
+            loss = copy.deepcopy(self.loss) if isinstance(self.loss, nn.Module) else self.loss
+            batches = part.batches(batch_size, np.random.default_rng(0))
+            placed = [part.place(batch) for batch in batches]
+            values = [loss(embedding[batch.indices], batch.labels) for batch in placed]
+            first = {"loss": torch.stack(values).mean().to(embedding)}
+        return float(self.total(first | regularisers))
+
+
+def check_loss(loss: Any, n_dimensions: int, part: Part, batch_size: int) -> None:
+    """Raise an error unless it maps points and labels to a number that can be minimised."""
+    if not callable(loss):
+        raise TypeError(f"loss must be callable as loss(embedding, labels), got {loss!r}.")
+    if type(part) is not Part:
+        raise ValueError("loss must be None without labels, of which it is a function.")
+    codes = part.codes[part.known]
+    batch = class_balanced_pass(codes, batch_size, np.random.default_rng(0))[0]
+    labels = torch.from_numpy(codes[batch.indices]).to(part.samples.device)
+    generator = torch.Generator().manual_seed(0)
+    points = torch.randn(len(labels), n_dimensions, generator=generator).to(part.samples)
+    points = nn.functional.normalize(points).requires_grad_()
+    own = copy.deepcopy(loss).to(points) if isinstance(loss, nn.Module) else loss
+    given = f"for {len(labels)} points of dimension {n_dimensions} and their labels"
+    with torch.enable_grad(), lent_global_generators(points.device, 0):
+        try:
+            value = own(points, labels)
+        except Exception as error:
+            raise ValueError(f"loss failed {given}: {type(error).__name__}: {error}") from error
+        if not isinstance(value, Tensor) or value.ndim:
+            is_tensor = isinstance(value, Tensor)
+            found = f"one of shape {tuple(value.shape)}" if is_tensor else repr(value)
+            raise TypeError(f"loss must return a torch tensor of shape (), got {found} {given}.")
+        if not bool(value.isfinite()):
+            raise ValueError(f"loss must return a finite number, got {float(value)} {given}.")
+        gradient = None
+        if value.requires_grad:
+            (gradient,) = torch.autograd.grad(value, points, allow_unused=True)
+    if gradient is None or not bool(gradient.isfinite().all()):
+        found = "none" if gradient is None else "one with NaN or infinite entries"
+        raise ValueError(f"loss must have a gradient by the embedding, got {found} {given}.")
