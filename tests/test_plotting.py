@@ -1,15 +1,27 @@
 """Figures show what they are given, in the axes that they are given."""
 
+import itertools
 import sys
 
 import numpy as np
 import pytest
 import tensorly as tl
+from tensorly.cp_tensor import CPTensor
 
-from tensorly_norank import no_rank_decomposition
+from tensorly_norank import NoRankDecomposition, no_rank_decomposition
 from tensorly_norank._rank_evidence import RankEvidence
+from tensorly_norank.datasets import simulate_planted
 from tensorly_norank.evaluation import compare
-from tensorly_norank.plotting import plot_comparison, plot_rank_evidence, plot_samples
+from tensorly_norank.plotting import (
+    plot_comparison,
+    plot_components,
+    plot_decomposition,
+    plot_embedding,
+    plot_history,
+    plot_rank_evidence,
+    plot_samples,
+    plot_similarity,
+)
 
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("matplotlib").use("Agg")
@@ -262,3 +274,316 @@ def test_without_matplotlib_the_extra_is_named(table, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r'pip install "tensorly-norank\[plot\]"'):
         plot_comparison(table)
+
+
+def _points(n_classes, n_samples=None, n_components=5):
+    rng = np.random.default_rng(0)
+    codes = np.arange(n_samples or max(60, 2 * n_classes)) % n_classes
+    centres = rng.normal(size=(n_classes, n_components))
+    return centres[codes] + 0.1 * rng.normal(size=(len(codes), n_components)), codes
+
+
+def _drawn(ax):
+    """All points of scatter plots in these axes, as they lie on top of each other."""
+    return np.concatenate([np.asarray(one.get_offsets()) for one in ax.collections])
+
+
+def _form(cloud):
+    return cloud.get_paths()[0].vertices.round(6).tobytes()
+
+
+@pytest.fixture(scope="module")
+def result():
+    planted = simulate_planted(90, rank=2, n_classes=4, random_state=0)
+    return no_rank_decomposition(
+        planted.tensor, planted.labels, encoder="linear", n_iter_max=5, tol=0, random_state=0
+    )
+
+
+@pytest.mark.parametrize("n_classes", [2, 40, 1000])
+def test_every_sample_is_drawn_at_its_place_in_the_mark_of_its_class(n_classes):
+    points, codes = _points(n_classes)
+    ax = plot_embedding(points, codes)
+    drawn = _drawn(ax)
+    assert set(map(tuple, drawn.round(9))) == set(map(tuple, points[:, :2].round(9)))
+    assert len(drawn) == len(points)
+    if n_classes > 63:
+        (cloud,) = ax.collections
+        np.testing.assert_array_equal(cloud.get_array(), codes)
+        bar = ax.child_axes[0]
+        assert [text.get_text() for text in bar.get_yticklabels()] == ["0", "999"]
+        assert bar.get_ylabel() == "1000 classes, in order"
+    else:
+        marks = {(tuple(one.get_facecolor()[0]), _form(one)) for one in ax.collections}
+        assert len(marks) == len(ax.collections) == n_classes
+        for cloud, code in zip(ax.collections, range(n_classes), strict=True):
+            np.testing.assert_allclose(cloud.get_offsets(), points[codes == code, :2])
+    ax.figure.canvas.draw()
+
+
+def test_classes_that_are_named_have_a_legend_or_names_beside_their_points():
+    few, many = _points(3), _points(40)
+    names = [text.get_text() for text in plot_embedding(*few).get_legend().get_texts()]
+    assert names == ["0", "1", "2"]
+    ax = plot_embedding(*many, class_names=[f"person {k}" for k in range(40)])
+    assert [text.get_text() for text in ax.texts] == [f"person {k}" for k in range(40)]
+    middle = np.median(many[0][many[1] == 7, :2], axis=0)
+    np.testing.assert_allclose(ax.texts[7].xy, middle)
+    assert ax.get_legend() is None
+
+
+def test_marks_differ_in_lightness_or_form_where_colour_is_not_seen():
+    points, codes = _points(63)
+    ax = plot_embedding(points, codes)
+    weights = np.array([0.299, 0.587, 0.114])
+    grey = [
+        (round(float(one.get_facecolor()[0][:3] @ weights), 1), _form(one))
+        for one in ax.collections
+    ]
+    assert all(one != other for one, other in itertools.pairwise(grey))
+    assert len(set(grey)) > 40
+
+
+def test_new_samples_lie_over_the_fitted_ones_with_an_edge():
+    points, codes = _points(3)
+    ax = plot_embedding(points, codes, new=points[:4] + 1, new_labels=[0, 1, 2, "c"])
+    assert [text.get_text() for text in ax.get_legend().get_texts()][-2:] == ["c", "new samples"]
+    new = ax.collections[3:]
+    assert len(new) == 4 and all(one.get_linewidths()[0] > 0 for one in new)
+    np.testing.assert_allclose(_drawn(ax)[-4:], points[:4, :2] + 1)
+    ax = plot_embedding(points, codes, new=points[:4] + 1)
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["0", "1", "2", "no label", "new samples"]
+
+
+def test_samples_without_a_label_are_light_dots_below_the_others():
+    points, codes = _points(2)
+    labels = [None, *codes[1:].tolist()]
+    ax = plot_embedding(points, labels)
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), points[:1, :2])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["0", "1", "no label"]
+    assert plot_embedding(points).get_legend() is None
+
+
+def test_one_component_has_a_row_for_each_class():
+    points, codes = _points(3)
+    ax = plot_embedding(points[:, :1], codes, class_names=["a", "b", "c"])
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b", "c"]
+    for cloud, code in zip(ax.collections, range(3), strict=True):
+        across, up = np.asarray(cloud.get_offsets()).T
+        np.testing.assert_allclose(across, points[codes == code, 0])
+        assert np.all(abs(up - code) < 0.5)
+    ax = plot_embedding(_points(1000)[0], _points(1000)[1], components=[2])
+    assert ax.get_xlabel() == "component 3" and ax.get_ylabel() == "1000 classes, in order"
+
+
+def test_more_components_have_a_panel_for_each_pair():
+    points, codes = _points(3)
+    ax = plot_embedding(points, codes, components=(0, 2, 4))
+    pairs = {(panel.get_xlabel(), panel.get_ylabel()) for panel in ax.child_axes}
+    assert pairs == {("", "component 3"), ("component 1", "component 5"), ("component 3", "")}
+    by_row = [np.concatenate([c.get_offsets() for c in one.collections]) for one in ax.child_axes]
+    columns = [(0, 2), (0, 4), (2, 4)]
+    order = np.argsort(codes, kind="stable")
+    for drawn, pair in zip(by_row, columns, strict=True):
+        np.testing.assert_allclose(drawn, points[order][:, pair])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"embedding": np.zeros((4, 2, 2))}, r"embedding must be of shape \(n_samples, R\)"),
+        ({"embedding": np.full((4, 2), np.nan)}, "embedding must be finite"),
+        ({"embedding": CPTensor((None, [np.ones((3, 2))] * 2))}, "got a CPTensor: pass one of"),
+        ({"labels": [0, 1]}, "labels must hold one label for each of the 4 samples"),
+        ({"components": (0, 2)}, "components must be at least 0 and less than 2, got 2"),
+        ({"components": (1, 1)}, "components must be one to 6 different ones"),
+        ({"components": 1}, "components must be a sequence of integers, got 1"),
+        ({"new": np.zeros((2, 3))}, "new must have 2 components as the embedding, got 3"),
+        ({"new_labels": [1]}, "new_labels must be None without new"),
+        ({"new": np.zeros((2, 2)), "new_labels": [1]}, "new_labels must hold one label for each"),
+        ({"class_names": ["a"]}, "class_names must name the 2 classes"),
+    ],
+)
+def test_bad_points_are_named(change, message):
+    arguments = {"embedding": np.zeros((4, 2)), "labels": [0, 1, 0, 1]} | change
+    with pytest.raises((TypeError, ValueError), match=message):
+        plot_embedding(**arguments)
+
+
+def test_decompositions_estimators_and_points_are_drawn_alike(result):
+    model = NoRankDecomposition()
+    model.decomposition_ = result
+    for plot in (plot_embedding, plot_similarity):
+        images = []
+        for given in (result, model, result.embedding):
+            ax = plot(given)
+            drawn = ax.collections[0].get_offsets() if ax.collections else ax.images[0].get_array()
+            images.append(np.asarray(drawn))
+        np.testing.assert_array_equal(images[0], images[1])
+        np.testing.assert_array_equal(images[0], images[2])
+
+
+@pytest.mark.parametrize("n_classes", [2, 40, 1000])
+def test_similarity_stands_class_beside_class(n_classes):
+    points, codes = _points(n_classes)
+    ax = plot_similarity(points, codes)
+    order = np.argsort(codes, kind="stable")
+    shown = np.asarray(ax.images[0].get_array())
+    if n_classes == 1000:
+        assert shown.shape == (1500, 1500)
+        assert ax.get_xlabel() == "1500 of 2000 samples of 1000 classes"
+        assert not ax.get_yticklabels()
+    else:
+        np.testing.assert_allclose(shown, (points @ points.T)[np.ix_(order, order)])
+        assert [tick.get_text() for tick in ax.get_yticklabels()] == list(
+            map(str, range(n_classes))
+        )
+        ends = np.cumsum(np.bincount(codes))[:-1] - 0.5
+        assert [line.get_ydata()[0] for line in ax.lines[::2]] == list(ends)
+    ax.figure.canvas.draw()
+
+
+def test_similarity_without_labels_follows_the_first_component():
+    points, _ = _points(2)
+    ax = plot_similarity(points)
+    order = np.argsort(points[:, 0])
+    expected = (points @ points.T)[np.ix_(order, order)]
+    np.testing.assert_allclose(np.asarray(ax.images[0].get_array()), expected)
+
+
+def test_a_history_shows_error_and_triplets_of_held_out_and_fitted_samples(result):
+    ax = plot_history(result)
+    error, begins = ax.lines
+    np.testing.assert_array_equal(error.get_ydata(), result.history["error"])
+    rates = np.array(result.history["learning_rate"])
+    assert begins.get_xdata()[0] == np.flatnonzero(rates == rates.max())[-1] + 1
+    (beside,) = (axes for axes in ax.figure.axes if axes is not ax)
+    held_out, fitted = beside.lines
+    np.testing.assert_array_equal(held_out.get_ydata(), result.history["triplet_accuracy"])
+    np.testing.assert_array_equal(fitted.get_ydata(), result.history["fitted_triplet_accuracy"])
+    assert ax.get_title(loc="left") == "5 passes, not converged"
+    history = {
+        name: values for name, values in result.history.items() if name != "fitted_triplet_accuracy"
+    }
+    alone = plot_history(history)
+    assert alone.get_ylabel() == "error" and not alone.get_title(loc="left")
+
+
+@pytest.mark.parametrize("wrong", [3, {"error": [1.0]}, None])
+def test_what_has_no_history_is_refused(wrong):
+    with pytest.raises(TypeError, match="result must be a NoRankTensor, a fitted"):
+        plot_history(wrong)
+    empty = {"error": [], "triplet_accuracy": [], "learning_rate": []}
+    with pytest.raises(ValueError, match="result must hold one pass at least"):
+        plot_history(empty)
+
+
+def _cp(n_components, *lengths):
+    rng = np.random.default_rng(0)
+    return CPTensor((None, [rng.normal(size=(length, n_components)) for length in lengths]))
+
+
+@pytest.mark.parametrize("n_components", [1, 3, 50])
+def test_patterns_are_drawn_by_their_nature(n_components):
+    cp = _cp(n_components, 30, 6, 12, 14, 200)
+    ax = plot_components(cp)
+    assert len(ax.child_axes) == 3 * n_components
+    bars, image, line = (ax.child_axes[k::3] for k in range(3))
+    for r in range(n_components):
+        heights = [bar.get_height() for bar in bars[r].patches]
+        np.testing.assert_allclose(heights, cp.factors[1][:, r])
+        outer = np.outer(cp.factors[2][:, r], cp.factors[3][:, r])
+        np.testing.assert_allclose(np.asarray(image[r].images[0].get_array()), outer)
+        np.testing.assert_allclose(line[r].lines[1].get_ydata(), cp.factors[4][:, r])
+    assert len({panel.get_ylim() for panel in line}) == 1  # to be compared
+    low, high = image[0].images[0].get_clim()
+    assert low == -high
+    assert [panel.get_xlabel() for panel in ax.child_axes[-3:]] == [
+        "mode 1",
+        "mode 2 × mode 3",
+        "mode 4",
+    ]
+    assert max(ax.figure.get_size_inches()) <= 40
+    ax.figure.canvas.draw()
+
+
+def test_entries_have_their_names_and_components_their_numbers():
+    cp = _cp(4, 30, 3, 20)
+    ticks = [None, ["S", "RBD", "N"], None]
+    ax = plot_components(cp, [2, 0], dims=["sample", "antigen", "time"], ticks=ticks)
+    first, _, bars, line = ax.child_axes
+    assert (first.get_ylabel(), bars.get_ylabel()) == ("3", "1")
+    assert [tick.get_text() for tick in bars.get_xticklabels()] == ["S", "RBD", "N"]
+    assert bars.get_xlabel() == "antigen" and line.get_xlabel() == "time"
+    assert not first.get_xticklabels()
+    np.testing.assert_allclose([bar.get_height() for bar in bars.patches], cp.factors[1][:, 0])
+
+
+def test_the_mode_of_the_samples_is_left_out_and_kinds_may_be_chosen(result):
+    assert len(plot_components(result).child_axes) == result.rank  # images
+    cp = _cp(2, 12, 30, 10)
+    assert len(plot_components(cp, mode=1).child_axes) == 2  # an image
+    ax = plot_components(cp, mode=1, kinds={0: "line", -1: "bars"})
+    assert len(ax.child_axes) == 4 and len(ax.child_axes[1].patches) == 10
+    ax = plot_components(_cp(1, 12, 30, 7, 5), kinds={2: "image", 3: "image"})
+    assert ax.child_axes[1].images[0].get_array().shape == (7, 5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"result": 3}, "result must be a NoRankTensor or another CP tensor, got a int"),
+        ({"components": [2]}, "components must be at least 0 and less than 2, got 2"),
+        ({"components": []}, "components must be one to 50, got 0"),
+        ({"mode": 3}, "mode must be at least -3 and less than 3, got 3"),
+        ({"kinds": {1: "pie"}}, "kinds must be one of 'bars', 'line', 'image', got 'pie'"),
+        ({"kinds": {1: "image"}}, "kinds must make an image of two modes, got 1"),
+        ({"kinds": {0: "bars"}}, "kinds must leave out mode 0, that of the samples"),
+        ({"kinds": ["bars"]}, "kinds must be a dict of modes"),
+        ({"dims": ["a"]}, "dims must have one entry for each of the 3 modes"),
+        ({"ticks": [None, ["a"], None]}, "ticks must name the 4 entries of mode 1, got 1 names"),
+    ],
+)
+def test_bad_requests_for_patterns_are_named(change, message):
+    arguments = {"result": _cp(2, 9, 4, 5)} | change
+    with pytest.raises((TypeError, ValueError), match=message):
+        plot_components(**arguments)
+
+
+def test_a_decomposition_in_one_figure_holds_samples_evidence_and_patterns(result):
+    labels = np.arange(90) % 4
+    ax = plot_decomposition(result, labels, class_names=list("abcd"))
+    samples, why, patterns = ax.child_axes
+    assert [text.get_text() for text in samples.get_legend().get_texts()] == list("abcd")
+    assert why.get_xlabel() == "components"
+    assert len(patterns.child_axes) == min(result.rank, 3)
+    title = f"90 × 20 × 15, samples on mode 0: {result.rank} components"
+    assert ax.get_title(loc="left") == title
+    assert len(pyplot.get_fignums()) == 1
+    ax.figure.canvas.draw()
+    with pytest.raises(TypeError, match="result must be a NoRankTensor or a fitted"):
+        plot_decomposition(_cp(2, 9, 4))
+
+
+def test_a_decomposition_without_evidence_shows_how_the_fit_went():
+    ax = plot_decomposition(_of_triples(rank=1, validation_fraction=0))
+    assert ax.child_axes[1].get_xlabel() == "pass"
+    assert ax.get_title(loc="left").endswith(": 1 component")
+
+
+def test_all_figures_are_drawn_into_given_axes_and_returned(result):
+    figure, given = pyplot.subplots(1, 4)
+    for ax, plot in zip(
+        given, (plot_embedding, plot_similarity, plot_history, plot_components), strict=True
+    ):
+        assert plot(result, ax=ax) is ax
+    assert plot_decomposition(result, ax=figure.add_subplot()) in figure.axes
+    assert len(pyplot.get_fignums()) == 1
+
+
+def test_what_lies_inside_of_other_axes_hides_nothing(result):
+    ax = plot_decomposition(result)
+    why = ax.child_axes[1]
+    (beside,) = (one for one in ax.figure.axes if one.get_ylabel() == "p-value (squares)")
+    assert beside is not why and not beside.patch.get_visible()

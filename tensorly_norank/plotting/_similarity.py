@@ -1,0 +1,91 @@
+"""The similarity of all pairs of samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tensorly_norank.plotting._axes import COLOUR_MAP, check_axes, colour_bar, new_axes
+from tensorly_norank.plotting._classes import classes_of
+from tensorly_norank.plotting._inputs import check_points
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MOST_SHOWN = 1500  # samples: more would be smaller than a pixel
+_MOST_NAMED, _MOST_NAMED_TWICE = 40, 12  # classes: at the left, and below as well
+
+
+def plot_similarity(
+    embedding: Any, labels: Any = None, *, class_names: Any = None, ax: Axes | None = None
+) -> Axes:
+    """The similarity S_ij = Σ_r z_ir z_jr of all pairs of samples, class beside class.
+
+    Parameters
+    ----------
+    embedding : NoRankTensor, NoRankDecomposition or array-like of shape (n_samples, R)
+        A decomposition, a fitted estimator, or points, new ones perhaps.
+    labels : array-like of length n_samples, optional
+        The class of each, None where there is none: these come last. Without labels samples are in
+        the order of the first component.
+    class_names : sequence of str, optional
+        As in `plot_embedding`.
+    ax : matplotlib Axes, optional
+        Where to draw; by default a new figure.
+
+    Returns
+    -------
+    Axes
+        The matrix, lighter where samples are more alike, with names of up to 40 classes and lines
+        between these. Of more than 1,500 samples an even selection is shown.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed (extra ``plot``).
+    TypeError, ValueError
+        If an argument is not as above.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tensorly_norank.plotting import plot_similarity
+    >>> labels = np.tile(["b", "a"], 10)
+    >>> points = np.where(labels == "a", 1, -1)[:, None] * np.ones((20, 2))
+    >>> ax = plot_similarity(points, labels)
+    >>> [tick.get_text() for tick in ax.get_yticklabels()]
+    ['a', 'b']
+    """
+    points = check_points(embedding)
+    classes = classes_of(labels, len(points), class_names)
+    names = [*classes.names, "no label"]
+    codes = np.where(classes.codes < 0, len(classes), classes.codes)
+    order = np.argsort(points[:, 0] if labels is None else codes, kind="stable")
+    shown = order
+    if len(order) > _MOST_SHOWN:
+        shown = order[np.linspace(0, len(order) - 1, _MOST_SHOWN).round().astype(int)]
+    ax = check_axes(ax) or new_axes(5.5, 4.5)
+    matrix = points[shown] @ points[shown].T
+    image = ax.imshow(matrix, cmap=COLOUR_MAP, interpolation="nearest")
+    colour_bar(ax, image, "similarity")
+    ax.set_xticks([])
+    ax.set_yticks([])
+    what = f"{len(shown)} of {len(order)} samples" if len(shown) < len(order) else "samples"
+    if labels is None:
+        ax.set_xlabel(f"{what}, by their first component")
+        return ax
+    ax.set_xlabel(f"{what} of {len(classes)} classes")
+    present, starts, sizes = np.unique(codes[shown], return_index=True, return_counts=True)
+    if len(present) > _MOST_NAMED:
+        return ax
+    middles = starts + (sizes - 1) / 2
+    texts = [names[code] for code in present]
+    ax.set_yticks(middles, texts)
+    if len(present) <= _MOST_NAMED_TWICE:
+        ax.set_xticks(middles, texts, rotation=90)
+    ax.tick_params(length=0, labelsize="medium" if len(present) <= _MOST_NAMED_TWICE else 6)
+    for start in starts[1:]:
+        ax.axhline(start - 0.5, color="white", linewidth=0.5)
+        ax.axvline(start - 0.5, color="white", linewidth=0.5)
+    return ax
