@@ -17,6 +17,7 @@ corrected resampled t-test: halves of the same samples are not independent).
 
 import argparse
 import contextlib
+import dataclasses
 import inspect
 import time
 import warnings
@@ -48,6 +49,7 @@ VARIANTS = {
     "no shift": {"shift": 0.0},
     "shift 0.03": {"shift": 0.03},
     "shift 0.1": {"shift": 0.1},
+    "no moved copies": {"copies": False},
     "no dropout": {"dropout": 0.0},
     "damping 0.1": {"damping": 0.1},
     "large start": {"small": 1.0},
@@ -62,22 +64,35 @@ N_KEYS = 5
 
 
 def patches(
-    noise=1.0, transfer=None, shift=None, dropout=None, damping=None, small=None, passes=None
+    noise=1.0,
+    transfer=None,
+    shift=None,
+    copies=True,
+    dropout=None,
+    damping=None,
+    small=None,
+    passes=None,
 ):
     """Settings without a keyword; `noise` is a multiple of the default, `dropout` can only be 0."""
-    vary = Augmentation.__call__
+    vary, moves = Augmentation.__call__, Augmentation.moves
+
+    def changed(self):
+        return dataclasses.replace(
+            self,
+            noise=noise * self.noise,
+            transfer=self.transfer if transfer is None else transfer,
+            shift=self.shift if shift is None else shift,
+        )
 
     def varied(self, samples, differences, generator):
-        changed = Augmentation(
-            noise * self.noise,
-            self.transfer if transfer is None else transfer,
-            self.shift if shift is None else shift,
-            self.shifted_modes,
-        )
-        return vary(changed, samples, differences, generator)
+        return vary(changed(self), samples, differences, generator)
+
+    def moved(self, sample_shape):
+        return moves(changed(self), sample_shape) if copies else ()
 
     stack = contextlib.ExitStack()
     stack.enter_context(patch.object(Augmentation, "__call__", varied))
+    stack.enter_context(patch.object(Augmentation, "moves", moved))
     if dropout is not None:
         stack.enter_context(patch.object(_layers.Dropout, "forward", lambda self, values: values))
     if damping is not None:

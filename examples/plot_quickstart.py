@@ -18,7 +18,6 @@ import warnings
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorly as tl
-from matplotlib.ticker import MaxNLocator
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -30,6 +29,7 @@ from tensorly.decomposition import parafac
 
 from tensorly_norank import no_rank_decomposition
 from tensorly_norank.evaluation import evaluate_embedding
+from tensorly_norank.plotting import plot_decomposition
 
 serology = load_covid19_serology()
 digits = load_digits()
@@ -120,48 +120,22 @@ for name, (fitting, held_out, labels, held_out_labels) in halves.items():
 # %%
 # One figure
 # ----------
-# The held-out digits on their first two axes; the evidence for the count; which antigens and which
-# receptors change along the first axis of the serology; the training.
+# Of each decomposition the samples on the first two components, those that were held out with a
+# dark edge; the evidence for the count; and what changes in the data along the first components:
+# strokes of the pen, or antigens and receptors.
 
-figure, axes = plt.subplots(2, 3, figsize=(13, 7.5), layout="constrained")
-
-_, held_out, _, held_out_labels = halves["digits"]
-embedded = results["digits"].transform(tl.tensor(held_out))
-colours = axes[0, 0].scatter(
-    embedded[:, 0], embedded[:, 1], c=held_out_labels, cmap="tab10", vmin=-0.5, vmax=9.5, s=8
-)
-figure.colorbar(colours, ax=axes[0, 0], ticks=range(10), label="digit")
-axes[0, 0].set(title="digits, held out", xlabel="component 1", ylabel="component 2")
-
-for name, axis in zip(results, axes[0, 1:], strict=True):
-    evidence = results[name].rank_evidence
-    shown = slice(0, min(evidence.chosen + 6, len(evidence.candidates)))
-    axis.errorbar(
-        evidence.candidates[shown],
-        evidence.triplet_accuracy[shown],
-        evidence.triplet_accuracy_se[shown],
-        marker="o",
-        capsize=3,
+figure, axes = plt.subplots(2, 1, figsize=(12, 11), layout="constrained")
+for (name, result), axis in zip(results.items(), axes, strict=True):
+    _, held_out, labels, held_out_labels = halves[name]
+    names = {"dims": serology.dims, "ticks": serology.ticks} if "serology" in name else {}
+    plot_decomposition(
+        result,
+        labels,
+        new=result.transform(tl.tensor(held_out[:100])),
+        new_labels=held_out_labels[:100],
+        ax=axis,
+        **names,
     )
-    axis.axvline(evidence.chosen, color="black", linestyle=":")
-    axis.set(
-        title=f"{name}: {evidence.chosen} of at most {len(results[name].classes) - 1}",
-        xlabel="components kept",
-        ylabel="held-out triplets in order",
-    )
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-
-result = results["COVID-19 serology"]
-for axis, k in zip(axes[1, :2], (1, 2), strict=True):
-    axis.barh(serology.ticks[k], result.factors[k][:, 0], color="tab:blue")
-    axis.invert_yaxis()
-    axis.axvline(0, color="black", linewidth=0.8)
-    axis.set(title=f"serology: {serology.dims[k]}", xlabel="component 1")
-
-for name, outcome in results.items():
-    axes[1, 2].plot(np.arange(1, outcome.n_iter + 1), outcome.history["error"], label=name)
-axes[1, 2].set(title="history", xlabel="pass", ylabel="error", yscale="log")
-axes[1, 2].legend()
 figure.savefig("quickstart.png", dpi=100)
 print("\nThe figure is in quickstart.png")
 plt.show()

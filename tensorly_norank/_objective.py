@@ -87,33 +87,45 @@ class Objective:
 
 
 def check_loss(loss: Any, n_dimensions: int, part: Part, batch_size: int) -> None:
-    """Raise an error unless it maps points and labels to a number that can be minimised."""
+    """Raise an error unless it maps points and labels to a number that can be minimised.
+
+    It is tried on a batch of random points, and without all but one sample of a class, as such
+    batches are to come.
+    """
     if not callable(loss):
         raise TypeError(f"loss must be callable as loss(embedding, labels), got {loss!r}.")
     if type(part) is not Part:
         raise ValueError("loss must be None without labels, of which it is a function.")
     codes = part.codes[part.known]
     batch = class_balanced_pass(codes, batch_size, np.random.default_rng(0))[0]
-    labels = torch.from_numpy(codes[batch.indices]).to(part.samples.device)
+    labels = torch.from_numpy(codes[batch.indices])
     generator = torch.Generator().manual_seed(0)
-    points = torch.randn(len(labels), n_dimensions, generator=generator).to(part.samples)
-    points = nn.functional.normalize(points).requires_grad_()
+    points = torch.randn(len(labels), n_dimensions, generator=generator)
+    points = nn.functional.normalize(points).to(part.samples)
     own = copy.deepcopy(loss).to(points) if isinstance(loss, nn.Module) else loss
-    given = f"for {len(labels)} points of dimension {n_dimensions} and their labels"
-    with torch.enable_grad(), lent_global_generators(points.device, 0):
-        try:
-            value = own(points, labels)
-        except Exception as error:
-            raise ValueError(f"loss failed {given}: {type(error).__name__}: {error}") from error
-        if not isinstance(value, Tensor) or value.ndim:
-            is_tensor = isinstance(value, Tensor)
-            found = f"one of shape {tuple(value.shape)}" if is_tensor else repr(value)
-            raise TypeError(f"loss must return a torch tensor of shape (), got {found} {given}.")
-        if not bool(value.isfinite()):
-            raise ValueError(f"loss must return a finite number, got {float(value)} {given}.")
-        gradient = None
-        if value.requires_grad:
-            (gradient,) = torch.autograd.grad(value, points, allow_unused=True)
+    rows = torch.arange(len(labels))
+    thinned = rows[(labels != labels[0]) | (rows == 0)]
+    for chosen, which in [(rows, ""), (thinned, ", one of them the only one of its class")]:
+        given = f"for {len(chosen)} points of dimension {n_dimensions} and their labels{which}"
+        with torch.enable_grad(), lent_global_generators(points.device, 0):
+            _try(own, points[chosen].requires_grad_(), labels[chosen].to(points.device), given)
+
+
+def _try(loss: Loss, points: Tensor, labels: Tensor, given: str) -> None:
+    try:
+        value = loss(points, labels)
+    except Exception as error:
+        raise ValueError(f"loss failed {given}: {type(error).__name__}: {error}") from error
+    if not isinstance(value, Tensor) or value.ndim:
+        is_tensor = isinstance(value, Tensor)
+        found = f"one of shape {tuple(value.shape)}" if is_tensor else repr(value)
+        raise TypeError(f"loss must return a torch tensor of shape (), got {found} {given}.")
+    if not bool(value.isfinite()):
+        found = str(float(value.detach()))
+        raise ValueError(f"loss must return a finite number, got {found} {given}.")
+    gradient = None
+    if value.requires_grad:
+        (gradient,) = torch.autograd.grad(value, points, allow_unused=True)
     if gradient is None or not bool(gradient.isfinite().all()):
         found = "none" if gradient is None else "one with NaN or infinite entries"
         raise ValueError(f"loss must have a gradient by the embedding, got {found} {given}.")

@@ -178,6 +178,7 @@ def train(
         while fit.n_iter < plan.n_iter:
             means = _one_pass(embedder, part, objective, optimizer, fit, generator, rng)
             figures = watched.figures(embedder) if is_watched else {}
+            _check_error(figures.get("error", 0.0), fit.n_iter + 1)
             _append(fit.history, means | figures)
             if is_watched:
                 report(fit)
@@ -294,6 +295,11 @@ class _Record:
                 "tensor."
             )
         return values
+
+
+def _check_error(error: float, n_pass: int) -> None:
+    if not math.isfinite(error):  # which no comparison would notice
+        raise FloatingPointError(f"The watched error became {error} in pass {n_pass}.")
 
 
 def _append(history: dict[str, list[float]], values: dict[str, float]) -> None:

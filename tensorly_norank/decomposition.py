@@ -145,9 +145,10 @@ def no_rank_decomposition(
         points (B, D) on the unit sphere and the numbers (B,) of their classes in
         ``result.classes``, to a torch scalar that is to be small. (D is 64, or the number of
         entries of a sample if that is less, or `max_rank` or `rank` if that is more.) So do the
-        losses of pytorch-metric-learning. Batches have classes in equal shares. A
-        ``torch.nn.Module`` is copied for every fit, and parameters of it are learned with the
-        encoder's. `margin` is of reported figures and of the choice of "auto" alone then.
+        losses of pytorch-metric-learning. Batches have classes in equal shares, of which one sample
+        may stand alone. A ``torch.nn.Module`` is copied for every fit, and parameters of it are
+        learned with the encoder's. How large it is the weights of the other terms do not know: look
+        at `diversity`. `margin` is of reported figures and of the choice of "auto" alone then.
     n_iter_max : int, optional
         At most so many passes; one pass shows every sample of the fit at least once. (Of samples
         that are compared it has 16 batches or more, each of a random part.) By

@@ -172,6 +172,12 @@ def _seeded(seed):
     return torch.Generator().manual_seed(seed)
 
 
+def _without_the_lone(embedding, labels):
+    """A mean over the positives of each anchor, of which some have none."""
+    is_positive = (labels[:, None] == labels).double().fill_diagonal_(0)
+    return ((embedding @ embedding.T * is_positive).sum(1) / is_positive.sum(1)).mean()
+
+
 def _sum(embedding, labels):
     return embedding.sum()
 
@@ -191,12 +197,17 @@ def _sum(embedding, labels):
             ValueError,
             "got one with NaN or infinite entries",
         ),
+        (
+            _without_the_lone,
+            ValueError,
+            "got nan for 33 points of dimension 20 and their labels, one",
+        ),
         (lambda z: z.sum(), ValueError, "loss failed for 48 points of dimension 20 and their"),
         (_Proxies(n_dimensions=7), ValueError, "loss failed for 48 points of dimension 20"),
     ],
     ids=[
         *("no function", "vector", "one entry", "float", "nan", "detached", "labels alone"),
-        *("nan gradient", "one argument", "another dimension"),
+        *("nan gradient", "lone samples", "one argument", "another dimension"),
     ],
 )
 def test_what_is_no_loss_is_named_before_training(loss, error, message, monkeypatch):
@@ -221,6 +232,15 @@ def test_a_loss_that_becomes_nan_stops_the_fit_and_is_named():
 
     with pytest.raises(FloatingPointError, match="The loss became nan in pass"):
         _fit(loss, rank=2, validation_fraction=0)
+
+
+def test_a_loss_that_is_nan_only_where_it_is_watched_stops_the_fit():
+    def loss(embedding, labels):
+        value = _triplets(embedding, labels)
+        return value if torch.is_grad_enabled() else value * np.nan
+
+    with pytest.raises(FloatingPointError, match="The watched error became nan in pass 1"):
+        _fit(loss)
 
 
 def test_a_loss_learns_from_lent_labels_too():

@@ -67,7 +67,8 @@ def plot_components(
     dims : sequence of str, optional
         Names of all the modes, as `dims` of TensorLy's data sets.
     ticks : sequence, optional
-        For each mode the names of its entries, or None, as `ticks` of TensorLy's data sets.
+        For each mode the names of its entries, or None, as `ticks` of TensorLy's data sets. Those
+        of the samples are not looked at.
     ax : matplotlib Axes, optional
         Where to draw; by default a new figure.
 
@@ -107,7 +108,7 @@ def plot_components(
     factors, weights, mode = factors_of(result, mode)
     mode = check_mode(mode, len(factors))
     chosen = _check_components(components, len(weights))
-    names = _check_names(dims, ticks, [len(factor) for factor in factors])
+    names = _check_names(dims, ticks, [len(factor) for factor in factors], mode)
     columns = _columns(factors, mode, kinds or {}, names[1])
     ax = check_axes(ax) or new_axes(
         3.0 * len(columns), max(1.2, 0.6 + 6 / len(chosen)) * len(chosen)
@@ -139,7 +140,7 @@ def _check_components(components: Any, n_components: int) -> list[int]:
     return [int(one) for one in components]
 
 
-def _check_names(dims: Any, ticks: Any, shape: list[int]) -> tuple[list[str], list[Any]]:
+def _check_names(dims: Any, ticks: Any, shape: list[int], mode: int) -> tuple[list[str], list[Any]]:
     """Of each mode, and of its entries."""
     order = len(shape)
     for name, given in (("dims", dims), ("ticks", ticks)):
@@ -150,7 +151,7 @@ def _check_names(dims: Any, ticks: Any, shape: list[int]) -> tuple[list[str], li
     modes = [f"mode {k}" for k in range(order)] if dims is None else [str(one) for one in dims]
     entries = [None] * order if ticks is None else list(ticks)
     for k, names in enumerate(entries):
-        if names is not None and len(names) != shape[k]:
+        if k != mode and names is not None and len(names) != shape[k]:
             raise ValueError(
                 f"ticks must name the {shape[k]} entries of mode {k}, got {len(names)} names."
             )

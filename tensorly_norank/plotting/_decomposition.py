@@ -76,7 +76,7 @@ def plot_decomposition(
     plot_embedding(
         result, labels, new=new, new_labels=new_labels, class_names=class_names, ax=samples
     )
-    why = ax.inset_axes((0.63, 0.66, 0.32, 0.34))
+    why = ax.inset_axes((0.63, 0.66, 0.29, 0.34))  # and a scale at its right
     (plot_history if result.rank_evidence is None else plot_rank_evidence)(result, ax=why)
     shown = range(min(_COMPONENTS, result.rank))
     patterns = ax.inset_axes((0.63, 0, 0.37, 0.5))

@@ -176,7 +176,7 @@ class _Drawing:
         codes = self.classes.codes
         for is_new, style in (
             (False, {"s": size, "linewidths": 0, "alpha": 0.8 if not self.is_new.any() else 0.5}),
-            (True, {"s": 2 * size, "edgecolors": DARK, "linewidths": 0.8}),
+            (True, {"s": 2 * size, "edgecolors": DARK, "linewidths": size / 35}),
         ):
             chosen = self.is_new == is_new
             if not self.classes.are_marked:

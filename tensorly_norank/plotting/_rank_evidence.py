@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tensorly_norank._rank_evidence import RankEvidence
 from tensorly_norank._rank_search import ALPHA
 from tensorly_norank.norank_tensor import NoRankTensor
@@ -81,6 +83,7 @@ def plot_rank_evidence(evidence: Any, ax: Axes | None = None) -> Axes:
         )
     beside.axhline(ALPHA, color=LIGHT, linewidth=1, linestyle="--")
     beside.set_yscale("log")
+    beside.set_ylim(min(ALPHA, np.nanmin(p_value, initial=ALPHA)) / 3, 2)
     beside.set_ylabel("p-value (squares)")
     ax.set_title(title, fontsize="medium", loc="left")
     return ax
