@@ -31,6 +31,7 @@ from torch import nn
 from tensorly_norank import NoRankTensor, no_rank_decomposition
 from tensorly_norank.datasets import load_digits
 from tensorly_norank.evaluation import compare, evaluate_embedding
+from tensorly_norank.plotting import plot_embedding
 
 
 class BasicBlock(nn.Module):
@@ -122,8 +123,7 @@ kernels = result.encoder.stem[0].weight.detach()[:, 0]  # 16 of 3 × 3
 sheet = nn.functional.pad(kernels, (0, 1, 0, 1), value=torch.nan)  # white between them
 sheet = sheet.reshape(4, 4, 4, 4).transpose(1, 2).reshape(16, 16)[:-1, :-1].numpy()
 _, axes = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
-axes[0].scatter(*points[:, :2].T, c=labels[new], cmap="tab10", s=8)
-axes[0].set(xlabel="component 1", ylabel="component 2", title="New digits")
+plot_embedding(points, labels[new], ax=axes[0]).set_title("New digits")
 axes[1].imshow(sheet, cmap="gray")
 axes[1].set(xticks=[], yticks=[], title="Kernels of the first layer")
 plt.show()
