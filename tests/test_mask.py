@@ -5,7 +5,14 @@ import pytest
 import tensorly as tl
 import torch
 
-from tensorly_norank import _factors, _parts, _recipe, _training, fit_factors, no_rank_decomposition
+from tensorly_norank import (
+    _factors,
+    _objective,
+    _parts,
+    _recipe,
+    fit_factors,
+    no_rank_decomposition,
+)
 
 
 def _data(seed=0, shape=(30, 6, 5), rank=2, missing=0.3):
@@ -276,7 +283,7 @@ def test_holes_are_filled_in_by_what_the_fitted_samples_say_and_learned_once(mon
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("kind", ["classes", "some classes", "comparisons", "nothing"])
 def test_no_neighbours_are_looked_for_among_holes(kind, monkeypatch):
-    nearest, locality = _parts._nearest_samples, _training.locality_loss
+    nearest, locality = _parts._nearest_samples, _objective.locality_loss
 
     def checked(samples):
         assert samples.isfinite().all()
@@ -287,7 +294,7 @@ def test_no_neighbours_are_looked_for_among_holes(kind, monkeypatch):
         return locality(points, labels, distances)
 
     monkeypatch.setattr(_parts, "_nearest_samples", checked)
-    monkeypatch.setattr(_training, "locality_loss", checked_loss)
+    monkeypatch.setattr(_objective, "locality_loss", checked_loss)
     values, labels, mask = _classes()
     result = no_rank_decomposition(
         tl.tensor(values), mask=mask, locality=0.5, **_known(kind, labels), **QUICK
