@@ -144,7 +144,8 @@ class Augmentation:
     noise : standard deviation of white noise, in units of the standardised samples.
     transfer : how much of the difference between two samples that are alike is added to any other:
         variation within classes is shared between them. Uniform from 0 to this.
-    shift : samples are moved along each of `shifted_modes` by at most this share of its length.
+    shift : samples are moved along each of `shifted_modes` by at most this share of its length, and
+        by one place at least.
     mean : the mean sample, which standardised ones lack and which moves with them: a face that was
         cut out elsewhere, and not another one on a mean face that stays.
     """
@@ -181,7 +182,7 @@ class Augmentation:
         )
 
     def _most_places(self, length: int) -> int:
-        return int(self.shift * length)
+        return max(1, int(self.shift * length)) if self.shift else 0
 
     def _shift(self, samples: Tensor, dim: int, generator: torch.Generator) -> Tensor:
         """Move each sample along one dimension."""

@@ -65,17 +65,21 @@ def test_copies_spread_as_far_as_the_moves_of_training(shape):
 @pytest.mark.parametrize(
     "embedder",
     [
-        _embedder((16, 8))[0],  # training does not move these either
         _embedder(name="mlp")[0],
         _embedder(keeps_distances=True)[0],
         Embedder(torch.nn.Flatten(), torch.randn(3, 20, 34)),
     ],
-    ids=["short modes", "no convolution", "distances", "a module"],
+    ids=["no convolution", "distances", "a module"],
 )
 def test_nothing_else_is_moved(embedder):
     samples = torch.randn(3, *embedder.mean.shape).to(embedder.mean)
     assert embedder.moves == ()
     torch.testing.assert_close(embedder.embed(samples), embedder.eval()(samples))
+
+
+def test_short_modes_are_moved_by_one_place_and_by_none_where_nothing_is_moved():
+    assert _embedder((16, 8))[0].moves == ((0, 1), (1, 1))
+    assert Augmentation(noise=0, shift=0, shifted_modes=(0, 1)).moves((16, 64)) == ()
 
 
 def test_rows_do_not_depend_on_their_company():
