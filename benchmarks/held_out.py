@@ -5,7 +5,11 @@
 
     python benchmarks/held_out.py lfw --peers
 
-With --unseen half of the classes is fitted and the samples of the others are scored. The peers run
+    python benchmarks/held_out.py pines conv --apart
+
+With --unseen half of the classes is fitted and the samples of the others are scored. Patches of the
+pines overlap: with --apart the field is cut into squares, every other one is fitted, and only
+patches of the others that share no pixel with a fitted one are scored. The peers run
 on the same splits: LDA and the raw entries, with --peers also PCA, CP, Tucker, NCA and supervised
 UMAP (if umap-learn is installed).
 """
@@ -18,6 +22,7 @@ from _data import load
 from _peers import peers
 from sklearn.model_selection import train_test_split
 
+from tensorly_norank.datasets import load_indian_pines_patches
 from tensorly_norank.evaluation import compare
 
 SHOWN = (
@@ -43,6 +48,17 @@ def split_samples(labels, seed, unseen):
     return np.flatnonzero(fitted), np.flatnonzero(~fitted)
 
 
+def split_apart(labels, positions, seed, patch_size=5, square=16):
+    """Indices of fitted patches, and of patches of the same classes that touch none of them."""
+    corner = np.random.default_rng(seed).integers(0, square, 2)
+    is_fitted = ((positions + corner) // square).sum(axis=1) % 2 == 0
+    steps = np.abs(positions[:, None] - positions[None, is_fitted]).max(axis=2).min(axis=1)
+    is_scored = ~is_fitted & (steps >= patch_size)
+    sizes = [np.bincount(labels[one], minlength=labels.max() + 1) for one in (is_fitted, is_scored)]
+    is_kept = ((sizes[0] >= 4) & (sizes[1] >= 2))[labels]
+    return np.flatnonzero(is_fitted & is_kept), np.flatnonzero(is_scored & is_kept)
+
+
 def summary(table, figures):
     """Mean ± standard deviation over splits, a line for each method."""
     for method in table.index.unique("method"):
@@ -58,6 +74,7 @@ def main():
     parser.add_argument("encoder", nargs="?", help="none: only the peers")
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--unseen", action="store_true")
+    parser.add_argument("--apart", action="store_true")
     parser.add_argument("--peers", action="store_true")
     options = parser.parse_args()
     loaded = load(options.data)
@@ -66,6 +83,9 @@ def main():
     tensor, labels = loaded
     warnings.simplefilter("ignore")
     splits = [split_samples(labels, seed, options.unseen) for seed in range(options.splits)]
+    if options.apart:
+        positions = load_indian_pines_patches().positions
+        splits = [split_apart(labels, positions, seed) for seed in range(options.splits)]
     methods = peers(min(len(fit) for fit, _ in splits), tensor[0].size)
     if not options.peers:
         methods = {name: methods[name] for name in ("LDA", "raw")}
@@ -81,6 +101,7 @@ def main():
         verbose=1,
     )
     kind = "classes not fitted" if options.unseen else "held out"
+    kind += ", apart" if options.apart else ""
     print(f"{options.data}, {kind}, {options.splits} splits")
     summary(table, SHOWN)
 

@@ -40,6 +40,8 @@ class Embedder(nn.Module):
     moves : tuple of (int, int), optional
         By how many places along which mode of a sample those copies are moved, there and back,
         over which `embed` takes the mean; by default as training moves them.
+    fewest_places : int
+        Of moves in training, along modes that are too short for a share of them.
     """
 
     mean: Tensor
@@ -53,8 +55,10 @@ class Embedder(nn.Module):
         keeps_distances: bool = False,
         imputer: Imputer | None = None,
         moves: Moves | None = None,
+        fewest_places: int = 1,
     ) -> None:
         super().__init__()
+        self.fewest_places = fewest_places
         self.encoder = encoder.to(samples)
         self.keeps_distances = keeps_distances
         self.imputer = imputer
@@ -77,6 +81,7 @@ class Embedder(nn.Module):
             return Augmentation(noise=0.0)
         return Augmentation(
             self.encoder.noise,
+            fewest=self.fewest_places,
             shifted_modes=self.encoder.shifted_modes,
             mean=self.mean / self.scale,
         )
@@ -144,8 +149,9 @@ class Augmentation:
     noise : standard deviation of white noise, in units of the standardised samples.
     transfer : how much of the difference between two samples that are alike is added to any other:
         variation within classes is shared between them. Uniform from 0 to this.
-    shift : samples are moved along each of `shifted_modes` by at most this share of its length, and
-        by one place at least.
+    shift : samples are moved along each of `shifted_modes` by at most this share of its length, or
+        so many places where these are more:
+    fewest : 1, but 0 for a short fit, which has too few passes to learn from such a move.
     mean : the mean sample, which standardised ones lack and which moves with them: a face that was
         cut out elsewhere, and not another one on a mean face that stays.
     """
@@ -153,6 +159,7 @@ class Augmentation:
     noise: float
     transfer: float = 0.5
     shift: float = 0.06
+    fewest: int = 1
     shifted_modes: Sequence[int] = ()
     mean: Tensor | float = 0.0
 
@@ -182,7 +189,7 @@ class Augmentation:
         )
 
     def _most_places(self, length: int) -> int:
-        return max(1, int(self.shift * length)) if self.shift else 0
+        return max(self.fewest, int(self.shift * length)) if self.shift else 0
 
     def _shift(self, samples: Tensor, dim: int, generator: torch.Generator) -> Tensor:
         """Move each sample along one dimension."""

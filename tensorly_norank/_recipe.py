@@ -95,6 +95,7 @@ class Recipe:
     rng: np.random.Generator
     spreader: LabelSpreader | None = None  # where some samples have no label
     choice: EncoderChoice | None = None  # where `encoder` was "auto"
+    is_trial: bool = False  # a short fit, to choose an encoder by
     # Of sets of samples that fits have learned from; all copies of a recipe share them.
     imputers: dict[bytes, Imputer | None] = field(default_factory=dict, repr=False, compare=False)
 
@@ -122,7 +123,8 @@ class Recipe:
             return self
 
         def fit(name: str, part: Part, share: float) -> Embedder:
-            trial = replace(self, encoder=name, spreader=None, verbose=max(0, self.verbose - 1))
+            verbose = max(0, self.verbose - 1)
+            trial = replace(self, encoder=name, spreader=None, verbose=verbose, is_trial=True)
             share = max(share, min(1.0, _FEWEST_PASSES_OF_TRIAL / settings.n_iter_max))
             return trial._fit_again(Plan(settings).shortened(share), part, f"trial of {name}")
 
@@ -314,6 +316,7 @@ class Recipe:
             part.samples,
             keeps_distances=self.keeps_distances,
             imputer=self._imputer(part),
+            fewest_places=0 if self.is_trial else 1,
         )
         if isinstance(encoder, Encoder) and not encoder.initialized:
             encoder.initialize(embedder.standardise(part.samples), generator)

@@ -79,6 +79,8 @@ def test_nothing_else_is_moved(embedder):
 
 def test_short_modes_are_moved_by_one_place_and_by_none_where_nothing_is_moved():
     assert _embedder((16, 8))[0].moves == ((0, 1), (1, 1))
+    assert _embedder((16, 8), fewest_places=0)[0].moves == ()
+    assert _embedder((16, 34), fewest_places=0)[0].moves == ((1, 2),)
     assert Augmentation(noise=0, shift=0, shifted_modes=(0, 1)).moves((16, 64)) == ()
 
 

@@ -11,10 +11,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorly_norank import _encoder_choice, _recipe, no_rank_decomposition
+from tensorly_norank import (
+    _encoder_choice,
+    _recipe,
+    _training,
+    no_rank_decomposition,
+)
 from tensorly_norank._encoder_choice import _quarters, choose_encoder
 from tensorly_norank._parts import Part
-from tensorly_norank.encoders import MLPEncoder
+from tensorly_norank.encoders import ConvEncoder, MLPEncoder
 
 LABELS = np.repeat(np.arange(4), 20)
 QUICK = {"n_iter_max": 15, "tol": 0, "random_state": 0}
@@ -406,3 +411,23 @@ def test_each_fit_that_counts_uses_the_encoder_chosen_without_its_samples():
     # A tenth of the passes in a trial, but five where the fit itself has a quarter of them.
     assert [n for title, n in passes if title == "trial"] == [10] * 3 + [5] * 6
     assert [n for title, n in passes if title == "fit"] == [25, 25, 100]
+
+
+def test_short_modes_are_moved_in_the_fits_that_follow_and_not_in_trials():
+    """Of a move by one place in eight a short fit learns too little to be judged by."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 16)
+    tensor = rng.normal(size=(3, 8, 8))[labels] + rng.normal(size=(48, 8, 8))
+    trained = []
+
+    def train(embedder, part, objective, plan, rng, **options):
+        trained.append((options["title"].split()[0], embedder.encoder, embedder.moves))
+        return _training.train(embedder, part, objective, plan, rng, **options)
+
+    with (
+        mock.patch.object(_recipe, "train", train),
+        mock.patch.object(_recipe, "candidates", lambda shape: ["conv"]),
+    ):
+        no_rank_decomposition(tl.tensor(tensor), labels, **QUICK)
+    moves = {kind: found for kind, encoder, found in trained if isinstance(encoder, ConvEncoder)}
+    assert moves["trial"] == () and moves["fit"] == ((0, 1), (1, 1))
