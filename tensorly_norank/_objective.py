@@ -95,7 +95,7 @@ def check_loss(loss: Any, n_dimensions: int, part: Part, batch_size: int) -> Non
     if not callable(loss):
         raise TypeError(f"loss must be callable as loss(embedding, labels), got {loss!r}.")
     if type(part) is not Part:
-        raise ValueError("loss must be None without labels, of which it is a function.")
+        raise ValueError("loss needs labels, got none: it is a function of points and labels.")
     codes = part.codes[part.known]
     batch = class_balanced_pass(codes, batch_size, np.random.default_rng(0))[0]
     labels = torch.from_numpy(codes[batch.indices])
@@ -116,16 +116,36 @@ def _try(loss: Loss, points: Tensor, labels: Tensor, given: str) -> None:
         value = loss(points, labels)
     except Exception as error:
         raise ValueError(f"loss failed {given}: {type(error).__name__}: {error}") from error
-    if not isinstance(value, Tensor) or value.ndim:
+    if not isinstance(value, Tensor) or value.ndim or value.is_complex():
         is_tensor = isinstance(value, Tensor)
-        found = f"one of shape {tuple(value.shape)}" if is_tensor else repr(value)
-        raise TypeError(f"loss must return a torch tensor of shape (), got {found} {given}.")
+        found = f"{value.dtype} of shape {tuple(value.shape)}" if is_tensor else repr(value)
+        raise TypeError(f"loss must return a real torch tensor of shape (), got {found} {given}.")
     if not bool(value.isfinite()):
         found = str(float(value.detach()))
         raise ValueError(f"loss must return a finite number, got {found} {given}.")
     gradient = None
     if value.requires_grad:
         (gradient,) = torch.autograd.grad(value, points, allow_unused=True)
+    own = set(loss.parameters()) if isinstance(loss, nn.Module) else set()
+    if _leaves(value) - own - {points}:
+        raise ValueError(
+            "loss must have no parameters but its own: those that a function holds are not "
+            "learned. Make it a torch.nn.Module that has them."
+        )
     if gradient is None or not bool(gradient.isfinite().all()):
         found = "none" if gradient is None else "one with NaN or infinite entries"
         raise ValueError(f"loss must have a gradient by the embedding, got {found} {given}.")
+
+
+def _leaves(value: Tensor) -> set[Tensor]:
+    """All tensors that a gradient would be left in."""
+    waiting, seen, leaves = [value.grad_fn], set(), set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            leaves.add(node.variable)
+        waiting += [one for one, _ in node.next_functions]
+    return leaves

@@ -225,7 +225,7 @@ def _describe_labels(labels: np.ndarray) -> dict[str, Any]:
     if strangers:
         raise TypeError(
             "classes must be numbers, strings or truth values to be saved, got "
-            f"{strangers[0]!r} of type {type(strangers[0]).__name__}."
+            f"{strangers[0]!r} of type {type(strangers[0]).__name__}: name them by strings."
         )
     return _describe_array(labels)
 

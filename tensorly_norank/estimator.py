@@ -91,7 +91,8 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     Notes
     -----
     Arrays go in and come out, whatever TensorLy's backend is; tensors of the active backend are
-    taken too, and fitted on their device. `inverse_transform` needs the backend of `fit`.
+    taken too, and fitted on their device. `inverse_transform` needs the backend of `fit`. To keep a
+    fit in a file, ``decomposition_.save``.
 
     Examples
     --------
@@ -283,7 +284,14 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             validate_data(self, X, reset=reset, skip_check_array=True)
             return X
         finite = True if self.mask is None else "allow-nan"
-        samples = validate_data(self, X, reset=reset, allow_nd=True, ensure_all_finite=finite)
+        try:
+            samples = validate_data(self, X, reset=reset, allow_nd=True, ensure_all_finite=finite)
+        except ValueError as error:
+            if "contains NaN" not in str(error):
+                raise
+            raise ValueError(
+                "X contains NaN: where that means that an entry is missing, set mask='nan'."
+            ) from None
         return tl.tensor(samples)
 
     @property

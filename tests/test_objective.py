@@ -55,6 +55,9 @@ class _Proxies(torch.nn.Module):
         return torch.nn.functional.cross_entropy(5 * embedding @ self.directions.T, labels)
 
 
+_HELD = _Proxies().double()
+
+
 def test_the_objective_is_the_weighted_sum_of_its_terms():
     part, objective = _part(), Objective(0.5, 2.0, 3.0, 4.0)
     points = torch.nn.functional.normalize(part.samples.flatten(1)[:, :6])
@@ -186,8 +189,8 @@ def _sum(embedding, labels):
     ("loss", "error", "message"),
     [
         ("triplet", TypeError, "loss must be callable as loss(embedding, labels), got 'triplet'"),
-        (lambda z, y: z.norm(dim=1), TypeError, "loss must return a torch tensor of shape (), got"),
-        (lambda z, y: z[:1, 0], TypeError, "got one of shape (1,) for 48 points of dimension 20"),
+        (lambda z, y: z.norm(dim=1), TypeError, "return a real torch tensor of shape (), got"),
+        (lambda z, y: z[:1, 0], TypeError, "got torch.float64 of shape (1,) for 48 points"),
         (lambda z, y: 0.5, TypeError, "shape (), got 0.5 for 48 points"),
         (lambda z, y: _sum(z, y) * np.nan, ValueError, "must return a finite number, got nan"),
         (lambda z, y: _sum(z, y).detach(), ValueError, "must have a gradient by the embedding"),
@@ -203,11 +206,20 @@ def _sum(embedding, labels):
             "got nan for 33 points of dimension 20 and their labels, one",
         ),
         (lambda z: z.sum(), ValueError, "loss failed for 48 points of dimension 20 and their"),
+        (lambda z, y: _sum(z, y) * 1j, TypeError, "got torch.complex128 of shape ()"),
+        (_with_parameters, ValueError, "loss must have no parameters but its own"),
         (_Proxies(n_dimensions=7), ValueError, "loss failed for 48 points of dimension 20"),
     ],
     ids=[
         *("no function", "vector", "one entry", "float", "nan", "detached", "labels alone"),
-        *("nan gradient", "lone samples", "one argument", "another dimension"),
+        *(
+            "nan gradient",
+            "lone samples",
+            "one argument",
+            "complex",
+            "parameters of others",
+            "another dimension",
+        ),
     ],
 )
 def test_what_is_no_loss_is_named_before_training(loss, error, message, monkeypatch):
@@ -219,7 +231,7 @@ def test_what_is_no_loss_is_named_before_training(loss, error, message, monkeypa
 @pytest.mark.parametrize("known", [{}, {"triplets": [[0, 1, 2]]}])
 def test_a_loss_without_labels_is_refused(known):
     tensor = tl.tensor(np.random.default_rng(0).normal(size=(20, 5, 4)))
-    with pytest.raises(ValueError, match="loss must be None without labels"):
+    with pytest.raises(ValueError, match="loss needs labels, got none"):
         no_rank_decomposition(tensor, loss=_triplets, **known)
 
 

@@ -174,8 +174,9 @@ def test_evidence_shows_both_readings(evidence):
 def test_evidence_that_is_missing_or_of_another_kind_is_named(evidence):
     _, ax = pyplot.subplots()
     assert plot_rank_evidence(evidence, ax) is ax
-    for not_axes in (3, pyplot.subplots(1, 2)[1], ax.figure):
-        with pytest.raises(TypeError, match="ax must be a matplotlib Axes, got a "):
+    polar = pyplot.figure().add_subplot(projection="polar")
+    for not_axes in (3, pyplot.subplots(1, 2)[1], ax.figure, polar):
+        with pytest.raises(TypeError, match="ax must be a matplotlib Axes, rectilinear ones, got"):
             plot_rank_evidence(evidence, not_axes)
     with pytest.raises(TypeError, match="evidence must be a NoRankTensor or its rank_evidence"):
         plot_rank_evidence({"chosen": 3})
@@ -312,6 +313,7 @@ def test_every_sample_is_drawn_at_its_place_in_the_mark_of_its_class(n_classes):
         np.testing.assert_array_equal(cloud.get_array(), codes)
         bar = ax.child_axes[0]
         assert [text.get_text() for text in bar.get_yticklabels()] == ["0", "999"]
+        assert bar.yaxis_inverted()
         assert bar.get_ylabel() == "1000 classes, in order"
     else:
         marks = {(tuple(one.get_facecolor()[0]), _form(one)) for one in ax.collections}
@@ -321,15 +323,15 @@ def test_every_sample_is_drawn_at_its_place_in_the_mark_of_its_class(n_classes):
     ax.figure.canvas.draw()
 
 
-def test_classes_that_are_named_have_a_legend_or_names_beside_their_points():
-    few, many = _points(3), _points(40)
-    names = [text.get_text() for text in plot_embedding(*few).get_legend().get_texts()]
-    assert names == ["0", "1", "2"]
-    ax = plot_embedding(*many, class_names=[f"person {k}" for k in range(40)])
-    assert [text.get_text() for text in ax.texts] == [f"person {k}" for k in range(40)]
-    middle = np.median(many[0][many[1] == 7, :2], axis=0)
-    np.testing.assert_allclose(ax.texts[7].xy, middle)
-    assert ax.get_legend() is None
+@pytest.mark.parametrize(("n_classes", "n_columns"), [(3, 1), (40, 2), (63, 3)])
+def test_a_legend_names_all_classes_that_have_marks(n_classes, n_columns):
+    points, codes = _points(n_classes)
+    legend = plot_embedding(points, codes).get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == list(map(str, range(n_classes)))
+    assert legend._ncols == n_columns
+    names = {k: f"person {k}" for k in reversed(range(n_classes))}
+    legend = plot_embedding(points, codes, class_names=names).get_legend()
+    assert legend.get_texts()[1].get_text() == "person 1"
 
 
 def test_marks_differ_in_lightness_or_form_where_colour_is_not_seen():
@@ -373,8 +375,10 @@ def test_one_component_has_a_row_for_each_class():
         across, up = np.asarray(cloud.get_offsets()).T
         np.testing.assert_allclose(across, points[codes == code, 0])
         assert np.all(abs(up - code) < 0.5)
-    ax = plot_embedding(_points(1000)[0], _points(1000)[1], components=[2])
+    ax = plot_embedding(*_points(1000), components=[2], new=_points(1000)[0][:3])
     assert ax.get_xlabel() == "component 3" and ax.get_ylabel() == "1000 classes, in order"
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["0", "999"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["new samples"]
 
 
 def test_more_components_have_a_panel_for_each_pair():
@@ -403,6 +407,13 @@ def test_more_components_have_a_panel_for_each_pair():
         ({"new_labels": [1]}, "new_labels must be None without new"),
         ({"new": np.zeros((2, 2)), "new_labels": [1]}, "new_labels must hold one label for each"),
         ({"class_names": ["a"]}, "class_names must name the 2 classes"),
+        ({"class_names": {0: "a"}}, "class_names must name all classes of labels, not 1"),
+        ({"class_names": 5}, "class_names must be a sequence of names, or a dict, got 5"),
+        (
+            {"embedding": "abc"},
+            "embedding must be a NoRankTensor, a fitted .* or points, got 'abc'",
+        ),
+        ({"embedding": NoRankDecomposition()}, "This NoRankDecomposition instance is not fitted"),
     ],
 )
 def test_bad_points_are_named(change, message):
@@ -414,6 +425,8 @@ def test_bad_points_are_named(change, message):
 def test_decompositions_estimators_and_points_are_drawn_alike(result):
     model = NoRankDecomposition()
     model.decomposition_ = result
+    titles = {plot_rank_evidence(one).get_title(loc="left") for one in (model, result)}
+    assert len(titles) == 1
     for plot in (plot_embedding, plot_similarity):
         images = []
         for given in (result, model, result.embedding):
@@ -430,9 +443,11 @@ def test_similarity_stands_class_beside_class(n_classes):
     ax = plot_similarity(points, codes)
     order = np.argsort(codes, kind="stable")
     shown = np.asarray(ax.images[0].get_array())
-    if n_classes == 1000:
-        assert shown.shape == (1500, 1500)
-        assert ax.get_xlabel() == "1500 of 2000 samples of 1000 classes"
+    if n_classes == 1000:  # whole classes
+        kept = [np.flatnonzero(codes == code) for code in range(0, 1000, 4)]
+        kept = np.concatenate(kept)
+        np.testing.assert_allclose(shown, points[kept] @ points[kept].T)
+        assert ax.get_xlabel() == "500 of 2000 samples of 250 of 1000 classes"
         assert not ax.get_yticklabels()
     else:
         np.testing.assert_allclose(shown, (points @ points.T)[np.ix_(order, order)])
@@ -442,6 +457,15 @@ def test_similarity_stands_class_beside_class(n_classes):
         ends = np.cumsum(np.bincount(codes))[:-1] - 0.5
         assert [line.get_ydata()[0] for line in ax.lines[::2]] == list(ends)
     ax.figure.canvas.draw()
+
+
+def test_similarity_of_many_samples_is_of_an_even_selection():
+    points, codes = _points(2, 3000)
+    ax = plot_similarity(points, codes)
+    order = np.argsort(codes, kind="stable")
+    chosen = order[np.linspace(0, 2999, 600).round().astype(int)]
+    np.testing.assert_allclose(ax.images[0].get_array(), points[chosen] @ points[chosen].T)
+    assert ax.get_xlabel() == "600 of 3000 samples of 2 classes"
 
 
 def test_similarity_without_labels_follows_the_first_component():
@@ -470,7 +494,7 @@ def test_a_history_shows_error_and_triplets_of_held_out_and_fitted_samples(resul
     assert alone.get_ylabel() == "error" and not alone.get_title(loc="left")
 
 
-@pytest.mark.parametrize("wrong", [3, {"error": [1.0]}, None])
+@pytest.mark.parametrize("wrong", [3, {"error": [1.0]}, None, CPTensor((None, [np.ones((3, 2))]))])
 def test_what_has_no_history_is_refused(wrong):
     with pytest.raises(TypeError, match="result must be a NoRankTensor, a fitted"):
         plot_history(wrong)
@@ -541,6 +565,7 @@ def test_the_mode_of_the_samples_is_left_out_and_kinds_may_be_chosen(result):
         ({"kinds": {1: "image"}}, "kinds must make an image of two modes, got 1"),
         ({"kinds": {0: "bars"}}, "kinds must leave out mode 0, that of the samples"),
         ({"kinds": ["bars"]}, "kinds must be a dict of modes"),
+        ({"ticks": 5}, "ticks must have one entry for each of the 3 modes, got 5"),
         ({"dims": ["a"]}, "dims must have one entry for each of the 3 modes"),
         ({"ticks": [None, ["a"], None]}, "ticks must name the 4 entries of mode 1, got 1 names"),
     ],

@@ -2,7 +2,9 @@
 
 Each function draws into the axes that it is given, or into those of a new figure, and returns them.
 Where a figure has several panels they lie inside these axes. Classes have marks as well as colours,
-and colours that grow lighter in order: figures can be read in grey.
+and where there are too many for that, colours that grow lighter in their order: figures can be read
+in grey. What stands beside axes of your own (names, a legend, a colour bar) needs room: make their
+figure with ``layout="constrained"``.
 """
 
 from tensorly_norank.plotting._comparison import plot_comparison

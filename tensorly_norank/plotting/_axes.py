@@ -16,9 +16,11 @@ _LARGEST = 40.0  # inches: beyond that a figure takes long to draw and nobody se
 
 def check_axes(ax: Any) -> Axes | None:
     """The axes that were given, if any."""
-    if ax is None or hasattr(ax, "fill_between"):
+    if ax is None or getattr(ax, "name", None) == "rectilinear":
         return cast("Axes | None", ax)
-    raise TypeError(f"ax must be a matplotlib Axes, got a {type(ax).__name__}.")
+    hint = ": pass one of them" if hasattr(ax, "shape") else ""
+    kind = f"{ax.name} axes" if hasattr(ax, "fill_between") else f"a {type(ax).__name__}"
+    raise TypeError(f"ax must be a matplotlib Axes, rectilinear ones, got {kind}{hint}.")
 
 
 def new_axes(width: float, height: float) -> Axes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +68,13 @@ def class_names_of(class_names: Any, labels: list[Any]) -> list[str]:
     default = [str(label) for label in labels]
     if class_names is None:
         return default
+    if isinstance(class_names, str) or not hasattr(class_names, "__len__"):
+        raise TypeError(f"class_names must be a sequence of names, or a dict, got {class_names!r}.")
+    if isinstance(class_names, Mapping):
+        nameless = [label for label in labels if label not in class_names]
+        if nameless:
+            raise ValueError(f"class_names must name all classes of labels, not {nameless[0]!r}.")
+        return [str(class_names[label]) for label in labels]
     names = [str(name) for name in class_names]
     if len(names) > len(labels) and all(
         isinstance(label, int) and 0 <= label < len(names) for label in labels

@@ -144,7 +144,8 @@ def _check_names(dims: Any, ticks: Any, shape: list[int], mode: int) -> tuple[li
     """Of each mode, and of its entries."""
     order = len(shape)
     for name, given in (("dims", dims), ("ticks", ticks)):
-        if given is not None and (isinstance(given, str) or len(given) != order):
+        is_sequence = hasattr(given, "__len__") and not isinstance(given, str)
+        if given is not None and not (is_sequence and len(given) == order):
             raise ValueError(
                 f"{name} must have one entry for each of the {order} modes, got {given!r}."
             )
@@ -221,7 +222,7 @@ def _name_entries(ax: Axes, column: _Column, dims: list[str], ticks: list[Any]) 
     ax.set_xlabel(" × ".join(dims[k] for k in column.modes))
     if names is not None and len(names) <= _MOST_TICKS:
         ax.set_xticks(np.arange(len(names)), [str(name) for name in names], rotation=90)
-        ax.tick_params(axis="x", labelsize="small")
+        ax.tick_params(axis="x", labelsize="small" if len(names) <= _MOST_BARS else 6)
     elif column.kind != "image":
         low, high = ax.get_xlim()
         ax.set_xticks([0, int(high)])

@@ -17,14 +17,13 @@ from tensorly_norank.plotting._axes import (
     new_axes,
     panels,
 )
-from tensorly_norank.plotting._classes import Classes, classes_of
+from tensorly_norank.plotting._classes import MOST_MARKED, Classes, classes_of
 from tensorly_norank.plotting._inputs import check_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MOST_IN_LEGEND = 12  # classes; the names of more stand beside their points
-_MOST_ROWS = 40  # classes that have a row with their name, where there is one component
+_LONGEST_COLUMN = 21  # entries of a legend
 _MOST_PAIRED = 6  # components
 
 
@@ -53,9 +52,9 @@ def plot_embedding(
         More samples, as from `transform`: larger, with a dark edge.
     new_labels : array-like of length n_new, optional
         Their classes.
-    class_names : sequence of str, optional
-        Names of the classes, in the order of the sorted labels; or, for integer labels, names that
-        these index.
+    class_names : sequence of str or dict, optional
+        Names of the classes, in the order of the sorted labels; for integer labels also names that
+        these index, which gives the classes an order of your own; or a dict from labels to names.
     ax : matplotlib Axes, optional
         Where to draw; by default a new figure.
 
@@ -63,8 +62,7 @@ def plot_embedding(
     -------
     Axes
         Distances along both axes are drawn alike, for they mean similarity. Up to 63 classes have a
-        colour and a mark each, with a legend or their names beside them; of more the colour tells
-        the place in their order.
+        colour and a mark each, and a name; of more the colour tells the place in their order.
 
     Raises
     ------
@@ -95,12 +93,14 @@ def plot_embedding(
     n_fitted, points = len(points), np.concatenate([points, others])[:, chosen]
     draw = _Drawing(points, classes, n_fitted)
     if len(chosen) == 1:
-        n_rows = min(max(len(classes), 1), _MOST_ROWS)
-        ax = check_axes(ax) or new_axes(5.0, 1.5 + 0.2 * n_rows)
+        n_rows = min(max(len(classes), 1), MOST_MARKED)
+        ax = check_axes(ax) or new_axes(6.0, 1.5 + 0.2 * n_rows)
         draw.rows(ax, chosen[0])
+        draw.explain(ax, names=False)
         return ax
     n_panels = len(chosen) - 1
-    beside = 1.0 if classes.are_marked else 2.5  # inches for what explains the classes
+    beside = 0.5 + 0.5 * -(-len(classes) // _LONGEST_COLUMN)  # inches for the legend
+    beside = beside if classes.are_marked else 1.0
     ax = check_axes(ax) or new_axes(beside + 3.5 * n_panels**0.7, 4.0 * n_panels**0.7)
     if n_panels == 1:
         draw.pair(ax, (0, 1), chosen)
@@ -151,8 +151,6 @@ class _Drawing:
         ax.set_xlabel(f"component {components[columns[0]] + 1}")
         ax.set_ylabel(f"component {components[columns[1]] + 1}")
         ax.set_aspect("equal", adjustable="datalim")
-        if _MOST_IN_LEGEND < len(self.classes) and self.classes.are_marked:
-            self._names_beside(ax, columns)
 
     def rows(self, ax: Axes, component: int) -> None:
         """Points on one axis, each class in a row of its own."""
@@ -162,11 +160,11 @@ class _Drawing:
         spread = np.arange(len(codes)) * 0.618034 % 1 - 0.5
         self._scatter(ax, self.points[:, 0], heights + 0.6 * spread)
         names = [*self.classes.names, *(["no label"] if (codes < 0).any() and n_classes else [])]
-        if len(names) <= _MOST_ROWS:
-            ax.set_yticks(np.arange(len(names)), names)
-        else:
-            ax.set_yticks([])
+        places = np.arange(len(names))
+        if not self.classes.are_marked:
+            places = places[[0, n_classes - 1]]
             ax.set_ylabel(f"{n_classes} classes, in order")
+        ax.set_yticks(places, [names[place] for place in places])
         ax.invert_yaxis()
         ax.set_xlabel(f"component {component + 1}")
 
@@ -196,42 +194,36 @@ class _Drawing:
                 one = chosen & (codes == code)
                 ax.scatter(across[one], up[one], **(self.classes.mark(code) | style))
 
-    def _names_beside(self, ax: Axes, columns: tuple[int, int]) -> None:
-        effects = matplotlib("patheffects")
-        halo = [effects.withStroke(linewidth=2, foreground="white")]
-        for code, name in enumerate(self.classes.names):
-            middle = np.median(self.points[self.classes.codes == code][:, columns], axis=0)
-            ax.annotate(name, middle, fontsize="x-small", ha="center", path_effects=halo)
+    def explain(self, ax: Axes, names: bool = True) -> None:
+        """A legend, or what the colours mean, at the right; without names where these are shown."""
+        lines = matplotlib("lines")
 
-    def explain(self, ax: Axes) -> None:
-        """A legend, or what the colours mean, at the right."""
-        names, lines = self.classes.names, matplotlib("lines")
+        def entry(label: str, **mark: Any) -> Any:
+            return lines.Line2D([], [], linestyle="", label=label, **mark)
+
         handles = []
-        if len(names) <= _MOST_IN_LEGEND:
-            handles = [
-                lines.Line2D([], [], linestyle="", label=name, **self.classes.mark(code))
-                for code, name in enumerate(names)
-            ]
-        if not self.classes.are_marked:
-            pyplot = matplotlib("pyplot")
-            mappable = pyplot.cm.ScalarMappable(cmap=COLOUR_MAP)
-            mappable.set_clim(0, len(names) - 1)
-            bar = colour_bar(ax, mappable, f"{len(names)} classes, in order")
-            bar.set_ticks([0, len(names) - 1], labels=[names[0], names[-1]])
-        if names and (self.classes.codes < 0).any():
-            handles.append(
-                lines.Line2D([], [], linestyle="", label="no label", **self.classes.mark(-1))
-            )
+        if names and self.classes.are_marked:
+            marked = enumerate(self.classes.names)
+            handles = [entry(name, **self.classes.mark(code)) for code, name in marked]
+        elif names:
+            mappable = matplotlib("pyplot").cm.ScalarMappable(cmap=COLOUR_MAP)
+            mappable.set_clim(0, len(self.classes) - 1)
+            bar = colour_bar(ax, mappable, f"{len(self.classes)} classes, in order")
+            ends = [self.classes.names[0], self.classes.names[-1]]
+            bar.set_ticks([0, len(self.classes) - 1], labels=ends)
+            bar.ax.invert_yaxis()  # the first on top, as in a legend
+        if names and self.classes.names and (self.classes.codes < 0).any():
+            handles.append(entry("no label", **self.classes.mark(-1)))
         if self.is_new.any():
-            new = {"marker": "o", "color": "white", "markeredgecolor": DARK}
-            handles.append(lines.Line2D([], [], linestyle="", label="new samples", **new))
-        if handles:
-            right = 1.02 if self.classes.are_marked else 1.3
-            ax.legend(
-                handles=handles,
-                loc="upper left",
-                bbox_to_anchor=(right, 1),
-                frameon=False,
-                borderaxespad=0,
-                fontsize="small",
-            )
+            handles.append(entry("new samples", marker="o", color="white", markeredgecolor=DARK))
+        if not handles:
+            return
+        n_columns = -(-len(handles) // _LONGEST_COLUMN)
+        is_beside = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0}
+        ax.legend(
+            handles=handles,
+            ncols=n_columns,
+            fontsize="small" if n_columns == 1 else "x-small",
+            frameon=not self.classes.are_marked,
+            **(is_beside if self.classes.are_marked else {"loc": "upper right"}),
+        )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tensorly.cp_tensor import CPTensor
 
 from tensorly_norank.norank_tensor import NoRankTensor
 from tensorly_norank.plotting._axes import DARK, LIGHT, check_axes, new_axes, twin, whole_numbers
@@ -54,7 +55,8 @@ def plot_history(result: Any, ax: Axes | None = None) -> Axes:
     result = decomposition_in(result)
     history = result.history if isinstance(result, NoRankTensor) else result
     wanted = ("error", "triplet_accuracy", "learning_rate")
-    if not isinstance(history, Mapping) or not all(name in history for name in wanted):
+    is_other = isinstance(history, CPTensor) or not isinstance(history, Mapping)
+    if is_other or not all(name in history for name in wanted):
         raise TypeError(
             "result must be a NoRankTensor, a fitted NoRankDecomposition or a history with "
             f"{', '.join(wanted)}, got a {type(result).__name__}."
@@ -80,7 +82,14 @@ def plot_history(result: Any, ax: Axes | None = None) -> Axes:
         fitted = history["fitted_triplet_accuracy"]
         lines += beside.plot(passes, fitted, color=LIGHT, linestyle="--", label="fitted triplets")
     beside.set_ylabel("triplets in order")
-    beside.legend(handles=lines, fontsize="small", frameon=False)
+    beside.legend(
+        handles=lines,
+        ncols=3,
+        fontsize="small",
+        frameon=False,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.18),  # lines may be anywhere within
+    )
     if isinstance(result, NoRankTensor):
         end = "converged" if result.converged else "not converged"
         ax.set_title(f"{n_iter} passes, {end}", fontsize="medium", loc="left")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 from tensorly.cp_tensor import CPTensor
 
 from tensorly_norank._backend import check_dense, to_numpy
+from tensorly_norank.estimator import NoRankDecomposition
 from tensorly_norank.norank_tensor import NoRankTensor
 
 
 def decomposition_in(result: Any) -> Any:
     """The decomposition of a fitted estimator; anything else as it is."""
-    return getattr(result, "decomposition_", result)
+    if not isinstance(result, NoRankDecomposition):
+        return result
+    check_is_fitted(result)
+    return result.decomposition_
 
 
 def check_decomposition(result: Any, name: str = "result") -> NoRankTensor:
@@ -37,7 +43,13 @@ def check_points(points: Any, name: str = "embedding") -> np.ndarray:
             f"{name} must be points or a NoRankTensor, got a CPTensor: pass one of its factors."
         )
     check_dense(points, name)
-    points = to_numpy(points).astype(float)
+    try:
+        points = to_numpy(points).astype(float)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{name} must be a NoRankTensor, a fitted NoRankDecomposition or points, got "
+            f"{reprlib.repr(points)}."
+        ) from None
     if points.ndim != 2 or 0 in points.shape:
         raise ValueError(f"{name} must be of shape (n_samples, R), got shape {points.shape}.")
     if not np.isfinite(points).all():

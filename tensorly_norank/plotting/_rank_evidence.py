@@ -10,6 +10,7 @@ from tensorly_norank._rank_evidence import RankEvidence
 from tensorly_norank._rank_search import ALPHA
 from tensorly_norank.norank_tensor import NoRankTensor
 from tensorly_norank.plotting._axes import DARK, LIGHT, check_axes, new_axes, twin, whole_numbers
+from tensorly_norank.plotting._inputs import decomposition_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +23,8 @@ def plot_rank_evidence(evidence: Any, ax: Axes | None = None) -> Axes:
 
     Parameters
     ----------
-    evidence : NoRankTensor or RankEvidence
-        A decomposition whose components were counted, or its `rank_evidence`.
+    evidence : NoRankTensor, NoRankDecomposition or RankEvidence
+        A decomposition whose components were counted, a fitted estimator, or a `rank_evidence`.
     ax : matplotlib Axes, optional
         Where to draw; by default a new figure.
 
@@ -90,6 +91,7 @@ def plot_rank_evidence(evidence: Any, ax: Axes | None = None) -> Axes:
 
 
 def _as_evidence(evidence: Any) -> RankEvidence:
+    evidence = decomposition_in(evidence)
     if isinstance(evidence, NoRankTensor):
         if evidence.rank_evidence is None:
             raise ValueError(

@@ -13,7 +13,8 @@ from tensorly_norank.plotting._inputs import check_points
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MOST_SHOWN = 1500  # samples: more would be smaller than a pixel
+_MOST_SHOWN = 600  # samples: more would be smaller than a pixel
+_FEWEST_OF_CLASS = 10  # of these; where they would be less, whole classes are left out
 _MOST_NAMED, _MOST_NAMED_TWICE = 40, 12  # classes: at the left, and below as well
 
 
@@ -29,7 +30,7 @@ def plot_similarity(
     labels : array-like of length n_samples, optional
         The class of each, None where there is none: these come last. Without labels samples are in
         the order of the first component.
-    class_names : sequence of str, optional
+    class_names : sequence of str or dict, optional
         As in `plot_embedding`.
     ax : matplotlib Axes, optional
         Where to draw; by default a new figure.
@@ -38,7 +39,8 @@ def plot_similarity(
     -------
     Axes
         The matrix, lighter where samples are more alike, with names of up to 40 classes and lines
-        between these. Of more than 1,500 samples an even selection is shown.
+        between these. Of more than 600 samples an even selection is shown, and some of the classes
+        whole where these are many.
 
     Raises
     ------
@@ -62,10 +64,9 @@ def plot_similarity(
     names = [*classes.names, "no label"]
     codes = np.where(classes.codes < 0, len(classes), classes.codes)
     order = np.argsort(points[:, 0] if labels is None else codes, kind="stable")
-    shown = order
-    if len(order) > _MOST_SHOWN:
-        shown = order[np.linspace(0, len(order) - 1, _MOST_SHOWN).round().astype(int)]
-    ax = check_axes(ax) or new_axes(5.5, 4.5)
+    shown = _some(order, None if labels is None else codes)
+    beside = 0.07 * max(map(len, names))  # inches for the longest name
+    ax = check_axes(ax) or new_axes(4.8 + beside, 4.5)
     matrix = points[shown] @ points[shown].T
     image = ax.imshow(matrix, cmap=COLOUR_MAP, interpolation="nearest")
     colour_bar(ax, image, "similarity")
@@ -75,8 +76,9 @@ def plot_similarity(
     if labels is None:
         ax.set_xlabel(f"{what}, by their first component")
         return ax
-    ax.set_xlabel(f"{what} of {len(classes)} classes")
     present, starts, sizes = np.unique(codes[shown], return_index=True, return_counts=True)
+    part = f"{len(present)} of " if len(present) < len(np.unique(codes)) else ""
+    ax.set_xlabel(f"{what} of {part}{len(classes)} classes")
     if len(present) > _MOST_NAMED:
         return ax
     middles = starts + (sizes - 1) / 2
@@ -89,3 +91,19 @@ def plot_similarity(
         ax.axhline(start - 0.5, color="white", linewidth=0.5)
         ax.axvline(start - 0.5, color="white", linewidth=0.5)
     return ax
+
+
+def _some(order: np.ndarray, codes: np.ndarray | None) -> np.ndarray:
+    """Samples in their order, so many that they can be seen: of all classes, or of some of them."""
+    n_samples = len(order)
+    if n_samples <= _MOST_SHOWN:
+        return order
+    if codes is not None:
+        present, sizes = np.unique(codes, return_counts=True)
+        if _MOST_SHOWN < _FEWEST_OF_CLASS * len(present):
+            step = -(-n_samples // _MOST_SHOWN)
+            kept = present[::step] if sizes.max() <= _FEWEST_OF_CLASS else present
+            order = order[np.isin(codes[order], kept)]
+    if len(order) <= _MOST_SHOWN:
+        return order
+    return order[np.linspace(0, len(order) - 1, _MOST_SHOWN).round().astype(int)]
