@@ -411,7 +411,7 @@ def test_more_components_have_a_panel_for_each_pair():
         ({"class_names": 5}, "class_names must be a sequence of names, or a dict, got 5"),
         (
             {"embedding": "abc"},
-            "embedding must be a NoRankTensor, a fitted .* or points, got 'abc'",
+            "embedding must be a NoRankTensor, .* or points, got 'abc'",
         ),
         ({"embedding": NoRankDecomposition()}, "This NoRankDecomposition instance is not fitted"),
     ],
