@@ -100,9 +100,9 @@ for column in ("mean", "std"):
 
 # %%
 # Both networks pull the classes farther apart than a linear map can, as the silhouette shows, and
-# order more triplets rightly. Two halves are too few to put these two in order: on nearest
-# neighbours they differ by about as much as two halves of the same images do. All three find the
-# same number of components, which is a matter of the classes.
+# order more triplets rightly. With so few passes ``conv``, whose samples are moved in training, is
+# not at its best: nothing is said here of which network is the better one. All three find the same
+# number of components, which is a matter of the classes.
 
 # %%
 # One of the fits

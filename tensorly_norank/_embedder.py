@@ -178,13 +178,16 @@ class Augmentation:
         return varied + self.noise * noise
 
     def moves(self, sample_shape: Sequence[int]) -> Moves:
-        """The moves there and back, one mode at a time, that spread as far as those of training."""
+        """The moves there and back, one mode at a time, that spread as those of training do.
+
+        But no farther than the largest of these, where several modes are moved.
+        """
         largest = {mode: self._most_places(sample_shape[mode]) for mode in self.shifted_modes}
         largest = {mode: most for mode, most in largest.items() if most}
         n_copies = 1 + 2 * len(largest)
         # A uniform step from −m to m has the variance m (m + 1) / 3; of the copies two are moved.
         return tuple(
-            (mode, round(math.sqrt(n_copies / 2 * most * (most + 1) / 3)))
+            (mode, min(most, round(math.sqrt(n_copies / 2 * most * (most + 1) / 3))))
             for mode, most in largest.items()
         )
 

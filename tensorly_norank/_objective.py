@@ -81,9 +81,16 @@ class Objective:
             loss = copy.deepcopy(self.loss) if isinstance(self.loss, nn.Module) else self.loss
             batches = part.batches(batch_size, np.random.default_rng(0))
             placed = [part.place(batch) for batch in batches]
-            values = [loss(embedding[batch.indices], batch.labels) for batch in placed]
+            with lent_global_generators(embedding.device, 0):
+                values = [loss(embedding[batch.indices], batch.labels) for batch in placed]
             first = {"loss": torch.stack(values).mean().to(embedding)}
         return float(self.total(first | regularisers))
+
+
+def check_callable(loss: Any) -> None:
+    """Raise an error unless it is."""
+    if not callable(loss):
+        raise TypeError(f"loss must be callable as loss(embedding, labels), got {loss!r}.")
 
 
 def check_loss(loss: Any, n_dimensions: int, part: Part, batch_size: int) -> None:
@@ -92,13 +99,13 @@ def check_loss(loss: Any, n_dimensions: int, part: Part, batch_size: int) -> Non
     It is tried on a batch of random points, and without all but one sample of a class, as such
     batches are to come.
     """
-    if not callable(loss):
-        raise TypeError(f"loss must be callable as loss(embedding, labels), got {loss!r}.")
+    check_callable(loss)
     if type(part) is not Part:
         raise ValueError("loss needs labels, got none: it is a function of points and labels.")
     codes = part.codes[part.known]
     batch = class_balanced_pass(codes, batch_size, np.random.default_rng(0))[0]
     labels = torch.from_numpy(codes[batch.indices])
+    labels[-1] = int(codes.max())  # a loss that knows too few classes fails here
     generator = torch.Generator().manual_seed(0)
     points = torch.randn(len(labels), n_dimensions, generator=generator)
     points = nn.functional.normalize(points).to(part.samples)
@@ -109,6 +116,12 @@ def check_loss(loss: Any, n_dimensions: int, part: Part, batch_size: int) -> Non
         given = f"for {len(chosen)} points of dimension {n_dimensions} and their labels{which}"
         with torch.enable_grad(), lent_global_generators(points.device, 0):
             _try(own, points[chosen].requires_grad_(), labels[chosen].to(points.device), given)
+    try:
+        copy.deepcopy(own)  # as is done in every pass, to look without being remembered
+    except Exception as error:
+        raise ValueError(
+            f"loss must be one that can be copied after a call: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _try(loss: Loss, points: Tensor, labels: Tensor, given: str) -> None:

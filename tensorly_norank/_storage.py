@@ -176,6 +176,9 @@ def _check_shapes(tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
     expected |= {"embedding": (shape[mode], rank), "axes.axes": (dimension, dimension)}
     expected |= {"offset": (*shape[:mode], 1, *shape[mode + 1 :])}
     expected |= {"embedder.mean": (*shape[:mode], *shape[mode + 1 :])}
+    for place, step in header["moves"]:
+        if place not in range(len(shape) - 1) or not isinstance(step, int):
+            raise ValueError(f"moves must be of a mode and by whole places, has {[place, step]}")
     for name, one in expected.items():
         if tuple(tensors[name].shape) != one:
             raise ValueError(f"{name} must have shape {one}, has {tuple(tensors[name].shape)}")

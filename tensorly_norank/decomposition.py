@@ -143,12 +143,14 @@ def no_rank_decomposition(
     loss : callable, optional
         Takes the place of the triplets in training, as ``loss(embedding, labels)``: of a batch,
         points (B, D) on the unit sphere and the numbers (B,) of their classes in
-        ``result.classes``, to a torch scalar that is to be small. (D is 64, or the number of
-        entries of a sample if that is less, or `max_rank` or `rank` if that is more.) So do the
-        losses of pytorch-metric-learning. Batches have classes in equal shares, of which one sample
-        may stand alone. A ``torch.nn.Module`` is copied for every fit, and parameters of it are
-        learned with the encoder's. How large it is the weights of the other terms do not know: look
-        at `diversity`. `margin` is of reported figures and of the choice of "auto" alone then.
+        ``result.classes``, to a torch scalar that is to be small. Most losses of
+        pytorch-metric-learning are like that. D is 64, or the number of entries of a sample if that
+        is less, or `max_rank` or `rank` if that is more; or what a module of yours returns. Batches
+        have classes in about equal shares; a class may have a single sample. A ``torch.nn.Module``
+        is copied for every fit, and its parameters are learned with the encoder's; a function that
+        holds parameters is refused, for nothing would learn them. `diversity` and the other weights
+        are relative to the loss, however large that is. `margin` only serves reported figures and
+        the choice of "auto" then.
     n_iter_max : int, optional
         At most so many passes; one pass shows every sample of the fit at least once. (Of samples
         that are compared it has 16 batches or more, each of a random part.) By
@@ -263,7 +265,8 @@ def no_rank_decomposition(
         data = _enter(tensor, labels, triplets, mode, mask, device)
     n_dimensions = _n_dimensions(data, encoder, rank, max_rank)
     if loss is not None:
-        check_loss(loss, n_dimensions, data.part, batch_size or data.part.default_batch_size)
+        with torch.inference_mode(False):
+            check_loss(loss, n_dimensions, data.part, batch_size or data.part.default_batch_size)
     spreader, codes = _lend_labels(data, rng)
     recipe = _RECIPES[type(data.part)](
         data,

@@ -58,7 +58,7 @@ class NoRankTensor(CPTensor):
         Per pass: ``error`` (the monitored objective, on held-out samples where there are enough),
         ``triplet_accuracy`` of the same samples, ``fitted_triplet_accuracy`` of fitted ones beside
         it (where the others are held out), ``objective`` and its unweighted terms
-        (``triplet``, ...) on the training batches, ``learning_rate``.
+        (``triplet``, or ``loss`` for one of yours, ...) on the training batches, ``learning_rate``.
     diagnostics : dict
         ``converged``; ``triplet_accuracy`` and ``margin_violations`` (share of triplets) of the
         fitted samples, and the same with ``held_out_`` in front, of the samples that the
@@ -78,7 +78,7 @@ class NoRankTensor(CPTensor):
         The distinct labels; empty without labels.
     settings : dict
         The numbers that `no_rank_decomposition` was called with (None for what it chose itself),
-        and the name of the encoder.
+        and the names of the encoder and of a loss of yours.
 
     Examples
     --------

@@ -628,3 +628,9 @@ def test_missing_labels_are_refused(data):
     for options in ({}, {"cv": 3}, {"unseen_classes": True}, {"groups": np.arange(60) // 10}):
         with pytest.raises(ValueError, match="labels must be complete, got 1 missing"):
             compare(tl.tensor(values), missing, {"raw": RAW}, **options)
+
+
+def test_what_is_no_loss_is_named_before_anything_is_fitted():
+    tensor = tl.tensor(np.random.default_rng(0).normal(size=(20, 4, 3)))
+    with pytest.raises(TypeError, match=r"methods\['a'\]: loss must be callable"):
+        compare(tensor, np.arange(20) % 2, {"a": {"loss": "triplet"}})

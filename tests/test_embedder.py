@@ -1,5 +1,7 @@
 """What surrounds an encoder: the mean over moved copies."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorly as tl
@@ -50,16 +52,30 @@ def test_samples_are_moved_in_training_by_their_own_steps_with_their_edges_repea
     assert len(found) == 4 and len(set(found)) > 1
 
 
-@pytest.mark.parametrize("shape", [(64,), (64, 64), (62, 47), (40, 50, 60)])
+def test_the_mean_sample_moves_with_those_that_are_fitted():
+    embedder, samples = _embedder()
+    vary = dataclasses.replace(embedder.augmentation, noise=0.0, transfer=0.0)
+    standardised = embedder.scaled(samples)
+    generator = torch.Generator().manual_seed(0)
+    varied = vary(standardised, torch.zeros_like(samples), generator)
+    raw = (varied * embedder.scale + embedder.mean).numpy()
+    every = [(up, left) for up in range(-1, 2) for left in range(-2, 3)]
+    for sample, one in zip(samples.numpy()[:, None], raw, strict=True):
+        assert any(np.allclose(_moved(sample, step)[0], one) for step in every)
+
+
+@pytest.mark.parametrize("shape", [(64,), (64, 64), (62, 47), (40, 50, 60), (16, 16, 16)])
 def test_copies_spread_as_far_as_the_moves_of_training(shape):
     augmentation = Augmentation(noise=0, shift=0.06, shifted_modes=tuple(range(len(shape))))
     moves = augmentation.moves(shape)
     assert [mode for mode, _ in moves] == list(range(len(shape)))
     for mode, step in moves:
-        most = int(0.06 * shape[mode])
+        most = max(1, int(0.06 * shape[mode]))
         in_training = np.mean(np.arange(-most, most + 1) ** 2)
         of_copies = [2 * s**2 / (1 + 2 * len(shape)) for s in (step - 0.5, step + 0.5)]
-        assert of_copies[0] <= in_training <= of_copies[1]
+        assert of_copies[0] <= in_training
+        assert in_training <= of_copies[1] or step == most  # no farther than in training
+        assert step <= most
 
 
 @pytest.mark.parametrize(

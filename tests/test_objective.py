@@ -173,6 +173,32 @@ def test_a_loss_that_draws_leaves_the_global_generator_as_it_is(encoder):
         return tl.to_numpy(found)
 
     np.testing.assert_array_equal(embedding(1), embedding(2))
+    printed = _fit(loss, encoder=encoder, verbose=2).embedding  # watched in every fit
+    np.testing.assert_array_equal(embedding(1), tl.to_numpy(printed))
+
+
+def test_a_loss_works_where_the_caller_wants_no_gradients():
+    expected = tl.to_numpy(_fit(_triplets).embedding)
+    with torch.inference_mode():
+        np.testing.assert_array_equal(tl.to_numpy(_fit(_triplets).embedding), expected)
+
+
+class _Remembering(torch.nn.Module):
+    def forward(self, embedding, labels):
+        self.last = _triplets(embedding, labels)
+        return self.last
+
+
+def test_a_loss_that_cannot_be_copied_once_it_was_called_is_refused():
+    with pytest.raises(ValueError, match="loss must be one that can be copied after a call"):
+        _fit(_Remembering())
+
+
+def test_a_loss_that_knows_too_few_classes_is_refused():
+    labels = np.repeat(np.arange(100), 2)
+    tensor = tl.tensor(np.random.default_rng(0).normal(size=(200, 5, 4)))
+    with pytest.raises(ValueError, match=r"loss failed for .* IndexError: Target 99 is out of"):
+        no_rank_decomposition(tensor, labels, encoder="linear", loss=_Proxies(n_classes=99))
 
 
 def _seeded(seed):
@@ -207,7 +233,7 @@ def _sum(embedding, labels):
         (
             _without_the_lone,
             ValueError,
-            "got nan for 33 points of dimension 20 and their labels, one",
+            "got nan for 32 points of dimension 20 and their labels, one",
         ),
         (lambda z: z.sum(), ValueError, "loss failed for 48 points of dimension 20 and their"),
         (lambda z, y: _sum(z, y) * 1j, TypeError, "got torch.complex128 of shape ()"),

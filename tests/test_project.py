@@ -13,7 +13,7 @@ import pytest
 import tensorly_norank
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTED_EXTRAS = ("plot", "io", "progress", "compare", "images", "abide", "test")
+TESTED_EXTRAS = ("plot", "io", "progress", "compare", "images", "abide", "company", "test")
 HEAVY = ("matplotlib", "sklearn.manifold", "tlviz", "safetensors", "nilearn")
 
 

@@ -375,6 +375,9 @@ def test_older_formats_are_brought_up_to_date(tmp_path):
         {"fitted_shape": [60, 9, 5]},
         {"fitted_shape": [60, 9]},
         {"fitted_shape": None},
+        {"moves": [[5, 1]]},
+        {"moves": [[0, 1.5]]},
+        {"moves": 3},
     ],
 )
 def test_parts_that_do_not_fit_together_are_refused(changes, tmp_path):
@@ -406,6 +409,20 @@ def test_a_file_builds_nothing_but_what_its_tensors_are_for(described, tmp_path)
     _saved(tmp_path / "one", encoder=described)
     with pytest.raises(ValueError, match="encoder must be"):
         NoRankTensor.load(tmp_path / "one")
+
+
+def test_files_of_format_1_have_one_copy_of_a_sample(tmp_path):
+    tensor = tl.tensor(np.random.default_rng(0).normal(size=(40, 20, 20)))
+    options = {"encoder": "conv", "rank": 2, "n_iter_max": 2, "tol": 0, "validation_fraction": 0}
+    result = no_rank_decomposition(tensor, np.arange(40) % 4, random_state=0, **options)
+    result.save(tmp_path / "one")
+    assert NoRankTensor.load(tmp_path / "one")._embedder.moves == ((0, 1), (1, 1))
+    _saved(tmp_path / "one", format=1, moves=[[0, 2]])
+    again = NoRankTensor.load(tmp_path / "one")
+    points = result._axes.project(
+        result._embedder.embed(torch.from_numpy(tl.to_numpy(tensor)), moved=False), 2
+    )
+    np.testing.assert_allclose(tl.to_numpy(again.transform(tensor)), points.numpy(), atol=1e-6)
 
 
 def test_what_was_changed_in_place_is_not_saved(tmp_path):

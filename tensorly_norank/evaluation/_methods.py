@@ -73,6 +73,7 @@ def _as_embedder(name: str, method: Any, shape: tuple[int, ...]) -> Embed:
 
 
 def _check_keywords(name: str, keywords: Mapping[str, Any], shape: tuple[int, ...]) -> None:
+    from tensorly_norank._objective import check_callable
     from tensorly_norank.decomposition import no_rank_decomposition
     from tensorly_norank.encoders import check_encoder
 
@@ -93,6 +94,8 @@ def _check_keywords(name: str, keywords: Mapping[str, Any], shape: tuple[int, ..
         if not isinstance(settings["random_state"], np.random.Generator | np.random.RandomState):
             check_random_state(settings["random_state"])  # a generator would be drawn from
         check_encoder(settings["encoder"], torch.zeros(2, *shape[1:]), 1)
+        if settings["loss"] is not None:
+            check_callable(settings["loss"])
     except (TypeError, ValueError) as error:
         raise type(error)(f"methods[{name!r}]: {error}") from error
 

@@ -19,7 +19,7 @@ def check_axes(ax: Any) -> Axes | None:
     if ax is None or getattr(ax, "name", None) == "rectilinear":
         return cast("Axes | None", ax)
     hint = ": pass one of them" if hasattr(ax, "shape") else ""
-    kind = f"{ax.name} axes" if hasattr(ax, "fill_between") else f"a {type(ax).__name__}"
+    kind = f"{ax.name} axes" if hasattr(ax, "get_xaxis") else f"a {type(ax).__name__}"
     raise TypeError(f"ax must be a matplotlib Axes, rectilinear ones, got {kind}{hint}.")
 
 

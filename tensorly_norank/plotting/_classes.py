@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from tensorly_norank._backend import to_numpy
 from tensorly_norank._labels import number_labels
-from tensorly_norank.plotting._axes import COLOUR_MAP, matplotlib
 
 # Okabe and Ito's, which the colour-blind tell apart, without their yellow, which is too light.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
@@ -33,34 +33,39 @@ class Classes:
         return len(self) <= MOST_MARKED
 
     def mark(self, code: int) -> dict[str, Any]:
-        """Colour and marker of one class; of no label, light dots."""
+        """Colour and marker of one class, where they have any; of no label, light dots."""
         if code < 0:
             return {"color": "0.7", "marker": "."}
-        if self.are_marked:
-            colour, marker = _COLOURS[code % len(_COLOURS)], _MARKERS[code % len(_MARKERS)]
-            return {"color": colour, "marker": marker}
-        share = code / (len(self) - 1)
-        return {"color": matplotlib("pyplot").get_cmap(COLOUR_MAP)(share), "marker": "o"}
+        return {
+            "color": _COLOURS[code % len(_COLOURS)],
+            "marker": _MARKERS[code % len(_MARKERS)],
+        }
 
 
 def classes_of(
     labels: Any, n_samples: int, class_names: Any, new_labels: Any = None, n_new: int = 0
 ) -> Classes:
     """Of samples, and of new ones behind them; where there are no labels, no classes."""
-    values = _values(labels, n_samples, "labels") + _values(new_labels, n_new, "new_labels")
-    if labels is None and new_labels is None:
-        return Classes([], np.full(len(values), -1))
-    classes, codes = number_labels(values, len(values), may_be_missing=True)
-    return Classes(class_names_of(class_names, classes.tolist()), codes)
+    names, codes = _number(labels, n_samples, "labels", [])
+    names, new_codes = _number(new_labels, n_new, "new_labels", names)
+    return Classes(class_names_of(class_names, names), np.concatenate([codes, new_codes]))
 
 
-def _values(labels: Any, n_samples: int, name: str) -> list[Any]:
-    """A label, or None, for each sample."""
+def _number(
+    labels: Any, n_samples: int, name: str, known: list[Any]
+) -> tuple[list[Any], np.ndarray]:
+    """The classes that are known and those that these labels add; their codes."""
     if labels is None:
-        return [None] * n_samples
+        return known, np.full(n_samples, -1)
     classes, codes = number_labels(labels, n_samples, name, may_be_missing=True)
-    names = classes.tolist()
-    return [names[code] if code >= 0 else None for code in codes]
+    places = {label: code for code, label in enumerate(known)}
+    for label in classes.tolist():
+        places.setdefault(label, len(places))
+    numbers = np.array([places[label] for label in classes.tolist()] + [-1])[codes]
+    values = labels if isinstance(labels, list | tuple) else to_numpy(labels).tolist()
+    for k in np.flatnonzero(codes < 0):  # such as -1, where that is one of two classes
+        numbers[k] = known.index(values[k]) if values[k] in known else -1
+    return list(places), numbers
 
 
 def class_names_of(class_names: Any, labels: list[Any]) -> list[str]:

@@ -75,8 +75,8 @@ def plot_components(
     Returns
     -------
     Axes
-        It holds the panels. Within a column all have the same scale, with zero in its middle: of
-        images it is the colour that no entry is far from where the pattern does not reach.
+        It holds the panels. Within a column all have the same scale, with zero in its middle (of
+        images the middle colour, and lighter is more): factors have columns of norm 1.
 
     Raises
     ------
@@ -105,9 +105,9 @@ def plot_components(
     >>> len(ax.child_axes)  # two components times antigens and receptors
     4
     """
-    factors, weights, mode = factors_of(result, mode)
-    mode = check_mode(mode, len(factors))
-    chosen = _check_components(components, len(weights))
+    factors, own = factors_of(result)
+    mode = check_mode(own if mode is None else mode, len(factors))
+    chosen = _check_components(components, factors[0].shape[1])
     names = _check_names(dims, ticks, [len(factor) for factor in factors], mode)
     columns = _columns(factors, mode, kinds or {}, names[1])
     ax = check_axes(ax) or new_axes(
@@ -223,7 +223,11 @@ def _name_entries(ax: Axes, column: _Column, dims: list[str], ticks: list[Any]) 
     if names is not None and len(names) <= _MOST_TICKS:
         ax.set_xticks(np.arange(len(names)), [str(name) for name in names], rotation=90)
         ax.tick_params(axis="x", labelsize="small" if len(names) <= _MOST_BARS else 6)
-    elif column.kind != "image":
+    if column.kind == "image" and ticks[column.modes[0]] is not None:
+        names = ticks[column.modes[0]]
+        if len(names) <= _MOST_TICKS:
+            ax.set_yticks(np.arange(len(names)), [str(name) for name in names], fontsize=6)
+    elif names is None and column.kind != "image":
         low, high = ax.get_xlim()
         ax.set_xticks([0, int(high)])
         ax.set_xlim(low, high)

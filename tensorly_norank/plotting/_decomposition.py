@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tensorly_norank.plotting._axes import check_axes, new_axes
+from tensorly_norank.plotting._classes import classes_of
 from tensorly_norank.plotting._components import plot_components
 from tensorly_norank.plotting._embedding import plot_embedding
 from tensorly_norank.plotting._history import plot_history
-from tensorly_norank.plotting._inputs import check_decomposition
+from tensorly_norank.plotting._inputs import check_decomposition, check_points
 from tensorly_norank.plotting._rank_evidence import plot_rank_evidence
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def plot_decomposition(
     '200 × 20 × 15, samples on mode 0: 2 components'
     """
     result = check_decomposition(result)
+    others = result.embedding[:0] if new is None else check_points(new, "new")
+    classes_of(labels, result.shape[result.mode], class_names, new_labels, len(others))
     ax = check_axes(ax) or new_axes(11.0, 5.5)
     ax.set_axis_off()
     samples = ax.inset_axes((0, 0, 0.42, 1))

@@ -106,6 +106,10 @@ def plot_embedding(
         draw.pair(ax, (0, 1), chosen)
         draw.explain(ax)
         return ax
+    # All axes are of the same length: what panels share, they show alike.
+    middles, halves = (draw.points.max(0) + draw.points.min(0)) / 2, np.ptp(draw.points, axis=0) / 2
+    half = 1.05 * (halves.max() or 1.0)
+    limits = [(middle - half, middle + half) for middle in middles]
     grid = panels(ax, n_panels, n_panels, (0.08, 0.08))
     for row in range(n_panels):
         for column in range(n_panels):
@@ -114,7 +118,8 @@ def plot_embedding(
                 panel.remove()
                 continue
             draw.pair(panel, (column, row + 1), chosen)
-            panel.label_outer()
+            panel.set(xlim=limits[column], ylim=limits[row + 1])
+            panel.set_aspect("equal", adjustable="box")
             if row < n_panels - 1:
                 panel.set(xlabel="", xticklabels=[])
             if column:
@@ -169,30 +174,23 @@ class _Drawing:
         ax.set_xlabel(f"component {component + 1}")
 
     def _scatter(self, ax: Axes, across: np.ndarray, up: np.ndarray) -> None:
-        """All classes, fitted samples below new ones, those without a label below all."""
+        """Fitted samples below new ones, and of each those without a label below the others."""
         size = float(np.clip(6000 / len(across), 6, 30))
         codes = self.classes.codes
-        for is_new, style in (
+        styles: list[tuple[bool, dict[str, Any]]] = [
             (False, {"s": size, "linewidths": 0, "alpha": 0.8 if not self.is_new.any() else 0.5}),
             (True, {"s": 2 * size, "edgecolors": DARK, "linewidths": size / 35}),
-        ):
+        ]
+        for is_new, style in styles:
             chosen = self.is_new == is_new
-            if not self.classes.are_marked:
-                shown = chosen & (codes >= 0)
-                if shown.any():
-                    ax.scatter(
-                        across[shown],
-                        up[shown],
-                        c=codes[shown],
-                        cmap=COLOUR_MAP,
-                        vmin=0,
-                        vmax=len(self.classes) - 1,
-                        **style,
-                    )
             present = np.unique(codes[chosen])
             for code in present if self.classes.are_marked else present[present < 0]:
                 one = chosen & (codes == code)
                 ax.scatter(across[one], up[one], **(self.classes.mark(code) | style))
+            shown = chosen & (codes >= 0)
+            if not self.classes.are_marked and shown.any():
+                style |= {"cmap": COLOUR_MAP, "vmin": 0, "vmax": len(self.classes) - 1}
+                ax.scatter(across[shown], up[shown], c=codes[shown], **style)
 
     def explain(self, ax: Axes, names: bool = True) -> None:
         """A legend, or what the colours mean, at the right; without names where these are shown."""

@@ -9,7 +9,15 @@ import numpy as np
 from tensorly.cp_tensor import CPTensor
 
 from tensorly_norank.norank_tensor import NoRankTensor
-from tensorly_norank.plotting._axes import DARK, LIGHT, check_axes, new_axes, twin, whole_numbers
+from tensorly_norank.plotting._axes import (
+    DARK,
+    LIGHT,
+    check_axes,
+    matplotlib,
+    new_axes,
+    twin,
+    whole_numbers,
+)
 from tensorly_norank.plotting._inputs import decomposition_in
 
 if TYPE_CHECKING:
@@ -82,13 +90,16 @@ def plot_history(result: Any, ax: Axes | None = None) -> Axes:
         fitted = history["fitted_triplet_accuracy"]
         lines += beside.plot(passes, fitted, color=LIGHT, linestyle="--", label="fitted triplets")
     beside.set_ylabel("triplets in order")
+    figure = ax.figure.get_figure(root=True)
+    below = matplotlib("transforms").ScaledTranslation(0, -36 / 72, figure.dpi_scale_trans)
     beside.legend(
         handles=lines,
         ncols=3,
         fontsize="small",
         frameon=False,
         loc="upper center",
-        bbox_to_anchor=(0.5, -0.18),  # lines may be anywhere within
+        bbox_to_anchor=(0.5, 0),  # below, for lines may be anywhere within
+        bbox_transform=ax.transAxes + below,
     )
     if isinstance(result, NoRankTensor):
         end = "converged" if result.converged else "not converged"

@@ -57,18 +57,17 @@ def check_points(points: Any, name: str = "embedding") -> np.ndarray:
     return points
 
 
-def factors_of(result: Any, mode: Any) -> tuple[list[np.ndarray], np.ndarray, int]:
-    """Factors, weights and the samples mode of any CP tensor."""
+def factors_of(result: Any) -> tuple[list[np.ndarray], int]:
+    """The factors of any CP tensor, and the mode of its samples: 0, where it has none."""
     result = decomposition_in(result)
     try:
-        weights, factors = result
-    except (TypeError, ValueError):
+        _, factors = CPTensor(result)
+        arrays = [to_numpy(factor).astype(float) for factor in factors]
+    except Exception as error:  # of whatever was unpacked
         raise TypeError(
-            f"result must be a NoRankTensor or another CP tensor, got a {type(result).__name__}."
-        ) from None
-    own = getattr(result, "mode", None)
-    mode = own if mode is None and own is not None else mode or 0
-    arrays = [to_numpy(factor).astype(float) for factor in factors]
-    n_components = arrays[0].shape[1]
-    scale = np.ones(n_components) if weights is None else to_numpy(weights).astype(float)
-    return arrays, scale, int(mode)
+            "result must be a NoRankTensor or another CP tensor, weights and factors, got "
+            f"{reprlib.repr(result)}."
+        ) from error
+    if any(one.ndim != 2 or not np.isfinite(one).all() for one in arrays):
+        raise ValueError("result must have finite factors of shape (I_k, R).")
+    return arrays, getattr(result, "mode", 0)

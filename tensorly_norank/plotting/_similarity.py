@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_SHOWN = 600  # samples: more would be smaller than a pixel
-_FEWEST_OF_CLASS = 10  # of these; where they would be less, whole classes are left out
+_FEWEST_OF_CLASS = 10  # of these, or all: where they would be less, some classes are left out
 _MOST_NAMED, _MOST_NAMED_TWICE = 40, 12  # classes: at the left, and below as well
 
 
@@ -64,7 +64,7 @@ def plot_similarity(
     names = [*classes.names, "no label"]
     codes = np.where(classes.codes < 0, len(classes), classes.codes)
     order = np.argsort(points[:, 0] if labels is None else codes, kind="stable")
-    shown = _some(order, None if labels is None else codes)
+    shown = _some(order, None if labels is None else codes, len(classes))
     beside = 0.07 * max(map(len, names))  # inches for the longest name
     ax = check_axes(ax) or new_axes(4.8 + beside, 4.5)
     matrix = points[shown] @ points[shown].T
@@ -77,7 +77,8 @@ def plot_similarity(
         ax.set_xlabel(f"{what}, by their first component")
         return ax
     present, starts, sizes = np.unique(codes[shown], return_index=True, return_counts=True)
-    part = f"{len(present)} of " if len(present) < len(np.unique(codes)) else ""
+    n_present = int(np.sum(present < len(classes)))
+    part = f"{n_present} of " if n_present < len(classes) else ""
     ax.set_xlabel(f"{what} of {part}{len(classes)} classes")
     if len(present) > _MOST_NAMED:
         return ax
@@ -93,16 +94,16 @@ def plot_similarity(
     return ax
 
 
-def _some(order: np.ndarray, codes: np.ndarray | None) -> np.ndarray:
+def _some(order: np.ndarray, codes: np.ndarray | None, n_classes: int) -> np.ndarray:
     """Samples in their order, so many that they can be seen: of all classes, or of some of them."""
     n_samples = len(order)
     if n_samples <= _MOST_SHOWN:
         return order
     if codes is not None:
-        present, sizes = np.unique(codes, return_counts=True)
-        if _MOST_SHOWN < _FEWEST_OF_CLASS * len(present):
-            step = -(-n_samples // _MOST_SHOWN)
-            kept = present[::step] if sizes.max() <= _FEWEST_OF_CLASS else present
+        typical = float(np.median(np.bincount(codes[codes < n_classes])))
+        if min(typical, _FEWEST_OF_CLASS) * n_classes > _MOST_SHOWN:
+            n_kept = max(1, int(_MOST_SHOWN / typical))
+            kept = np.linspace(0, n_classes - 1, n_kept).round().astype(int)
             order = order[np.isin(codes[order], kept)]
     if len(order) <= _MOST_SHOWN:
         return order
