@@ -90,8 +90,8 @@ def plot_history(result: Any, ax: Axes | None = None) -> Axes:
         fitted = history["fitted_triplet_accuracy"]
         lines += beside.plot(passes, fitted, color=LIGHT, linestyle="--", label="fitted triplets")
     beside.set_ylabel("triplets in order")
-    figure = ax.figure.get_figure(root=True)
-    below = matplotlib("transforms").ScaledTranslation(0, -36 / 72, figure.dpi_scale_trans)
+    inches = ax.figure.dpi_scale_trans
+    below = matplotlib("transforms").ScaledTranslation(0, -0.5, inches)
     beside.legend(
         handles=lines,
         ncols=3,
