@@ -356,6 +356,9 @@ def test_new_samples_lie_over_the_fitted_ones_with_an_edge():
     assert [text.get_text() for text in ax.get_legend().get_texts()][-2:] == ["c", "new samples"]
     new = ax.collections[3:]
     assert len(new) == 4 and all(one.get_linewidths()[0] > 0 for one in new)
+    assert all(one.get_edgecolor()[0][:3].max() < 0.2 for one in new)  # dark
+    assert new[0].get_sizes()[0] > ax.collections[0].get_sizes()[0]
+    assert ax.get_aspect() == 1
     np.testing.assert_allclose(_drawn(ax)[-4:], points[:4, :2] + 1)
     ax = plot_embedding(points, codes, new=points[:4] + 1)
     names = [text.get_text() for text in ax.get_legend().get_texts()]
@@ -400,7 +403,8 @@ def test_one_component_has_a_row_for_each_class():
     for cloud, code in zip(ax.collections, range(3), strict=True):
         across, up = np.asarray(cloud.get_offsets()).T
         np.testing.assert_allclose(across, points[codes == code, 0])
-        assert np.all(abs(up - code) < 0.5)
+        assert np.all(abs(up - code) < 0.5) and np.ptp(up) > 0.4
+    assert ax.yaxis_inverted()  # the first on top
     ax = plot_embedding(*_points(1000), components=[2], new=_points(1000)[0][:3])
     assert ax.get_xlabel() == "component 3" and ax.get_ylabel() == "1000 classes, in order"
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["0", "999"]
@@ -482,6 +486,8 @@ def test_similarity_stands_class_beside_class(n_classes):
         )
         ends = np.cumsum(np.bincount(codes))[:-1] - 0.5
         assert [line.get_ydata()[0] for line in ax.lines[::2]] == list(ends)
+        assert [line.get_xdata()[0] for line in ax.lines[1::2]] == list(ends)
+    assert ax.child_axes[0].get_ylabel() == "similarity"
     ax.figure.canvas.draw()
 
 
@@ -492,6 +498,16 @@ def test_similarity_of_many_samples_is_of_an_even_selection():
     chosen = order[np.linspace(0, 2999, 600).round().astype(int)]
     np.testing.assert_allclose(ax.images[0].get_array(), points[chosen] @ points[chosen].T)
     assert ax.get_xlabel() == "600 of 3000 samples of 2 classes"
+
+
+def test_samples_without_a_label_come_last_in_a_similarity():
+    points, codes = _points(2)
+    labels = [None, *codes[1:].tolist()]
+    ax = plot_similarity(points, labels)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["0", "1", "no label"]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0", "1", "no label"]
+    last = np.asarray(ax.images[0].get_array())[-1, -1]
+    assert last == pytest.approx(points[0] @ points[0])
 
 
 def test_similarity_without_labels_follows_the_first_component():
@@ -513,6 +529,9 @@ def test_a_history_shows_error_and_triplets_of_held_out_and_fitted_samples(resul
     np.testing.assert_array_equal(held_out.get_ydata(), result.history["triplet_accuracy"])
     np.testing.assert_array_equal(fitted.get_ydata(), result.history["fitted_triplet_accuracy"])
     assert ax.get_title(loc="left") == "5 passes, not converged"
+    assert ax.get_ylabel() == "error, held out"
+    names = [text.get_text() for text in beside.get_legend().get_texts()]
+    assert names == ["error (left)", "held-out triplets", "fitted triplets"]
     history = {
         name: values for name, values in result.history.items() if name != "fitted_triplet_accuracy"
     }
@@ -546,7 +565,9 @@ def test_patterns_are_drawn_by_their_nature(n_components):
         outer = np.outer(cp.factors[2][:, r], cp.factors[3][:, r])
         np.testing.assert_allclose(np.asarray(image[r].images[0].get_array()), outer)
         np.testing.assert_allclose(line[r].lines[1].get_ydata(), cp.factors[4][:, r])
-    assert len({panel.get_ylim() for panel in line}) == 1  # to be compared
+    for column in (bars, line):  # to be compared
+        assert len({panel.get_ylim() for panel in column}) == 1
+    assert len({panel.images[0].get_clim() for panel in image}) == 1
     low, high = image[0].images[0].get_clim()
     assert low == -high
     assert [panel.get_xlabel() for panel in ax.child_axes[-3:]] == [
@@ -617,6 +638,29 @@ def test_a_decomposition_in_one_figure_holds_samples_evidence_and_patterns(resul
     ax.figure.canvas.draw()
     with pytest.raises(TypeError, match="result must be a NoRankTensor or a fitted"):
         plot_decomposition(_cp(2, 9, 4))
+
+
+def test_a_decomposition_in_one_figure_passes_on_what_is_of_its_parts(result):
+    new = tl.to_numpy(result.embedding)[:3] + 1
+    ax = plot_decomposition(
+        result,
+        new=new,
+        new_labels=["a", "b", "c"],
+        kinds={1: "bars", 2: "line"},
+        dims=["sample", "row", "column"],
+        ticks=[None, list("ABCDEFGHIJKLMNOPQRST"), None],
+    )
+    samples, _, patterns = ax.child_axes
+    np.testing.assert_allclose(_drawn(samples)[-3:], new[:, :2])
+    bars, line = patterns.child_axes[-2:]
+    assert (bars.get_xlabel(), line.get_xlabel()) == ("row", "column")
+    assert bars.get_xticklabels()[3].get_text() == "D" and len(line.lines) == 2
+
+
+def test_nothing_is_drawn_for_a_decomposition_whose_labels_are_wrong(result):
+    with pytest.raises(ValueError, match="labels must hold one label for each"):
+        plot_decomposition(result, [0, 1])
+    assert not pyplot.get_fignums()
 
 
 def test_a_decomposition_without_evidence_shows_how_the_fit_went():
