@@ -375,6 +375,10 @@ def test_new_labels_add_classes_and_change_none_of_those_that_are_there():
     ax = plot_embedding(points, [-1, 1] * 30, new=points[:3], new_labels=[-1, 1, 0])
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
     assert texts == ["-1", "1", "0", "new samples"]
+    some = pandas.Series([0, None], dtype="Int64")
+    ax = plot_embedding(points, labels, new=points[:2], new_labels=some)
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["0", "1", "2", "no label", "new samples"]
 
 
 def test_panels_that_share_an_axis_show_it_alike():
@@ -608,7 +612,7 @@ def test_the_mode_of_the_samples_is_left_out_and_kinds_may_be_chosen(result):
         ({"result": _cp_of(np.full((3, 2), np.nan))}, "result must have finite"),
         ({"mode": 1.5}, "mode must be an integer, got 1.5"),
         ({"components": [2]}, "components must be at least 0 and less than 2, got 2"),
-        ({"components": []}, "components must be one to 50, got 0"),
+        ({"components": []}, r"components must be one to 50 different ones, got \[\]"),
         ({"mode": 3}, "mode must be at least -3 and less than 3, got 3"),
         ({"kinds": {1: "pie"}}, "kinds must be one of 'bars', 'line', 'image', got 'pie'"),
         ({"kinds": {1: "image"}}, "kinds must make an image of two modes, got 1"),

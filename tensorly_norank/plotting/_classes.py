@@ -62,9 +62,10 @@ def _number(
     for label in classes.tolist():
         places.setdefault(label, len(places))
     numbers = np.array([places[label] for label in classes.tolist()] + [-1])[codes]
-    values = labels if isinstance(labels, list | tuple) else to_numpy(labels).tolist()
-    for k in np.flatnonzero(codes < 0):  # such as -1, where that is one of two classes
-        numbers[k] = known.index(values[k]) if values[k] in known else -1
+    if -1 in known:  # one of two classes there; beside others it would say that none is known
+        values = labels if isinstance(labels, list | tuple) else to_numpy(labels).tolist()
+        is_minus_one = [isinstance(value, int | float) and value == -1 for value in values]
+        numbers[np.array(is_minus_one, dtype=bool)] = known.index(-1)
     return list(places), numbers
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tensorly_norank._validation import check_choice, check_mode, check_number
+from tensorly_norank._validation import check_choice, check_mode
 from tensorly_norank.plotting._axes import (
     COLOUR_MAP,
     DARK,
@@ -18,7 +18,7 @@ from tensorly_norank.plotting._axes import (
     new_axes,
     panels,
 )
-from tensorly_norank.plotting._inputs import factors_of
+from tensorly_norank.plotting._inputs import check_components, factors_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,12 +107,13 @@ def plot_components(
     """
     factors, own = factors_of(result)
     mode = check_mode(own if mode is None else mode, len(factors))
-    chosen = _check_components(components, factors[0].shape[1])
+    n_components = factors[0].shape[1]
+    some = range(min(n_components, _MOST_COMPONENTS)) if components is None else components
+    chosen = check_components(some, n_components, _MOST_COMPONENTS)
     names = _check_names(dims, ticks, [len(factor) for factor in factors], mode)
     columns = _columns(factors, mode, kinds or {}, names[1])
-    ax = check_axes(ax) or new_axes(
-        3.0 * len(columns), max(1.2, 0.6 + 6 / len(chosen)) * len(chosen)
-    )
+    height = max(0.7, 1.6 - 0.1 * len(chosen))  # inches a row: of many components lower ones
+    ax = check_axes(ax) or new_axes(3.0 * len(columns), 0.8 + height * len(chosen))
     grid = panels(ax, len(chosen), len(columns), (0.15, 0.2))
     for column, drawn in zip(columns, zip(*grid, strict=True), strict=True):
         patterns = [_pattern(column, factors, r) for r in chosen]
@@ -124,20 +125,6 @@ def plot_components(
     for r, (first, *_) in zip(chosen, grid, strict=True):
         first.set_ylabel(f"{r + 1}", rotation=0, ha="right", va="center")
     return ax
-
-
-def _check_components(components: Any, n_components: int) -> list[int]:
-    if components is None:
-        return list(range(min(n_components, _MOST_COMPONENTS)))
-    if isinstance(components, str) or not hasattr(components, "__len__"):
-        raise TypeError(f"components must be a sequence of integers, got {components!r}.")
-    for one in components:
-        check_number(one, "components", integer=True, high=n_components)
-    if not 1 <= len(components) <= _MOST_COMPONENTS:
-        raise ValueError(
-            f"components must be one to {_MOST_COMPONENTS}, got {len(components)} of them."
-        )
-    return [int(one) for one in components]
 
 
 def _check_names(dims: Any, ticks: Any, shape: list[int], mode: int) -> tuple[list[str], list[Any]]:

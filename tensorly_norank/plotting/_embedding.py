@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tensorly_norank._validation import check_number
 from tensorly_norank.plotting._axes import (
     COLOUR_MAP,
     DARK,
@@ -18,7 +17,7 @@ from tensorly_norank.plotting._axes import (
     panels,
 )
 from tensorly_norank.plotting._classes import MOST_MARKED, Classes, classes_of
-from tensorly_norank.plotting._inputs import check_points
+from tensorly_norank.plotting._inputs import check_components, check_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,7 +87,8 @@ def plot_embedding(
         )
     if new is None and new_labels is not None:
         raise ValueError("new_labels must be None without new, got labels.")
-    chosen = _check_components(components, points.shape[1])
+    some = range(min(2, points.shape[1])) if components is None else components
+    chosen = check_components(some, points.shape[1], _MOST_PAIRED)
     classes = classes_of(labels, len(points), class_names, new_labels, len(others))
     n_fitted, points = len(points), np.concatenate([points, others])[:, chosen]
     draw = _Drawing(points, classes, n_fitted)
@@ -126,21 +126,6 @@ def plot_embedding(
                 panel.set(ylabel="", yticklabels=[])
     draw.explain(ax)
     return ax
-
-
-def _check_components(components: Any, n_components: int) -> list[int]:
-    if components is None:
-        return list(range(min(2, n_components)))
-    if isinstance(components, str) or not hasattr(components, "__len__"):
-        raise TypeError(f"components must be a sequence of integers, got {components!r}.")
-    for one in components:
-        check_number(one, "components", integer=True, high=n_components)
-    chosen = [int(one) for one in components]
-    if not 1 <= len(set(chosen)) == len(chosen) <= _MOST_PAIRED:
-        raise ValueError(
-            f"components must be one to {_MOST_PAIRED} different ones, got {components!r}."
-        )
-    return chosen
 
 
 class _Drawing:

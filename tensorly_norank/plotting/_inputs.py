@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from tensorly.cp_tensor import CPTensor
 
 from tensorly_norank._backend import check_dense, to_numpy
+from tensorly_norank._validation import check_number
 from tensorly_norank.estimator import NoRankDecomposition
 from tensorly_norank.norank_tensor import NoRankTensor
 
@@ -55,6 +56,18 @@ def check_points(points: Any, name: str = "embedding") -> np.ndarray:
     if not np.isfinite(points).all():
         raise ValueError(f"{name} must be finite, got NaN or infinity.")
     return points
+
+
+def check_components(components: Any, n_components: int, most: int) -> list[int]:
+    """So many different components at most, counted from 0."""
+    if isinstance(components, str) or not hasattr(components, "__len__"):
+        raise TypeError(f"components must be a sequence of integers, got {components!r}.")
+    for one in components:
+        check_number(one, "components", integer=True, high=n_components)
+    chosen = [int(one) for one in components]
+    if not 1 <= len(set(chosen)) == len(chosen) <= most:
+        raise ValueError(f"components must be one to {most} different ones, got {components!r}.")
+    return chosen
 
 
 def factors_of(result: Any) -> tuple[list[np.ndarray], int]:
