@@ -33,7 +33,8 @@ class ConvEncoder(Encoder):
     places together, the first convolution is wider and takes longer steps. What comes out is mapped
     by a hidden layer and linearly, and so are the sample's whitened principal components: what is
     linear in the samples need not be learned by convolving, and serves classes that were never
-    shown.
+    shown. A fit moves samples along the convolved modes, and embeds them as the mean over moved
+    copies; see the method's page.
 
     Parameters
     ----------
