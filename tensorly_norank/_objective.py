@@ -31,9 +31,7 @@ class Objective:
 
     def own_copy(self, points: Tensor) -> Objective:
         """For one fit: a loss with parameters, or memory, has them for itself, beside `points`."""
-        if not isinstance(self.loss, nn.Module):
-            return self
-        return replace(self, loss=copy.deepcopy(self.loss).to(points).train())
+        return replace(self, loss=_copied(self.loss, points))
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Those of the loss, which are learned with the encoder's."""
@@ -77,14 +75,18 @@ class Objective:
         if self.loss is None:
             first = {"triplet": embedding.new_tensor(part.hinge(embedding, self.margin))}
         else:
-            # Looking must not change what a loss remembers.
-            loss = copy.deepcopy(self.loss) if isinstance(self.loss, nn.Module) else self.loss
+            loss = _copied(self.loss, embedding)  # looking must not change what it remembers
             batches = part.batches(batch_size, np.random.default_rng(0))
             placed = [part.place(batch) for batch in batches]
             with lent_global_generators(embedding.device, 0):
                 values = [loss(embedding[batch.indices], batch.labels) for batch in placed]
             first = {"loss": torch.stack(values).mean().to(embedding)}
         return float(self.total(first | regularisers))
+
+
+def _copied(loss: Any, points: Tensor) -> Any:
+    """A module that shares nothing with the one given, beside `points`; a function as it is."""
+    return copy.deepcopy(loss).to(points).train() if isinstance(loss, nn.Module) else loss
 
 
 def check_callable(loss: Any) -> None:
@@ -109,7 +111,7 @@ def check_loss(loss: Any, n_dimensions: int, part: Part, batch_size: int) -> Non
     generator = torch.Generator().manual_seed(0)
     points = torch.randn(len(labels), n_dimensions, generator=generator)
     points = nn.functional.normalize(points).to(part.samples)
-    own = copy.deepcopy(loss).to(points) if isinstance(loss, nn.Module) else loss
+    own = _copied(loss, points)
     rows = torch.arange(len(labels))
     thinned = rows[(labels != labels[0]) | (rows == 0)]
     for chosen, which in [(rows, ""), (thinned, ", one of them the only one of its class")]:
@@ -117,7 +119,7 @@ def check_loss(loss: Any, n_dimensions: int, part: Part, batch_size: int) -> Non
         with torch.enable_grad(), lent_global_generators(points.device, 0):
             _try(own, points[chosen].requires_grad_(), labels[chosen].to(points.device), given)
     try:
-        copy.deepcopy(own)  # as is done in every pass, to look without being remembered
+        _copied(own, points)  # as is done in every pass, to look without being remembered
     except Exception as error:
         raise ValueError(
             f"loss must be one that can be copied after a call: {type(error).__name__}: {error}"

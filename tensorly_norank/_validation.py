@@ -74,6 +74,14 @@ def check_choice(value: Any, name: str, choices: Iterable[str]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}.")
 
 
+def check_real(array: np.ndarray, name: str) -> None:
+    """Raise an error unless all entries are real numbers, and finite."""
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinite entries.")
+
+
 def check_flag(value: Any, name: str) -> None:
     """Raise an error unless it is True or False."""
     if not isinstance(value, bool | np.bool_):

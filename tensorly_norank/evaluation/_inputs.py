@@ -10,6 +10,7 @@ from tensorly.cp_tensor import CPTensor
 
 from tensorly_norank._backend import check_dense, to_numpy
 from tensorly_norank._labels import number_jointly, number_labels
+from tensorly_norank._validation import check_real
 
 
 def check_points(points: Any, name: str) -> np.ndarray:
@@ -19,7 +20,7 @@ def check_points(points: Any, name: str) -> np.ndarray:
         raise ValueError(
             f"{name} must be a matrix of shape (n_samples, n_components), got shape {array.shape}."
         )
-    _check_real(array, name)
+    check_real(array, name)
     return array.astype(np.float64)
 
 
@@ -36,13 +37,6 @@ def _as_array(values: Any, name: str) -> np.ndarray:
         raise TypeError(
             f"{name} must be an array of numbers, got a {type(values).__name__} that is none."
         ) from None
-
-
-def _check_real(array: np.ndarray, name: str) -> None:
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}.")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, got NaN or infinite entries.")
 
 
 def check_fitted(
@@ -68,7 +62,7 @@ def check_data(data: Any, n_samples: int) -> np.ndarray:
             f"data must hold the {n_samples} samples of embedding on axis 0, got shape "
             f"{array.shape}."
         )
-    _check_real(array, "data")
+    check_real(array, "data")
     flat = array.reshape(n_samples, -1).astype(np.float64)
     return Place.of(flat).move(flat)
 

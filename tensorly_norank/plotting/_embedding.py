@@ -132,7 +132,7 @@ class _Drawing:
     """Points (n, k) of classes, of which the first `n_fitted` were fitted."""
 
     def __init__(self, points: np.ndarray, classes: Classes, n_fitted: int) -> None:
-        self.points, self.classes, self.n_fitted = points, classes, n_fitted
+        self.points, self.classes = points, classes
         self.is_new = np.arange(len(points)) >= n_fitted
 
     def pair(self, ax: Axes, columns: tuple[int, int], components: list[int]) -> None:

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from tensorly.cp_tensor import CPTensor
 
 from tensorly_norank._backend import check_dense, to_numpy
-from tensorly_norank._validation import check_number
+from tensorly_norank._validation import check_number, check_real
 from tensorly_norank.estimator import NoRankDecomposition
 from tensorly_norank.norank_tensor import NoRankTensor
 
@@ -53,8 +53,7 @@ def check_points(points: Any, name: str = "embedding") -> np.ndarray:
         ) from None
     if points.ndim != 2 or 0 in points.shape:
         raise ValueError(f"{name} must be of shape (n_samples, R), got shape {points.shape}.")
-    if not np.isfinite(points).all():
-        raise ValueError(f"{name} must be finite, got NaN or infinity.")
+    check_real(points, name)
     return points
 
 
