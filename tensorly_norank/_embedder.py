@@ -151,7 +151,8 @@ class Augmentation:
         variation within classes is shared between them. Uniform from 0 to this.
     shift : samples are moved along each of `shifted_modes` by at most this share of its length, or
         so many places where these are more:
-    fewest : 1, but 0 for a short fit, which has too few passes to learn from such a move.
+    fewest : 1, but 0 where such a move costs triplets, and in the fits that encoders are chosen by,
+        which have too few passes to learn from it.
     mean : the mean sample, which standardised ones lack and which moves with them: a face that was
         cut out elsewhere, and not another one on a mean face that stays.
     """
@@ -202,6 +203,16 @@ class Augmentation:
         size = (len(samples), 1)
         steps = torch.randint(-most, most + 1, size, generator=generator, device=samples.device)
         return move(samples, dim, steps)
+
+
+def has_moves_of_one_place(encoder: nn.Module, sample_shape: Sequence[int]) -> bool:
+    """Whether it asks for moves along modes of samples that are too short for a share of them."""
+    modes = encoder.shifted_modes if isinstance(encoder, Encoder) else ()
+    with_them, without = (
+        Augmentation(noise=0.0, fewest=fewest, shifted_modes=modes).moves(sample_shape)
+        for fewest in (1, 0)
+    )
+    return with_them != without
 
 
 def move(samples: Tensor, dim: int, steps: Tensor | int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The encoder that the data choose: short fits of each, scored on samples left out of them."""
+"""What the data choose: short fits of each candidate, scored on samples left out of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tensorly_norank._embedder import Embedder
 from tensorly_norank._parts import Part
 
 _SHARE = 0.1  # of all passes, in a short fit
+_SHARE_OF_MOVED = 0.15  # the same, where it has to learn from moved samples
 _LEVEL = 2.0  # standard errors of the difference from the best one
 _OUT = 3.0  # the same, after the first of the two fits of each
 _WORTH = 0.01  # of the triplets, or of the hinge: two fits of one encoder differ by as much
@@ -20,6 +21,8 @@ _MOST_SCORED = 512  # samples left out, each time
 
 # From an encoder's name, samples to fit and a share of all passes to the fitted embedder.
 ShortFit = Callable[[str, Part, float], Embedder]
+# The same from whether samples are moved along short modes.
+ShortFitMoved = Callable[[bool, Part, float], Embedder]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +138,35 @@ def choose_encoder(
     is_out = np.array([(why != "") + (why == "diverged") for why in behind])
     chosen = candidates[int(np.lexsort((hinge[0], -plain, is_out))[0])]
     return EncoderChoice(tuple(candidates), *accuracy, *hinge, plain, tuple(behind), chosen)
+
+
+def moves_cost_triplets(
+    part: Part, margin: float, fit: ShortFitMoved, rng: np.random.Generator
+) -> bool:
+    """Whether fits that move samples along short modes order clearly fewer triplets.
+
+    A step of one place is a long way along eight, and no way at all where entries have no order,
+    such as antigens. Twice a fourth of the samples is left out, as in `choose_encoder`. What costs
+    no triplets is kept: in short fits moves look worse than they are, in hinges above all.
+    """
+    accuracy, codes = [np.empty((0, 2))], [part.codes[:0]]
+    quarters = _quarters(part, rng)
+    for (fitted, left_out), seed in zip(quarters, rng.integers(2**63, size=2), strict=False):
+        columns = []
+        for is_moved in (False, True):
+            companions = np.random.default_rng(seed)
+            try:
+                embedder = fit(is_moved, part.take(fitted), _SHARE_OF_MOVED)
+                columns.append(_place(embedder, part, fitted, left_out, margin, companions)[0])
+            except FloatingPointError:
+                return is_moved
+        is_anchor = ~np.isnan(columns[0])
+        accuracy.append(np.stack(columns, axis=1)[is_anchor])
+        codes.append(part.codes[left_out[is_anchor]])
+    still_and_moved, anchors = np.concatenate(accuracy), np.concatenate(codes)
+    if not len(anchors):
+        return False
+    return not bool(_is_level(still_and_moved, 0, class_weights(anchors), _LEVEL)[1])
 
 
 def _behind(

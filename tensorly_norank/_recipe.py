@@ -16,8 +16,8 @@ from tensorly_norank import _backend, _factors
 from tensorly_norank._batches import Split
 from tensorly_norank._components import CanonicalAxes, canonical_axes
 from tensorly_norank._diagnostics import diagnose, triplet_figures
-from tensorly_norank._embedder import Embedder
-from tensorly_norank._encoder_choice import EncoderChoice, choose_encoder
+from tensorly_norank._embedder import Embedder, has_moves_of_one_place
+from tensorly_norank._encoder_choice import EncoderChoice, choose_encoder, moves_cost_triplets
 from tensorly_norank._imputation import Imputer, imputer_of, mean_of_observed
 from tensorly_norank._label_spreading import LabelSpreader
 from tensorly_norank._linear_part import LinearPart, principal_scores
@@ -95,7 +95,7 @@ class Recipe:
     rng: np.random.Generator
     spreader: LabelSpreader | None = None  # where some samples have no label
     choice: EncoderChoice | None = None  # where `encoder` was "auto"
-    is_trial: bool = False  # a short fit, to choose an encoder by
+    fewest_places: int = 1  # by which short modes are moved, where the encoder asks for moves
     # Of sets of samples that fits have learned from; all copies of a recipe share them.
     imputers: dict[bytes, Imputer | None] = field(default_factory=dict, repr=False, compare=False)
 
@@ -115,7 +115,8 @@ class Recipe:
         split = splits[0]
         if split.count is None and self.rank is None:
             warn(f"No samples could be held out: {self.data.part.too_few}. {self.without_held_out}")
-        return self._with_encoder(split, settings)._decompose(splits, settings, callback)
+        chosen = self._with_encoder(split, settings)._with_moves(split, settings)
+        return chosen._decompose(splits, settings, callback)
 
     def _with_encoder(self, split: Split, settings: Settings) -> Recipe:
         """For "auto", with the encoder that is best for the samples that shall not count."""
@@ -123,19 +124,45 @@ class Recipe:
             return self
 
         def fit(name: str, part: Part, share: float) -> Embedder:
-            verbose = max(0, self.verbose - 1)
-            trial = replace(self, encoder=name, spreader=None, verbose=verbose, is_trial=True)
-            share = max(share, min(1.0, _FEWEST_PASSES_OF_TRIAL / settings.n_iter_max))
-            return trial._fit_again(Plan(settings).shortened(share), part, f"trial of {name}")
+            # Too short to learn from moves by a place of few.
+            trial = replace(self, encoder=name, fewest_places=0)
+            return trial._try(part, settings, share, f"trial of {name}")
 
-        counted = np.array([], dtype=int) if split.count is None else split.count
-        part = self.data.part.take(np.setdiff1d(self.data.part.known, counted))
-        part = self._with_neighbours(part)  # a few labels alone tell no encoders apart
+        part = self._to_choose_by(split)
         names = candidates(self.data.sample_shape)
         choice = choose_encoder(names, part, self.objective.margin, fit, self.rng)
         if self.verbose and self.choice is None:  # those of later fits only serve to count
             print(choice)
         return replace(self, encoder=choice.chosen, choice=choice)
+
+    def _with_moves(self, split: Split, settings: Settings) -> Recipe:
+        """The same; without moves along short modes, if these cost triplets."""
+        shape = self.data.sample_shape
+        if self.keeps_distances or not has_moves_of_one_place(self._new_encoder(), shape):
+            return self
+
+        def fit(is_moved: bool, part: Part, share: float) -> Embedder:
+            title = f"trial {'with' if is_moved else 'without'} moves"
+            return replace(self, fewest_places=int(is_moved))._try(part, settings, share, title)
+
+        part = self._to_choose_by(split)
+        if not moves_cost_triplets(part, self.objective.margin, fit, self.rng):
+            return self
+        if self.verbose:
+            print("samples are not moved along short modes")
+        return replace(self, fewest_places=0)
+
+    def _to_choose_by(self, split: Split) -> Part:
+        """The samples that shall not count; a few labels alone tell no encoders apart."""
+        counted = np.array([], dtype=int) if split.count is None else split.count
+        part = self.data.part.take(np.setdiff1d(self.data.part.known, counted))
+        return self._with_neighbours(part)
+
+    def _try(self, part: Part, settings: Settings, share: float, title: str) -> Embedder:
+        """A short fit."""
+        trial = replace(self, spreader=None, verbose=max(0, self.verbose - 1))
+        share = max(share, min(1.0, _FEWEST_PASSES_OF_TRIAL / settings.n_iter_max))
+        return trial._fit_again(Plan(settings).shortened(share), part, title)
 
     def _decompose(
         self,
@@ -306,23 +333,24 @@ class Recipe:
     def _new_embedder(self, part: Part) -> Embedder:
         generator = torch.Generator(part.samples.device)
         generator.manual_seed(int(self.rng.integers(2**63)))
-        if isinstance(self.encoder, str):
-            encoder: nn.Module
-            encoder = make_encoder(self.encoder, self.data.sample_shape, self.n_dimensions)
-        else:
-            encoder = copy.deepcopy(self.encoder)
+        encoder = self._new_encoder()
         embedder = Embedder(
             encoder,
             part.samples,
             keeps_distances=self.keeps_distances,
             imputer=self._imputer(part),
-            fewest_places=0 if self.is_trial else 1,
+            fewest_places=self.fewest_places,
         )
         if isinstance(encoder, Encoder) and not encoder.initialized:
             encoder.initialize(embedder.standardise(part.samples), generator)
             if self.keeps_distances:
                 encoder.start_at_components()
         return embedder
+
+    def _new_encoder(self) -> nn.Module:
+        if isinstance(self.encoder, str):
+            return make_encoder(self.encoder, self.data.sample_shape, self.n_dimensions)
+        return copy.deepcopy(self.encoder)
 
     def _imputer(self, part: Part) -> Imputer | None:
         """What has learned from these samples, once for all encoders, if some have holes."""

@@ -17,8 +17,9 @@ from tensorly_norank import (
     _training,
     no_rank_decomposition,
 )
-from tensorly_norank._encoder_choice import _quarters, choose_encoder
+from tensorly_norank._encoder_choice import _quarters, choose_encoder, moves_cost_triplets
 from tensorly_norank._parts import Part
+from tensorly_norank.datasets import simulate_planted
 from tensorly_norank.encoders import ConvEncoder, MLPEncoder
 
 LABELS = np.repeat(np.arange(4), 20)
@@ -413,21 +414,108 @@ def test_each_fit_that_counts_uses_the_encoder_chosen_without_its_samples():
     assert [n for title, n in passes if title == "fit"] == [25, 25, 100]
 
 
-def test_short_modes_are_moved_in_the_fits_that_follow_and_not_in_trials():
-    """Of a move by one place in eight a short fit learns too little to be judged by."""
-    rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1, 2], 16)
-    tensor = rng.normal(size=(3, 8, 8))[labels] + rng.normal(size=(48, 8, 8))
-    trained = []
+def race_of_moves(still, moved, labels=LABELS, fails=None):
+    """Whether moves cost triplets, between embeddings that no fit changes, and all the fits."""
+    fits = []
 
-    def train(embedder, part, objective, plan, rng, **options):
-        trained.append((options["title"].split()[0], embedder.encoder, embedder.moves))
-        return _training.train(embedder, part, objective, plan, rng, **options)
+    def fit(is_moved, part, share):
+        fits.append((is_moved, part.samples[:, 0].long().numpy(), share))
+        if is_moved is fails:
+            raise FloatingPointError
+        return Embedding(lambda samples: (moved if is_moved else still)[samples[:, 0].long()])
+
+    part = Part(torch.arange(len(labels), dtype=torch.float32)[:, None], labels)
+    return moves_cost_triplets(part, 0.8, fit, np.random.default_rng(0)), fits
+
+
+def test_moves_are_made_unless_they_clearly_cost_triplets():
+    good, fair = points(1, 0.2), points(2, 0.9)
+    assert race_of_moves(good, fair)[0]
+    assert not race_of_moves(fair, good)[0]
+    assert not race_of_moves(good, good)[0]
+    tight = points(1, 0.01)
+    assert not race_of_moves(tight, 0.3 * tight)[0]  # the hinge alone is worse
+
+
+def test_fits_with_moves_and_without_learn_from_the_same_samples_and_a_fit_that_fails_decides():
+    good = points(1, 0.2)
+    _, fits = race_of_moves(good, good)
+    assert [(is_moved, share) for is_moved, _, share in fits] == 2 * [(False, 0.15), (True, 0.15)]
+    for (_, first, _), (_, second, _) in (fits[:2], fits[2:]):
+        np.testing.assert_array_equal(first, second)
+    assert not set(np.setdiff1d(range(80), fits[0][1])) & set(np.setdiff1d(range(80), fits[2][1]))
+    assert race_of_moves(good, good, fails=True)[0]
+    assert not race_of_moves(good, good, fails=False)[0]
+
+
+def test_moves_are_made_where_nothing_can_be_left_out():
+    assert race_of_moves(points(1, 0.2), points(2, 0.9), labels=np.arange(80) % 2 * 0)[1] == []
+
+
+def _bars(seed, n_each=30):
+    """Bars that lie or stand somewhere in (10, 10), or neither: two modes of places."""
+    rng = np.random.default_rng(seed)
+    samples, labels = np.zeros((3 * n_each, 10, 10)), np.repeat([0, 1, 2], n_each)
+    for sample, label in zip(samples, labels, strict=True):
+        row, column = rng.integers(2, 6, size=2)
+        height, width = [(1, 4), (4, 1), (2, 2)][label]
+        sample[row : row + height, column : column + width] = 2
+    return samples + 0.3 * rng.normal(size=samples.shape), labels
+
+
+class _Decided(Exception):
+    """In place of the fits that follow."""
+
+
+def _decide(samples, labels, encoder="conv", **kwargs):
+    """Moves of the embedder that would be fitted, and in each of the trials before."""
+    tried, decided = [], []
+
+    def train(embedder, *others, **options):
+        tried.append(embedder.moves)
+        return _training.train(embedder, *others, **options)
+
+    def stop(recipe, splits, settings, callback):
+        decided.append(recipe._new_embedder(recipe.data.part).moves)
+        raise _Decided
 
     with (
         mock.patch.object(_recipe, "train", train),
         mock.patch.object(_recipe, "candidates", lambda shape: ["conv"]),
+        mock.patch.object(_recipe.Recipe, "_decompose", stop),
+        pytest.raises(_Decided),
     ):
-        no_rank_decomposition(tl.tensor(tensor), labels, **QUICK)
-    moves = {kind: found for kind, encoder, found in trained if isinstance(encoder, ConvEncoder)}
-    assert moves["trial"] == () and moves["fit"] == ((0, 1), (1, 1))
+        no_rank_decomposition(tl.tensor(samples), labels, encoder=encoder, random_state=0, **kwargs)
+    return decided[0], tried
+
+
+@pytest.mark.parametrize("encoder", ["auto", "conv", "a module"])
+def test_short_modes_of_places_are_moved_but_not_to_choose_the_encoder(encoder):
+    if encoder == "a module":
+        encoder = ConvEncoder((10, 10), 8)
+    samples, labels = _bars(0)
+    (moves, tried), by_one = _decide(samples, labels, encoder), ((0, 1), (1, 1))
+    assert moves == by_one
+    to_choose = [()] * 2 if encoder == "auto" else []
+    assert tried == [*to_choose, (), by_one, (), by_one]
+
+
+@pytest.mark.parametrize("encoder", ["auto", "conv"])
+def test_short_modes_without_order_are_not_moved(encoder, capsys):
+    backend = tl.get_backend()
+    tl.set_backend("numpy")
+    planted = simulate_planted(300, (8, 20), n_classes=4, rank=2, random_state=0)
+    tl.set_backend(backend)
+    moves, _ = _decide(planted.tensor, planted.labels, encoder, verbose=1)
+    assert moves == ((1, 1),)  # 20 places are not short
+    assert "samples are not moved along short modes" in capsys.readouterr().out
+
+
+def test_no_moves_are_tried_where_no_mode_is_short_or_nothing_moves():
+    samples, labels = _bars(0, n_each=8)
+    long = np.repeat(np.repeat(samples, 2, axis=1), 2, axis=2)
+    assert _decide(long, labels) == (((0, 1), (1, 1)), [])
+    assert _decide(samples, None) == ((), [])
+    assert _decide(samples, labels, "mlp") == ((), [])
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(100, 4)).double()
+    assert _decide(samples, labels, module) == ((), [])

@@ -274,7 +274,7 @@ def test_holes_are_filled_in_by_what_the_fitted_samples_say_and_learned_once(mon
     assert result._embedder.imputer is not None
     *parts, everything = (x.nan_to_num().flatten(1) for x in learned)
     assert len(everything) == 60
-    assert len({one.numpy().tobytes() for one in parts}) == len(parts)
+    assert len({one.cpu().numpy().tobytes() for one in parts}) == len(parts)
     held_out = counted[0].nan_to_num().flatten(1)
     first_fit = next(one for one in parts if len(one) >= 40)
     assert torch.cdist(first_fit, held_out).min() > 0

@@ -34,7 +34,8 @@ class ConvEncoder(Encoder):
     by a hidden layer and linearly, and so are the sample's whitened principal components: what is
     linear in the samples need not be learned by convolving, and serves classes that were never
     shown. A fit moves samples along the convolved modes, and embeds them as the mean over moved
-    copies; see the method's page.
+    copies; along modes of 16 entries or fewer only where that costs no triplets. See the method's
+    page.
 
     Parameters
     ----------
