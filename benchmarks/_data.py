@@ -1,9 +1,10 @@
 """The data sets that the benchmarks share.
 
 Digits, serology and Indian Pines come with the dependencies, Olivetti faces and LFW from
-scikit-learn's own cache (SCIKIT_LEARN_DATA names another place). LFW may also lie in a file that
-the environment variable LFW70 names (an .npz with `X` (1288, 62, 47) and `y`). Galaxies, crystals
-and connectivity are simulated. Benchmarks say so when they leave a data set out.
+scikit-learn's own cache (SCIKIT_LEARN_DATA names another place), ABIDE from nilearn's. LFW and
+ABIDE may also lie in files that the environment variables LFW70 and ABIDE100 name (.npz with `X`,
+1288 images of 62×47 or 100 matrices of 116×116, `y`, and of ABIDE `site`). Galaxies, crystals and
+connectivity are simulated. Benchmarks say so when they leave a data set out.
 """
 
 import os
@@ -26,10 +27,10 @@ def _tensor_and_labels(bunch):
     return bunch.tensor, bunch.labels
 
 
-def _lfw():
-    path = os.environ.get("LFW70")
+def _from_file(variable, load_it):
+    path = os.environ.get(variable)
     if path is None:
-        return _tensor_and_labels(datasets.load_lfw(download_if_missing=False))
+        return _tensor_and_labels(load_it())
     with np.load(path) as file:
         return np.asarray(file["X"], np.float32), file["y"]
 
@@ -39,8 +40,15 @@ _LOADERS = {
     "serology": lambda: _tensor_and_labels(datasets.load_covid19_serology()),
     "pines": lambda: _tensor_and_labels(datasets.load_indian_pines_patches()),
     "olivetti": lambda: _tensor_and_labels(datasets.load_olivetti(download_if_missing=False)),
-    "lfw": _lfw,
+    "lfw": lambda: _from_file("LFW70", lambda: datasets.load_lfw(download_if_missing=False)),
+    "abide": lambda: _from_file("ABIDE100", datasets.load_abide),
     "galaxies": lambda: _tensor_and_labels(datasets.simulate_galaxies(1000, random_state=0)),
+    "galaxies, paper": lambda: _tensor_and_labels(
+        datasets.simulate_galaxies(500, difficulty="paper", random_state=0)
+    ),
     "crystals": lambda: _tensor_and_labels(datasets.simulate_crystals(1050, random_state=0)),
+    "crystals, paper": lambda: _tensor_and_labels(
+        datasets.simulate_crystals(700, difficulty="paper", random_state=0)
+    ),
     "connectivity": lambda: _tensor_and_labels(datasets.simulate_connectivity(random_state=0)),
 }

@@ -7,8 +7,9 @@ LDA those of 95 % of the variance, for it blows up directions that hardly vary.
 
 import importlib.util
 import multiprocessing
+import warnings
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -22,10 +23,10 @@ from tensorly.tenalg import khatri_rao, multi_mode_dot
 RANK = 20
 
 
-def embed_by_parafac(fit_samples, fit_labels, new_samples, random_state):
+def embed_by_parafac(fit_samples, fit_labels, new_samples, random_state, rank=RANK):
     """CP of the fitted samples; all by least squares on its factors."""
     mean = fit_samples.mean(axis=0)
-    cp = parafac(fit_samples - mean, RANK, n_iter_max=100, init="random", random_state=random_state)
+    cp = parafac(fit_samples - mean, rank, n_iter_max=100, init="random", random_state=random_state)
     patterns = khatri_rao([cp.weights[None] * cp.factors[1], *cp.factors[2:]])
     return [
         np.linalg.lstsq(patterns, (part - mean).reshape(len(part), -1).T, rcond=None)[0].T
@@ -33,40 +34,50 @@ def embed_by_parafac(fit_samples, fit_labels, new_samples, random_state):
     ]
 
 
-def embed_by_tucker(fit_samples, fit_labels, new_samples, random_state):
-    """Tucker of the other modes, 6 components each at most; all samples by projection."""
+def embed_by_tucker(fit_samples, fit_labels, new_samples, random_state, rank=6):
+    """Tucker of the other modes, so many components each at most; all samples by projection."""
     mean = fit_samples.mean(axis=0)
     modes = list(range(1, fit_samples.ndim))
-    rank = [min(6, fit_samples.shape[mode]) for mode in modes]
-    (_, factors), _ = partial_tucker(fit_samples - mean, rank, modes, random_state=random_state)
+    ranks = [min(rank, fit_samples.shape[mode]) for mode in modes]
+    (_, factors), _ = partial_tucker(fit_samples - mean, ranks, modes, random_state=random_state)
     return [
         multi_mode_dot(part - mean, factors, modes, transpose=True).reshape(len(part), -1)
         for part in (fit_samples, new_samples)
     ]
 
 
-def embed_by_umap(fit_samples, fit_labels, new_samples, random_state, n_axes):
-    """Supervised UMAP (the package umap-learn), two components as its authors suggest.
+def embed_by_umap(
+    fit_samples, fit_labels, new_samples, random_state, n_axes, supervised=True, **settings
+):
+    """Supervised UMAP (the package umap-learn), two components as its authors suggest, or UMAP.
 
     In a process of its own: its compiled code sets the number of threads of the whole process, and
     what runs after it would take several times as long.
     """
-    return in_its_own_process(_fit_umap, fit_samples, fit_labels, new_samples, random_state, n_axes)
+    labels = fit_labels if supervised else None
+    args = (fit_samples, labels, new_samples, random_state, n_axes, settings)
+    return in_its_own_process(_fit_umap, *args)
 
 
 def in_its_own_process(function, *args):
-    """What a function of a module returns, called in a new process."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *args).result()
+    """What a function of a module returns, called in another process, the same each time."""
+    return _other_process().submit(function, *args).result()
 
 
-def _fit_umap(fit_samples, fit_labels, new_samples, random_state, n_axes):
+@lru_cache
+def _other_process():
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _fit_umap(fit_samples, fit_labels, new_samples, random_state, n_axes, settings):
     from umap import UMAP
 
+    warnings.simplefilter("ignore")  # of its number of threads
     pca = PCA(n_axes, random_state=random_state)
     rows = pca.fit_transform(fit_samples.reshape(len(fit_samples), -1))
-    _, codes = np.unique(fit_labels, return_inverse=True)
-    umap = UMAP(n_neighbors=min(15, len(rows) - 1), random_state=random_state)
+    settings = settings | {"n_neighbors": min(settings.get("n_neighbors", 15), len(rows) - 1)}
+    codes = None if fit_labels is None else np.unique(fit_labels, return_inverse=True)[1]
+    umap = UMAP(random_state=random_state, **settings)
     embedding = umap.fit_transform(rows, y=codes)
     return embedding, umap.transform(pca.transform(new_samples.reshape(len(new_samples), -1)))
 

@@ -22,6 +22,7 @@ _LARGEST_ENTRY = 1e140
 _SPEAK_DLPACK = {"jax": "jax.numpy", "cupy": "cupy"}
 _HALVES = {"float16", "bfloat16"}
 _FLOATS = {"float32", "float64", *_HALVES}
+_MAY_HAVE_A_MASK = {"tensor", "samples", "X"}
 _WIDE_INTEGERS = {"int32", "int64", "uint32", "uint64"}
 _INTEGERS = {"bool", "int8", "uint8", "int16", "uint16", *_WIDE_INTEGERS}
 
@@ -125,10 +126,10 @@ def _letters(dtype: Any) -> str:
 def check_dense(array: Any, name: str) -> None:
     """Raise a TypeError if what `array` holds is masked, sparse or not there."""
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        hint = f" Pass {name}.data, and mask=~{name}.mask." if name in _MAY_HAVE_A_MASK else ""
         raise TypeError(
             f"{name} must not be a masked array, got one with {int(np.ma.count_masked(array))} "
-            f"masked entries: what the mask hides would be used. Pass {name}.data, and "
-            f"mask=~{name}.mask."
+            f"masked entries: what the mask hides would be used.{hint}"
         )
     if isinstance(array, Tensor) and (array.layout != torch.strided or array.is_meta):
         kind = "without data" if array.is_meta else f"of layout {array.layout}"

@@ -22,7 +22,7 @@ from tensorly_norank._least_squares import (
     ObservedData,
     products_of_columns,
 )
-from tensorly_norank._mask import Mask, check_mask, check_observed
+from tensorly_norank._mask import HINT, Mask, check_mask, check_observed
 from tensorly_norank._validation import check_mode, check_number, check_random_state
 
 N_ITER_MAX = 500
@@ -128,7 +128,7 @@ def fit_factors(
     seen = check_mask(mask, tensor, origin)
     problem = compress(tensor, samples_factor, mode, mask=seen)
     if not np.isfinite(problem.total):  # one number tells; who is to blame is looked for only then
-        check_finite(enter(tensor if seen is None else seen.fill(tensor), origin))
+        check_finite(enter(tensor if seen is None else seen.fill(tensor), origin), hint=HINT)
     if not bool(tl.all(tl.abs(problem.contracted) < np.inf)):
         check_finite(enter(samples_factor, origin_of(samples_factor)), "samples_factor")
         raise ValueError("tensor and samples_factor must not be so large that products overflow.")

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from tensorly_norank._backend import Origin, check_dense, check_finite, enter, to_numpy
 
+HINT = " mask='nan' takes NaN as missing."
+
 
 @dataclass(frozen=True)
 class Mask:
@@ -56,10 +58,12 @@ def check_mask(mask: Any, tensor: Any, origin: Origin, name: str = "tensor") -> 
     if shape != wanted:
         raise ValueError(f"mask must have the shape of {name}, {wanted}, got {shape}.")
     is_one = array == 1
-    if not bool((is_one | (array == 0)).all()):
+    is_strange = ~(is_one | (array == 0))
+    if bool(is_strange.any()):
+        values = to_numpy(array)[to_numpy(is_strange)]
         raise ValueError(
-            "mask must hold nothing but 1 or True (observed) and 0 or False (missing), got other "
-            "values."
+            "mask must hold nothing but 1 or True (observed) and 0 or False (missing), got "
+            f"{len(values)} other entries, the first of them {values[0]}."
         )
     if bool(is_one.all()):
         return None
@@ -68,7 +72,10 @@ def check_mask(mask: Any, tensor: Any, origin: Origin, name: str = "tensor") -> 
 
 
 def _numbers(mask: Any) -> np.ndarray:
-    array = to_numpy(mask)
+    try:
+        array = to_numpy(mask)
+    except ValueError as error:  # of rows of different lengths
+        raise ValueError(f"mask must be an array of the tensor's shape: {error}") from error
     if array.dtype == object and all(isinstance(one, bool | np.bool_) for one in array.flat):
         array = array.astype(bool)
     if array.dtype.kind not in "biuf":
@@ -82,7 +89,7 @@ def enter_observed(
     """A copy in torch with NaN where nothing was observed; what was observed must be finite."""
     entered = enter(array, origin, device)
     if mask is None:
-        check_finite(entered, name, hint=" mask='nan' takes NaN as missing.")
+        check_finite(entered, name, hint=HINT)
         return entered
     seen = ~entered.isnan() if mask.array is None else enter(mask.array, origin, device) != 0
     check_finite(torch.where(seen, entered, 0), name)

@@ -95,7 +95,7 @@ class Recipe:
     rng: np.random.Generator
     spreader: LabelSpreader | None = None  # where some samples have no label
     choice: EncoderChoice | None = None  # where `encoder` was "auto"
-    fewest_places: int = 1  # by which short modes are moved, where the encoder asks for moves
+    moves_short_modes: bool | None = None  # None where nobody asks, or before it is decided
     # Of sets of samples that fits have learned from; all copies of a recipe share them.
     imputers: dict[bytes, Imputer | None] = field(default_factory=dict, repr=False, compare=False)
 
@@ -125,7 +125,7 @@ class Recipe:
 
         def fit(name: str, part: Part, share: float) -> Embedder:
             # Too short to learn from moves by a place of few.
-            trial = replace(self, encoder=name, fewest_places=0)
+            trial = replace(self, encoder=name, moves_short_modes=False)
             return trial._try(part, settings, share, f"trial of {name}")
 
         part = self._to_choose_by(split)
@@ -136,21 +136,20 @@ class Recipe:
         return replace(self, encoder=choice.chosen, choice=choice)
 
     def _with_moves(self, split: Split, settings: Settings) -> Recipe:
-        """The same; without moves along short modes, if these cost triplets."""
+        """The same, with or without moves along short modes where the encoder asks for them."""
         shape = self.data.sample_shape
         if self.keeps_distances or not has_moves_of_one_place(self._new_encoder(), shape):
-            return self
+            return replace(self, moves_short_modes=None)
 
         def fit(is_moved: bool, part: Part, share: float) -> Embedder:
             title = f"trial {'with' if is_moved else 'without'} moves"
-            return replace(self, fewest_places=int(is_moved))._try(part, settings, share, title)
+            return replace(self, moves_short_modes=is_moved)._try(part, settings, share, title)
 
         part = self._to_choose_by(split)
-        if not moves_cost_triplets(part, self.objective.margin, fit, self.rng):
-            return self
-        if self.verbose:
-            print("samples are not moved along short modes")
-        return replace(self, fewest_places=0)
+        costs = moves_cost_triplets(part, self.objective.margin, fit, self.rng)
+        if self.verbose and self.moves_short_modes is None:  # later ones only serve to count
+            print(f"samples are {'not ' if costs else ''}moved along short modes")
+        return replace(self, moves_short_modes=not costs)
 
     def _to_choose_by(self, split: Split) -> Part:
         """The samples that shall not count; a few labels alone tell no encoders apart."""
@@ -177,11 +176,11 @@ class Recipe:
         def on_pass(fit: Fit) -> bool:
             if callback is None:
                 return False
-            rng = np.random.default_rng(0)  # looking must not change what follows
             state = TrainingState(
                 fit.n_iter,
                 fit.history,
-                lambda: self._finish(embedder.snapshot(), fit, split, rng),
+                # Looking must not change what follows, nor what is seen next.
+                lambda: self._finish(embedder.snapshot(), fit, split, np.random.default_rng(0)),
             )
             stops = callback(state, fit.history["error"][-1])
             return isinstance(stops, bool | np.bool_) and bool(stops)
@@ -219,8 +218,8 @@ class Recipe:
         plan = fit.plan.shortened(_PASSES_TO_COUNT)
         for k, split in enumerate(more):
             title = f"fit on another part, {k + 1} of {len(more)}"
-            # The encoder, too, is chosen without the samples that count.
-            other = self._with_encoder(split, plan.settings)
+            # The encoder and its moves, too, are chosen without the samples that count.
+            other = self._with_encoder(split, plan.settings)._with_moves(split, plan.settings)
             fitted = other._fit_again(plan, self.data.part.take(split.fit), title)
             parts.append(self._held_out(fitted, split, self.rng))
         return self._evidence(embedder, parts, self.rng)
@@ -339,7 +338,7 @@ class Recipe:
             part.samples,
             keeps_distances=self.keeps_distances,
             imputer=self._imputer(part),
-            fewest_places=self.fewest_places,
+            fewest_places=0 if self.moves_short_modes is False else 1,
         )
         if isinstance(encoder, Encoder) and not encoder.initialized:
             encoder.initialize(embedder.standardise(part.samples), generator)
@@ -394,6 +393,11 @@ class Recipe:
             encoder_choice=self.choice,
             history={name: list(values) for name, values in fit.history.items()},
             diagnostics={"converged": fit.plan.converged}
+            | (
+                {}
+                if self.moves_short_modes is None
+                else {"moved_short_modes": self.moves_short_modes}
+            )
             | diagnose(
                 embedding, embedder.standardise(whole.samples), whole, self.objective.margin, rng
             )

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import tensorly as tl
 from scipy.optimize import linear_sum_assignment
 from tensorly.cp_tensor import CPTensor
 
+from tensorly_norank._backend import to_numpy
 from tensorly_norank.norank_tensor import NoRankTensor
 
 
@@ -44,7 +44,7 @@ def factor_match_score(one: CPTensor, other: CPTensor) -> float:
     """
     cosines = np.ones((1, 1))
     for factor, its in zip(one.factors, other.factors, strict=True):
-        left, right = (_unit_columns(tl.to_numpy(matrix)) for matrix in (factor, its))
+        left, right = (_unit_columns(to_numpy(matrix).astype(float)) for matrix in (factor, its))
         cosines = cosines * np.abs(left.T @ right)  # (R, R')
     rows, columns = linear_sum_assignment(cosines, maximize=True)
     return float(cosines[rows, columns].sum() / max(cosines.shape))

@@ -114,10 +114,12 @@ def no_rank_decomposition(
         falls clearly farther short of the margin, is out; of the rest it takes the one with most
         triplets in order: see ``result.encoder_choice``. None of these samples counts components.
         It costs about as much as fitting the chosen one (more where that is much cheaper than
-        "conv"). A module must map ``(batch, *sample_shape)`` to (batch, D); it is copied, and
-        trained on standardised samples. For the built-in encoders these are varied a little in
-        every pass (see the method's page); for a module of yours they are not. One that was trained
-        before is trained on: if that was with these samples, nothing is held out of it any more,
+        "conv"). Whether "conv" moves samples along modes of 16 entries or fewer is decided in the
+        same way, also where it was named, for about half of a fit. A module must map
+        ``(batch, *sample_shape)`` to (batch, D); it is copied, and trained on standardised samples.
+        For the built-in encoders these are varied a little in every pass (see the method's page);
+        for a module of yours they are not. One that was trained before is trained on: if that was
+        with these samples, nothing is held out of it any more,
         and the evidence means nothing.
     rank : int, optional
         Keep that many components: at most 64, or as many as a sample has entries if that is more,
@@ -182,8 +184,8 @@ def no_rank_decomposition(
         rounded differently from run to run).
     device : str or torch.device, optional
         Where to train: "cuda" moves a copy of the samples to a GPU, whatever the backend, and all
-        results, the encoder too, come back to where `tensor` is. By default where `tensor` is: on
-        its device if it is a torch tensor, on the host otherwise.
+        results, the encoder too, come back to where `tensor` is. By default where `tensor` is, if
+        torch can look at it there (torch's own tensors, those of JAX and CuPy), else on the host.
     verbose : int or bool, default 0
         1: a progress bar on a terminal (with tqdm installed), some lines elsewhere; 2: every pass.
     callback : callable, optional

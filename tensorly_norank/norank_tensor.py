@@ -65,7 +65,9 @@ class NoRankTensor(CPTensor):
         first fit left for counting components, taken before the refit on all samples (absent where
         none could be held out); ``trustworthiness`` and
         ``continuity`` of the embedding against the samples (10 neighbours); where labels are
-        missing ``n_lent_labels``, how many of these samples got one from their neighbours; of
+        missing ``n_lent_labels``, how many of these samples got one from their neighbours;
+        ``moved_short_modes``, where that was to be decided (see
+        :class:`~tensorly_norank.encoders.ConvEncoder`); of
         triplets ``contradicting_share``, at most this share of which must be left out so that the
         others can hold together. What a triplet is `rank_evidence.about` says.
     n_iter : int
@@ -172,11 +174,19 @@ class NoRankTensor(CPTensor):
             )
         observed = check_mask(mask, samples, origin, "samples")
         entered = enter_observed(samples, observed, origin, self.mode, None, "samples")
+        largest = entered.nan_to_num(0).abs().amax() if entered.numel() else 0
         entered = entered.to(self._embedder.mean)
         rows = entered.movedim(self.mode, 0).contiguous()
         if len(rows) == 0:
             return origin.restore(torch.zeros(0, self.rank))
-        return origin.restore(self._axes.project(self._embedder.embed(rows), self.rank))
+        points = self._axes.project(self._embedder.embed(rows), self.rank)
+        if not bool(points.isfinite().all()):
+            working = str(rows.dtype).removeprefix("torch.")
+            raise ValueError(
+                f"samples must be of numbers that the encoder can embed in {working}, as it was "
+                f"fitted, got one of magnitude {float(largest):g}."
+            )
+        return origin.restore(points)
 
     def inverse_transform(self, embedding: Any) -> Any:
         """Samples that embeddings stand for: their share of each pattern, plus `offset`.
@@ -198,11 +208,11 @@ class NoRankTensor(CPTensor):
                 f"embedding must have shape (n_samples, {self.rank}), got "
                 f"{tuple(tl.shape(embedding))}."
             )
-        norms = tl.sqrt(tl.sum(self.embedding**2, axis=0))
-        scale = self.weights / tl.where(norms > 0, norms, norms + 1)
+        norms = tl.sqrt(tl.sum(self._origin.double(self.embedding) ** 2, axis=0))
+        scale = self._origin.double(self.weights) / tl.where(norms > 0, norms, norms + 1)
         factors = list(self.factors)
         factors[self.mode] = self._origin.cast(embedding)
-        return tl.cp_to_tensor((scale, factors)) + self.offset
+        return tl.cp_to_tensor((self._origin.cast(scale), factors)) + self.offset
 
     def similarity(self, order: int = 2) -> CPTensor:
         """The similarity tensor of the samples: S_ij = Σ_r z_ir z_jr, or S_ijk with three factors.

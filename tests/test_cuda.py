@@ -73,6 +73,50 @@ def test_results_are_where_the_tensor_is_and_of_its_dtype(kind, dtype):
     assert torch.equal(on_gpu.cpu(), torch.from_numpy(tensor))
 
 
+@pytest.mark.parametrize("place", ["numpy", "cpu", "cuda"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_holes_are_filled_in_there_wherever_the_mask_is(kind, place, tmp_path):
+    tensor, labels = _planted("float32")
+    seen = np.random.default_rng(0).random(tensor.shape) > 0.2
+    mask = seen if place == "numpy" else torch.from_numpy(seen).to(place)
+    results = [
+        no_rank_decomposition(
+            torch.from_numpy(np.where(seen, tensor, filler)).cuda(),
+            **_known(kind, labels),
+            mask=mask,
+            encoder="linear",
+            rank=3,
+            **SHORT,
+        )
+        for filler in (np.float32(0), np.float32(1e6))
+    ]
+    assert torch.equal(results[0].embedding, results[1].embedding)
+    assert all(factor.is_cuda for factor in results[0].factors)
+    holed = torch.from_numpy(np.where(seen, tensor, np.nan)).cuda()
+    embedded = results[0].transform(holed, mask="nan")
+    torch.testing.assert_close(embedded, results[0].embedding, rtol=0, atol=1e-4)
+    results[0].save(tmp_path / "ours")
+    there = NoRankTensor.load(tmp_path / "ours", device="cuda")
+    assert torch.equal(there.transform(holed, mask="nan"), embedded)
+
+
+def test_factors_of_observed_entries_are_those_of_the_cpu():
+    rng = np.random.default_rng(0)
+    tensor, samples_factor = rng.normal(size=(20, 5, 4)), rng.normal(size=(20, 2))
+    mask = rng.random(tensor.shape) > 0.3
+    ours, theirs = (
+        fit_factors(
+            torch.from_numpy(tensor).to(device),
+            torch.from_numpy(samples_factor).to(device),
+            mask=mask,
+            random_state=0,
+        )
+        for device in ("cuda", "cpu")
+    )
+    assert all(factor.is_cuda for factor in ours.factors)
+    _alike(ours, theirs)
+
+
 @pytest.mark.parametrize("encoder", ["linear", "multilinear", "mlp", "conv", "auto"])
 def test_components_are_counted_there(encoder):
     tensor, labels = _planted("float32", n_samples=300)

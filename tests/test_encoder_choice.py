@@ -449,7 +449,66 @@ def test_fits_with_moves_and_without_learn_from_the_same_samples_and_a_fit_that_
 
 
 def test_moves_are_made_where_nothing_can_be_left_out():
-    assert race_of_moves(points(1, 0.2), points(2, 0.9), labels=np.arange(80) % 2 * 0)[1] == []
+    labels = np.zeros(80, dtype=int)
+    assert race_of_moves(points(1, 0.2), points(2, 0.9), labels=labels) == (False, [])
+
+
+def test_moves_that_cost_more_than_a_hundredth_but_within_chance_are_made():
+    still, moved = points(8, 0.6), points(5, 0.6)  # alike but for the noise
+    assert not race_of_moves(still, moved)[0]
+    with mock.patch.object(_encoder_choice, "_LEVEL", 0.0):
+        assert race_of_moves(still, moved)[0]
+
+
+def test_all_classes_have_the_same_say_in_moves():
+    """Of a large class and three small ones moves spoil these alone."""
+    labels = np.repeat(np.arange(4), [400, 12, 12, 12])
+    corners = torch.tensor([[1.0, 0], [0, 1], [-1, 0], [0, -1]])
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(len(labels), 2, generator=generator)
+    still = corners[torch.from_numpy(labels)] + 0.1 * noise
+    moved = torch.where(torch.from_numpy(labels > 0)[:, None], still + 0.9 * noise, still)
+    moved[labels > 0] = moved[labels > 0] - corners[1:].repeat_interleave(12, dim=0)
+    assert race_of_moves(still, moved, labels)[0]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("fraction", [0.3, 0.0])
+def test_samples_that_count_have_no_say_in_moves(fraction):
+    samples, labels = _bars(0, n_each=20)
+    asked, held_out = [], []
+    look = _recipe.Recipe._held_out
+
+    def deciding(part, *others):
+        asked.append(part.samples[:, 0, 0].tolist())
+        return len(asked) == 2  # the second of three
+
+    def looking(self, embedder, split, rng):
+        counted = self.data.part.samples[split.count, 0, 0].tolist()
+        held_out.append((counted, embedder.moves))
+        return look(self, embedder, split, rng)
+
+    with (
+        mock.patch.object(_recipe, "moves_cost_triplets", deciding),
+        mock.patch.object(_recipe.Recipe, "_held_out", looking),
+    ):
+        result = no_rank_decomposition(
+            tl.tensor(samples),
+            labels,
+            encoder="conv",
+            rank=1,
+            validation_fraction=fraction,
+            n_iter_max=4,
+            tol=0,
+            random_state=0,
+        )
+    assert result.diagnostics["moved_short_modes"] is True
+    assert len(asked) == max(1, len(held_out))
+    if fraction:
+        assert [moves != () for _, moves in held_out] == [True, False, True]
+    for part, (counted, _) in zip(asked, held_out, strict=False):
+        assert set(part).isdisjoint(counted)
+        assert len(part) + len(counted) == 60
 
 
 def _bars(seed, n_each=30):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tensorly_norank import _imputation
 from tensorly_norank._imputation import Imputer, filled, imputer_of, mean_of_observed
 
 
@@ -145,3 +146,40 @@ def test_nothing_is_learned_where_nothing_is_missing():
     assert imputer_of(complete) is None
     assert filled(complete) is complete
     assert torch.equal(filled(samples), Imputer(samples)(samples))
+
+
+def test_a_step_of_the_model_is_that_of_expectation_and_maximisation(monkeypatch):
+    """Against a reference that goes through samples and entries one by one."""
+    _, samples = _samples(noise=0.5, n_samples=40)
+    rows = samples.flatten(1)
+    imputer = Imputer(samples)
+    n_axes = imputer.loadings.shape[1]
+    monkeypatch.setattr(_imputation, "_N_ITERATIONS", 0)
+    imputer._learn(rows, n_axes)
+    loadings, mean, noise = imputer.loadings, imputer.mean, imputer.noise
+    monkeypatch.setattr(_imputation, "_N_ITERATIONS", 1)
+    imputer._learn(rows, n_axes)
+    prior = torch.diag(torch.tensor([1.0 * _imputation._PRIOR_SAMPLES] * n_axes + [1e-12]))
+    moments = torch.zeros(20, n_axes + 1, n_axes + 1, dtype=torch.float64)
+    cross, total = torch.zeros(20, n_axes + 1, dtype=torch.float64), 0.0
+    for row in rows:
+        seen = ~row.isnan()
+        own, known = loadings[seen], (row - mean)[seen]
+        covariance = torch.linalg.inv(torch.eye(n_axes) + own.T @ own / noise)
+        score = torch.cat([covariance @ own.T @ known / noise, torch.ones(1)])
+        second = torch.outer(score, score)
+        second[:-1, :-1] += covariance
+        moments[seen] += second
+        cross[seen] += known[:, None] * score
+        total += float(known.square().sum())
+    expected = torch.linalg.solve(moments + prior, cross)
+    torch.testing.assert_close(imputer.loadings, expected[:, :-1], rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(imputer.mean, mean + expected[:, -1], rtol=1e-6, atol=1e-8)
+    left = total - 2 * (expected * cross).sum()
+    left += torch.einsum("pq,pqr,pr->", expected, moments, expected)
+    torch.testing.assert_close(imputer.noise, left / (~rows.isnan()).sum())
+
+
+def test_few_samples_have_few_axes():
+    _, samples = _samples(n_samples=11, n_axes=4, noise=0.01, missing=0.1)
+    assert Imputer(samples).loadings.shape[1] <= 2

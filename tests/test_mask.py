@@ -280,6 +280,24 @@ def test_holes_are_filled_in_by_what_the_fitted_samples_say_and_learned_once(mon
     assert torch.cdist(first_fit, held_out).min() > 0
 
 
+def test_errors_say_what_the_mask_holds():
+    tensor, labels = tl.tensor(np.ones((4, 3))), [0, 0, 1, 1]
+    for mask, error in (
+        (
+            np.array([[1, 0, 1], [0.5, 1, 7], [1, 1, 1], [1, 1, 1]]),
+            "got 2 other entries, the first of them 0.5",
+        ),
+        ([[1, 0, 1], [1]], "mask must be an array of the tensor's shape"),
+    ):
+        with pytest.raises(ValueError, match=error):
+            no_rank_decomposition(tensor, labels, mask=mask)
+    with pytest.raises(TypeError, match=r"^mask must not be a masked.*would be used\.$"):
+        no_rank_decomposition(tensor, labels, mask=np.ma.masked_equal(np.eye(4, 3), 0))
+    holed = np.array([[1.0, np.nan, 2], [0, 1, 2]])
+    with pytest.raises(ValueError, match="mask='nan' takes NaN as missing"):
+        fit_factors(tl.tensor(holed), tl.tensor(np.ones((2, 1))))
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("kind", ["classes", "some classes", "comparisons", "nothing"])
 def test_no_neighbours_are_looked_for_among_holes(kind, monkeypatch):

@@ -281,3 +281,46 @@ def _embedding_of(values, labels, device=None):
         device=device,
     )
     return tl.to_numpy(result.embedding)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_what_half_precision_stands_for_does_not_hang_on_how_many_samples_there_are():
+    """Squares of 6,000 samples are more than numpy adds up in float16."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 2000)
+    values = rng.normal(size=(3, 3, 2))[labels] + 0.3 * rng.normal(size=(6000, 3, 2))
+    single, half = (
+        no_rank_decomposition(
+            tl.tensor(values.astype(dtype), dtype=getattr(tl.backend, dtype, dtype)),
+            labels,
+            encoder="linear",
+            n_iter_max=2,
+            tol=0,
+            random_state=0,
+        )
+        for dtype in ("float32", "float16")
+    )
+    points = np.array([[0.5] + [0.0] * (single.rank - 1)])
+    moved = [
+        tl.to_numpy(one.inverse_transform(tl.tensor(points, **tl.context(one.embedding)))[0])
+        - tl.to_numpy(one.offset)[0]
+        for one in (single, half)
+    ]
+    assert np.linalg.norm(moved[1]) == pytest.approx(np.linalg.norm(moved[0]), rel=0.02)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_numbers_that_the_fit_cannot_compute_with_are_named():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(40, 3, 4))
+    result = no_rank_decomposition(
+        tl.tensor(values.astype("float32"), dtype=tl.backend.float32),
+        np.arange(40) % 2,
+        encoder="linear",
+        n_iter_max=2,
+        random_state=0,
+    )
+    new = values[:2].copy()
+    new[1, 0, 0] = 1e39
+    with pytest.raises(ValueError, match=r"embed in float32.*magnitude 1e\+39"):
+        result.transform(tl.tensor(new, dtype=tl.backend.float64))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorly as tl
+import torch
 from tensorly.cp_tensor import CPTensor
 
 from tensorly_norank import no_rank_decomposition
@@ -34,6 +35,25 @@ def test_a_component_without_partner_counts_nothing():
     cp = _cp(4)
     fewer = CPTensor((None, [factor[:, :3] for factor in cp.factors]))
     assert factor_match_score(cp, fewer) == pytest.approx(0.75)
+
+
+def test_half_precision_adds_up():
+    factor = np.random.default_rng(0).normal(size=(5000, 2)).astype("float16")
+    half = tl.tensor(factor, dtype=tl.tensor(factor).dtype)
+    cp = CPTensor((None, [half, half[:9], half[9:20]]))
+    assert factor_match_score(cp, cp) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_several_fits_of_half_precision_are_compared():
+    tl.set_backend("pytorch")
+    values = torch.randn(40, 3, 4, generator=torch.Generator().manual_seed(0))
+    labels = np.arange(40) % 2
+    values[labels == 1] += 2
+    result = no_rank_decomposition(
+        values.bfloat16(), labels, encoder="linear", n_init=2, n_iter_max=3, random_state=0
+    )
+    assert 0 < result.diagnostics["factor_match_score"] <= 1
 
 
 @pytest.fixture(scope="module")

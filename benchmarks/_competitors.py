@@ -1,0 +1,265 @@
+"""Every method that the paper's experiments set beside ours, with a small search of its settings.
+
+A method is a callable `(fit_samples, fit_labels, new_samples, random_state)` that returns both
+embeddings, as `tensorly_norank.evaluation.compare` takes it. Settings are searched within the
+fitted samples alone: each candidate embeds a stratified fifth (or a fifth of the classes, where new
+classes are asked for) that it was not fitted to, and that with the largest sum of silhouette and
+adjusted Rand index is fitted to all. Ours are not searched: that is what `"auto"` is for.
+"""
+
+from functools import partial
+
+import numpy as np
+import torch
+from _deep import (
+    N_STEPS,
+    Arranged,
+    Autoencoder,
+    ChannelsFirst,
+    Clustering,
+    Transformer,
+    embed,
+    train,
+)
+from _peers import embed_by_parafac, embed_by_tucker, embed_by_umap
+from sklearn.base import BaseEstimator
+from sklearn.decomposition import PCA, KernelPCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.manifold import TSNE
+from sklearn.metrics import pairwise_distances
+from sklearn.model_selection import train_test_split
+from sklearn.neighbors import NeighborhoodComponentsAnalysis
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from tensorly_norank import no_rank_decomposition
+from tensorly_norank.evaluation import evaluate_embedding
+
+OURS = ("ours", "ours, mlp", "ours, conv", "ours, linear", "ours, multilinear")
+BESIDE = ("our network, another loss", "transformer, our loss")  # partly ours
+DEEP = ("autoencoder", "VAE", "DEC", "transformer", *BESIDE)
+IN_SAMPLE_ONLY = ("t-SNE",)
+
+
+def competitors(n_fit, n_entries, unseen_classes=False):
+    """All methods by name, for so many fitted samples of so many entries."""
+    found = _searched(n_fit, n_entries)
+    return {name: Searched(candidates, unseen_classes) for name, candidates in found.items()} | {
+        "autoencoder": Trained(_autoencoder, unseen_classes),
+        "VAE": Trained(_variational_autoencoder, unseen_classes),
+        "DEC": Trained(_autoencoder, unseen_classes, clusters=True),
+        "transformer": Trained(Transformer, unseen_classes),
+        "transformer, our loss": _ours_with_a_transformer,
+        "our network, another loss": _ours_with_another_loss,
+        "ours": partial(_ours, encoder="auto"),
+        **{name: partial(_ours, encoder=name.removeprefix("ours, ")) for name in OURS[1:]},
+    }
+
+
+def _searched(n_fit, n_entries):
+    """Candidates by name, of each method by name."""
+    most = min(n_fit * 3 // 5, n_entries) - 1
+    reduced = PCA(min(100, n_fit // 2, most))  # without which LDA overfits
+    umap = {
+        f"{k} neighbours, {n} components": partial(
+            embed_by_umap, n_neighbors=k, n_components=n, n_axes=reduced.n_components
+        )
+        for k, n in ((5, 2), (15, 2), (15, 10))
+    }
+    return {
+        "raw": {"": _flat(FunctionTransformer())},
+        "PCA": {f"{n} axes": _flat(PCA(n)) for n in sorted({min(n, most) for n in (5, 20, 50)})},
+        "kernel PCA": {f"width {w}": partial(_kernel_pca, width=w) for w in (0.5, 1, 2)},
+        "t-SNE": {"": _flat(_TSNEOfAxes(min(50, most)))},
+        "UMAP": {name: partial(method, supervised=False) for name, method in umap.items()},
+        "supervised UMAP": umap,
+        "LDA": {
+            f"{share} of the variance": _flat(
+                make_pipeline(reduced, PCA(share), LinearDiscriminantAnalysis())
+            )
+            for share in (0.9, 0.95, 0.99)
+        }
+        | {
+            "shrunk": _flat(
+                make_pipeline(reduced, LinearDiscriminantAnalysis("eigen", shrinkage="auto"))
+            )
+        },
+        "NCA": {
+            f"{n} axes": _flat(
+                make_pipeline(PCA(n), NeighborhoodComponentsAnalysis(min(20, n), max_iter=50))
+            )
+            for n in sorted({min(n, most) for n in (20, 40)})
+        },
+        "CP": {f"rank {r}": partial(embed_by_parafac, rank=r) for r in (10, 20)},
+        "Tucker": {f"{r} a mode": partial(embed_by_tucker, rank=r) for r in (3, 6, 10)},
+        "t-SVD": {f"{r} slices": partial(_t_svd, rank=r) for r in (1, 3, 6)},
+    }
+
+
+class Searched:
+    """The best of some candidates, by name, as a method; `chosen` is the name of the last one."""
+
+    def __init__(self, candidates, unseen_classes=False):
+        self.candidates, self.unseen_classes = candidates, unseen_classes
+        self.chosen = ""
+
+    def __call__(self, fit_samples, fit_labels, new_samples, random_state):
+        """Search, fit to all, embed both."""
+        scores = {}
+        if len(self.candidates) > 1:
+            part, left = a_fifth(fit_labels, random_state, self.unseen_classes)
+            for name, method in self.candidates.items():
+                _, placed = method(
+                    fit_samples[part], fit_labels[part], fit_samples[left], random_state
+                )
+                scores[name] = score(placed, fit_labels[left])
+        self.chosen = max(scores, key=scores.get) if scores else next(iter(self.candidates))
+        return self.candidates[self.chosen](fit_samples, fit_labels, new_samples, random_state)
+
+
+class Trained:
+    """A deep method whose number of steps is searched; `curve` is that of the last training."""
+
+    def __init__(self, make, unseen_classes=False, clusters=False):
+        self.make, self.unseen_classes, self.clusters = make, unseen_classes, clusters
+        self.chosen, self.curve = "", []
+
+    def __call__(self, fit_samples, fit_labels, new_samples, random_state):
+        """Search, train on all, embed both."""
+        _, codes = np.unique(fit_labels, return_inverse=True)
+        part, left = a_fifth(codes, random_state, self.unseen_classes)
+        looks = [N_STEPS * k // 3 for k in (1, 2, 3)]
+        arranged = Arranged(fit_samples[part])
+        images = arranged(fit_samples[left])
+
+        def look(module):
+            return score(embed(module, images), codes[left])
+
+        with torch.random.fork_rng():
+            torch.manual_seed(random_state)
+            _, seen = self._train(
+                arranged(fit_samples[part]), codes[part], N_STEPS, looks=looks, look=look
+            )[1]
+            n_steps = looks[int(np.argmax(seen))]
+            arranged = Arranged(fit_samples)
+            images = arranged(fit_samples)
+            module, (self.curve, _) = self._train(images, codes, n_steps)
+            if self.clusters:
+                module = Clustering(module, images, codes.max() + 1, random_state)
+                curve, _ = train(module, images, torch.from_numpy(codes), 200, 3e-4)
+                self.curve = self.curve + curve
+        self.chosen = f"{n_steps} steps"
+        return embed(module, images), embed(module, arranged(new_samples))
+
+    def _train(self, images, codes, n_steps, **looking):
+        classes, codes = np.unique(codes, return_inverse=True)
+        module = self.make(images.shape[1:], len(classes))
+        return module, train(module, images, torch.from_numpy(codes), n_steps, **looking)
+
+
+def a_fifth(labels, seed, unseen_classes=False):
+    """Rows to fit and rows to score: a fifth of each class, or of the classes."""
+    rows = np.arange(len(labels))
+    if not unseen_classes:
+        _, sizes = np.unique(labels, return_counts=True)
+        stratify = labels if sizes.min() > 1 and len(labels) >= 5 * len(sizes) else None
+        return train_test_split(rows, test_size=0.2, stratify=stratify, random_state=seed)
+    classes = np.random.default_rng(seed).permutation(np.unique(labels))
+    is_left = np.isin(labels, classes[: max(2, len(classes) // 5)])
+    return rows[~is_left], rows[is_left]
+
+
+def score(embedding, labels):
+    """Silhouette and adjusted Rand index, added; nothing is worse than what cannot be scored."""
+    figures = evaluate_embedding(np.asarray(embedding, float), labels, random_state=0)
+    return float(np.nan_to_num(figures["silhouette"] + figures["ari"], nan=-2.0))
+
+
+def _autoencoder(shape, n_classes):
+    return Autoencoder(shape)
+
+
+def _variational_autoencoder(shape, n_classes):
+    return Autoencoder(shape, is_variational=True)
+
+
+class _TSNEOfAxes(BaseEstimator):
+    """Of principal components, as its author suggests; new samples it cannot embed."""
+
+    def __init__(self, n_axes, random_state=None):
+        self.n_axes, self.random_state = n_axes, random_state
+
+    def fit_transform(self, samples, labels):
+        """Embed the samples."""
+        axes = PCA(self.n_axes, random_state=self.random_state).fit_transform(samples)
+        return TSNE(random_state=self.random_state).fit_transform(axes)
+
+
+def _flat(estimator):
+    """A scikit-learn transformer of flattened samples as a method."""
+
+    def method(fit_samples, fit_labels, new_samples, random_state):
+        fit, new = (part.reshape(len(part), -1) for part in (fit_samples, new_samples))
+        for name in estimator.get_params():
+            if name.split("__")[-1] == "random_state":
+                estimator.set_params(**{name: random_state})
+        fitted = estimator.fit_transform(fit, fit_labels)
+        return fitted, estimator.transform(new) if hasattr(estimator, "transform") else None
+
+    return method
+
+
+def _kernel_pca(fit_samples, fit_labels, new_samples, random_state, width):
+    """Of a Gaussian kernel, whose width is given in medians of the distances; 20 components."""
+    fit, new = (part.reshape(len(part), -1).astype(float) for part in (fit_samples, new_samples))
+    median = np.median(pairwise_distances(fit[:500])[np.triu_indices(min(500, len(fit)), 1)])
+    gamma = 1 / (2 * (width * median) ** 2)
+    kernel = KernelPCA(20, kernel="rbf", gamma=gamma, random_state=random_state)
+    return kernel.fit_transform(fit), kernel.transform(new)
+
+
+def _t_svd(fit_samples, fit_labels, new_samples, random_state, rank):
+    """The tensor singular value decomposition (Kilmer, Martin, 2011; of more modes Martin, 2013).
+
+    Samples are lateral slices. In the Fourier domain of all modes but the first two the leading
+    left singular vectors of the fitted ones are taken; all are projected on these.
+    """
+    mean = fit_samples.mean(axis=0)
+    modes = tuple(range(2, fit_samples.ndim))
+
+    def transformed(samples):  # (places in the Fourier domain, length of the first mode, samples)
+        parts = np.fft.fftn(samples - mean, axes=modes) if modes else samples - mean
+        return np.moveaxis(parts.reshape(len(samples), parts.shape[1], -1), (0, 1, 2), (2, 1, 0))
+
+    left, _, _ = np.linalg.svd(transformed(fit_samples), full_matrices=False)
+    basis = left[:, :, :rank].conj().transpose(0, 2, 1)
+    embeddings = []
+    for samples in (fit_samples, new_samples):
+        tubes = (basis @ transformed(samples)).transpose(2, 1, 0)  # (samples, rank, places)
+        tubes = tubes.reshape(*tubes.shape[:2], *samples.shape[2:])
+        back = np.fft.ifftn(tubes, axes=modes).real if modes else tubes
+        embeddings.append(back.reshape(len(samples), -1))
+    return embeddings
+
+
+def _ours(fit_samples, fit_labels, new_samples, random_state, **keywords):
+    result = no_rank_decomposition(fit_samples, fit_labels, random_state=random_state, **keywords)
+    return result.embedding, result.transform(new_samples)
+
+
+def _ours_with_another_loss(fit_samples, fit_labels, new_samples, random_state):
+    """Our network and all else, with the triplets of pytorch-metric-learning."""
+    from pytorch_metric_learning.losses import TripletMarginLoss
+
+    keywords = {"encoder": "conv", "loss": TripletMarginLoss()}
+    return _ours(fit_samples, fit_labels, new_samples, random_state, **keywords)
+
+
+def _ours_with_a_transformer(fit_samples, fit_labels, new_samples, random_state):
+    """The transformer as our encoder."""
+    arranged = Arranged(fit_samples)
+    with torch.random.fork_rng():
+        torch.manual_seed(random_state)
+        module = Transformer(arranged(fit_samples[:1]).shape[1:])
+    encoder = ChannelsFirst(module, arranged.modes)
+    return _ours(fit_samples, fit_labels, new_samples, random_state, encoder=encoder)
