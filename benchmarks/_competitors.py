@@ -58,8 +58,8 @@ def competitors(n_fit, n_entries, unseen_classes=False):
 
 def _searched(n_fit, n_entries):
     """Candidates by name, of each method by name."""
-    most = min(n_fit * 3 // 5, n_entries) - 1
-    reduced = PCA(min(100, n_fit // 2, most))  # without which LDA overfits
+    most = min(n_fit // 2, n_entries) - 1
+    reduced = PCA(min(100, most))  # without which LDA overfits
     umap = {
         f"{k} neighbours, {n} components": partial(
             embed_by_umap, n_neighbors=k, n_components=n, n_axes=reduced.n_components
@@ -158,12 +158,16 @@ class Trained:
 
 
 def a_fifth(labels, seed, unseen_classes=False):
-    """Rows to fit and rows to score: a fifth of each class, or of the classes."""
+    """Rows to fit and rows to score: a fifth of each class, or of the classes.
+
+    Of small classes more, up to one half, so that two samples can be set beside one another.
+    """
     rows = np.arange(len(labels))
     if not unseen_classes:
         _, sizes = np.unique(labels, return_counts=True)
-        stratify = labels if sizes.min() > 1 and len(labels) >= 5 * len(sizes) else None
-        return train_test_split(rows, test_size=0.2, stratify=stratify, random_state=seed)
+        share = min(0.5, max(0.2, 2 / sizes.min()))
+        stratify = labels if sizes.min() > 1 else None
+        return train_test_split(rows, test_size=share, stratify=stratify, random_state=seed)
     classes = np.random.default_rng(seed).permutation(np.unique(labels))
     is_left = np.isin(labels, classes[: max(2, len(classes) // 5)])
     return rows[~is_left], rows[is_left]

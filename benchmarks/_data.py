@@ -35,6 +35,16 @@ def _from_file(variable, load_it):
         return np.asarray(file["X"], np.float32), file["y"]
 
 
+def load_abide_subjects():
+    """Connectivity, group and site of each subject."""
+    path = os.environ.get("ABIDE100")
+    if path is None:
+        bunch = datasets.load_abide()
+        return bunch.tensor, bunch.labels, bunch.sites
+    with np.load(path) as file:
+        return np.asarray(file["X"], np.float32), file["y"], file["site"]
+
+
 _LOADERS = {
     "digits": lambda: _tensor_and_labels(datasets.load_digits()),
     "serology": lambda: _tensor_and_labels(datasets.load_covid19_serology()),

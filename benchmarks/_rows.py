@@ -13,7 +13,7 @@ class Rows:
 
     def __init__(self, name, fields, n_keys):
         self.path = RESULTS / f"{name}.csv"
-        self._fields, self._n_keys = fields, n_keys
+        self.fields, self._n_keys = fields, n_keys
         self._done = set()
         if self.path.exists():
             with self.path.open(newline="") as file:
@@ -39,6 +39,6 @@ class Rows:
         with self.path.open("a", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             if is_new:
-                writer.writerow(self._fields)
+                writer.writerow(self.fields)
             writer.writerow(values)
         self._done.add(self._key(values))

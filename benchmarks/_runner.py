@@ -1,0 +1,147 @@
+"""Methods on splits, each in a process that can be stopped, as rows of a table that grows."""
+
+import contextlib
+import importlib.metadata
+import multiprocessing
+import os
+import signal
+import time
+import warnings
+from functools import lru_cache
+
+import numpy as np
+from _data import load
+
+from tensorly_norank.evaluation import compare
+
+FIGURES = (
+    "silhouette",
+    "ari",
+    "nmi",
+    "recall_at_1",
+    "verification_auc",
+    "triplet_accuracy",
+    "knn_accuracy",
+    "knn_balanced_accuracy",
+    "trustworthiness",
+    "continuity",
+)
+IN_SAMPLE = ("in_sample_silhouette", "in_sample_ari", "in_sample_recall_at_1")
+FIELDS = (
+    *FIGURES,
+    *IN_SAMPLE,
+    "n_components",
+    "n_fit",
+    "n_test",
+    "seconds",
+    "settings",
+    "note",
+    "versions",
+)
+_PACKAGES = ("tensorly-norank", "tensorly", "torch", "scikit-learn", "numpy")
+
+loaded = lru_cache(load)
+
+
+def run_missing(rows, jobs, function, limit, add_curve=None):
+    """Append a row for each job that has none yet.
+
+    Parameters
+    ----------
+    rows : Rows
+        Their fields are the keys of a job, and then such as `FIELDS`.
+    jobs : iterable of tuple
+        What `function` is called with; the leading fields of a row.
+    function : callable
+        Of a module. Returns a dict with what it knows of these fields, and a curve, of losses for
+        example; or None where the data are not at hand.
+    limit : float
+        Seconds after which a job is stopped.
+    add_curve : callable, optional
+        Given a job and its curve.
+    """
+    runner = _Runner(function, limit)
+    try:
+        for job in jobs:
+            if job in rows:
+                continue
+            found = runner(job)
+            if found is None:
+                continue
+            row, curve = found
+            row = {"versions": _versions(), "note": ""} | row
+            rows.add(*job, *[row.get(name, "") for name in rows.fields[len(job) :]])
+            if add_curve is not None:
+                add_curve(job, curve)
+            print(*job, row["note"] or f"{row['seconds']} s", sep=", ", flush=True)
+    finally:
+        runner.stop()
+
+
+def score_split(tensor, labels, method, fit, new, seed, unseen_classes=False):
+    """One method on one split by `compare`: what is known of `FIELDS`, and the losses."""
+    table = compare(
+        tensor,
+        labels,
+        {"method": method},
+        cv=[(fit, new)],
+        unseen_classes=unseen_classes,
+        random_state=seed,
+    )
+    (found,) = table.attrs["splits"]
+    row = {name: found.get(name, "") for name in ("n_components", "n_fit", "n_test", "note")}
+    for name in (*FIGURES, *IN_SAMPLE):
+        value = found.get(name, np.nan)
+        row[name] = "" if np.isnan(value) else f"{value:.4f}"
+    row["seconds"] = f"{found['seconds']:.1f}" if "seconds" in found else ""
+    row["settings"] = getattr(method, "chosen", "")
+    return row, getattr(method, "curve", [])
+
+
+class _Runner:
+    """Calls a function in a process that goes on until a job outlives its limit, or kills it."""
+
+    def __init__(self, function, limit):
+        self._function, self._limit, self._process = function, limit, None
+
+    def __call__(self, job):
+        """What the function returns; a row that says why, where it does not."""
+        if self._process is None:
+            context = multiprocessing.get_context("spawn")
+            self._pipe, theirs = context.Pipe()
+            self._process = context.Process(target=_work, args=(theirs, self._function))
+            self._process.start()
+            theirs.close()
+        self._pipe.send(job)
+        start = time.perf_counter()
+        try:
+            if self._pipe.poll(self._limit):
+                return self._pipe.recv()
+            reason = f"stopped after {self._limit:.0f} s"
+        except EOFError:
+            self._process.join()
+            code = self._process.exitcode
+            reason = f"the process ended with code {code}" + (" (memory?)" if code == -9 else "")
+        self.stop()
+        return {"seconds": f"{time.perf_counter() - start:.1f}", "note": reason}, []
+
+    def stop(self):
+        """End the process, and those that it has started."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.join()
+            self._process = None
+
+
+def _work(pipe, function):
+    os.setsid()  # a group of its own, to be ended as one
+    warnings.simplefilter("ignore")
+    with contextlib.suppress(EOFError, BrokenPipeError):  # nobody asks any more
+        while True:
+            pipe.send(function(*pipe.recv()))
+
+
+@lru_cache
+def _versions():
+    return " ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)

@@ -1,0 +1,64 @@
+"""How many labelled samples a class it takes: held-out figures against their number.
+
+    python benchmarks/scarcity.py digits
+    python benchmarks/scarcity.py lfw --each 2 5 10 20 50 --splits 10
+
+So many samples of every class are drawn for fitting (from one stratified half; of the other half
+all are scored), and nothing else is known. Rows are appended to results/scarcity.csv; what is there
+already is not run again. With one sample a class nothing can be learned of what is alike: our own
+method says so, and the row has its words.
+"""
+
+import argparse
+
+import numpy as np
+from _competitors import competitors
+from _rows import Rows
+from _runner import FIELDS, loaded, run_missing, score_split
+from held_out import split_samples
+
+METHODS = ("ours", "LDA", "NCA", "supervised UMAP", "transformer", "PCA", "raw")
+KEYS = ("data", "each", "split", "method")
+
+
+def main():
+    """Run what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", nargs="*", default=["digits", "lfw", "pines", "olivetti"])
+    parser.add_argument("--each", type=int, nargs="+", default=[1, 2, 5, 10, 20, 50])
+    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--methods", nargs="+", default=METHODS)
+    parser.add_argument("--limit", type=float, default=900, help="seconds, of one method and split")
+    options = parser.parse_args()
+    jobs = (
+        (data, each, split, method)
+        for split in range(options.splits)
+        for data in options.data
+        for each in options.each
+        for method in options.methods
+    )
+    run_missing(Rows("scarcity", (*KEYS, *FIELDS), len(KEYS)), jobs, run, options.limit)
+
+
+def run(data, each, split, method):
+    """One method, fitted to so many samples of every class."""
+    if loaded(data) is None:
+        return None
+    tensor, labels = loaded(data)
+    half, new = split_samples(labels, split, False)
+    fit = some_of_each(half, labels, each, split)
+    if len(fit) < each * len(np.unique(labels)):
+        return {"note": "a class has fewer samples"}, []
+    one = competitors(len(fit), tensor[0].size)[method]
+    return score_split(tensor, labels, one, fit, new, split)
+
+
+def some_of_each(rows, labels, each, seed):
+    """So many rows of each class, or all where there are fewer."""
+    order = np.random.default_rng(seed).permutation(rows)
+    taken = [order[labels[order] == label][:each] for label in np.unique(labels)]
+    return np.sort(np.concatenate(taken))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""The same person or another one? Pairs of people who were not fitted, told apart by `similarity`.
+
+    python benchmarks/verification.py
+    python benchmarks/verification.py olivetti --splits 10
+
+Half of the people is fitted, all pairs of images of the others are scored: by the entries of
+`result.similarity()` of a result for new samples (inner products from the mean of the fitted ones),
+and for every method by distance. Rows with the area under the ROC curve and the true accepts at
+given false accepts are appended to results/verification.csv, the curves to
+results/verification_curves.csv; what is there already is not run again.
+"""
+
+import argparse
+import time
+
+import numpy as np
+from _competitors import competitors
+from _rows import Rows
+from _runner import loaded, run_missing
+from held_out import split_samples
+from scipy.spatial.distance import pdist
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from tensorly_norank import no_rank_decomposition
+
+METHODS = (
+    "ours, by similarity",
+    "ours",
+    "our network, another loss",
+    "LDA",
+    "NCA",
+    "supervised UMAP",
+    "transformer",
+    "PCA",
+    "raw",
+)
+KEYS = ("data", "split", "method")
+FALSE_ACCEPTS = (0.001, 0.01, 0.1)
+GRID = np.geomspace(1e-4, 1, 41)
+FIELDS = (
+    *KEYS,
+    "auc",
+    *(f"true_at_{rate}" for rate in FALSE_ACCEPTS),
+    "n_pairs",
+    "seconds",
+    "settings",
+    "note",
+    "versions",
+)
+
+
+def main():
+    """Run what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", nargs="*", default=["olivetti", "lfw"])
+    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--methods", nargs="+", default=METHODS)
+    parser.add_argument("--limit", type=float, default=900, help="seconds, of one method and split")
+    options = parser.parse_args()
+    jobs = (
+        (data, split, method)
+        for split in range(options.splits)
+        for data in options.data
+        for method in options.methods
+    )
+    curves = Rows("verification_curves", (*KEYS, "false", "true"), len(KEYS) + 1)
+
+    def add_curve(job, accepts):
+        for rate, accept in zip(GRID, accepts, strict=False):  # none of what failed
+            if (*job, f"{rate:.3g}") not in curves:
+                curves.add(*job, f"{rate:.3g}", f"{accept:.4f}")
+
+    run_missing(Rows("verification", FIELDS, len(KEYS)), jobs, run, options.limit, add_curve)
+
+
+def run(data, split, method):
+    """One method on one split: what is known of the fields, and true accepts over `GRID`."""
+    if loaded(data) is None:
+        return None
+    tensor, labels = loaded(data)
+    fit, new = split_samples(labels, split, True)
+    one = None if method == METHODS[0] else competitors(len(fit), tensor[0].size, True)[method]
+    start = time.perf_counter()
+    try:
+        if one is None:
+            scores = similarities(tensor[fit], labels[fit], tensor[new], split)
+        else:
+            _, embedding = one(tensor[fit], labels[fit], tensor[new], random_state=split)
+            scores = -pdist(np.asarray(embedding, float))
+    except Exception as error:  # whatever a method raises is its result
+        return {"note": f"{type(error).__name__}: {error}"}, []
+    left, right = np.triu_indices(len(new), 1)
+    is_same = labels[new][left] == labels[new][right]
+    false, true, _ = roc_curve(is_same, scores)
+    row = {
+        "auc": f"{roc_auc_score(is_same, scores):.4f}",
+        "n_pairs": len(scores),
+        "seconds": f"{time.perf_counter() - start:.1f}",
+        "settings": getattr(one, "chosen", ""),
+    }
+    row |= {f"true_at_{rate}": f"{np.interp(rate, false, true):.4f}" for rate in FALSE_ACCEPTS}
+    return row, list(np.interp(GRID, false, true))
+
+
+def similarities(fit_samples, fit_labels, new_samples, seed):
+    """Of all pairs of new samples, in the order of `pdist`."""
+    result = no_rank_decomposition(fit_samples, fit_labels, random_state=seed)
+    points = result.transform(new_samples)
+    return (points @ points.T)[np.triu_indices(len(points), 1)]
+
+
+if __name__ == "__main__":
+    main()
