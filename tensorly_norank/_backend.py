@@ -131,8 +131,11 @@ def check_dense(array: Any, name: str) -> None:
             f"{name} must not be a masked array, got one with {int(np.ma.count_masked(array))} "
             f"masked entries: what the mask hides would be used.{hint}"
         )
-    if isinstance(array, Tensor) and (array.layout != torch.strided or array.is_meta):
+    if isinstance(array, Tensor) and (
+        array.layout != torch.strided or array.is_meta or array.is_nested
+    ):
         kind = "without data" if array.is_meta else f"of layout {array.layout}"
+        kind = "that is nested" if array.is_nested else kind
         raise TypeError(f"{name} must be a dense tensor, got one {kind}.")
     if not isinstance(array, Tensor) and hasattr(array, "toarray"):  # scipy's
         raise TypeError(
@@ -221,7 +224,8 @@ def check_finite(tensor: Tensor, name: str = "tensor", hint: str = "") -> None:
         first = np.unravel_index(int(bad.flatten().int().argmax()), tuple(bad.shape))
         raise ValueError(
             f"{name} must be finite, got {n_nan} NaN and {n_bad - n_nan} infinite entries among "
-            f"{tensor.numel()}, the first at index {tuple(int(k) for k in first)}.{hint}"
+            f"{tensor.numel()}, the first at index {tuple(int(k) for k in first)}."
+            f"{hint if n_nan else ''}"
         )
     raise ValueError(
         f"{name} must hold no number beyond {_LARGEST_ENTRY:g}, whose squares would overflow, "

@@ -153,7 +153,8 @@ class NoRankTensor(CPTensor):
         Returns
         -------
         tensor of shape (n_samples, R)
-            Row by row: a sample's embedding does not depend on the others beside it.
+            Row by row: but for rounding, a sample's embedding does not depend on the others beside
+            it. In the dtype of `samples`, without gradient.
 
         Raises
         ------

@@ -253,9 +253,11 @@ def test_a_tensor_with_gradient_becomes_numpy():
     assert _backend.to_numpy(torch.ones(2, requires_grad=True)).tolist() == [1, 1]
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.skipif(tl.get_backend() != "pytorch", reason="layouts are torch's")
 def test_sparse_tensors_and_such_without_data_are_refused():
-    for tensor in (torch.eye(3).to_sparse(), torch.empty(3, 3, device="meta")):
+    nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(2)])
+    for tensor in (torch.eye(3).to_sparse(), torch.empty(3, 3, device="meta"), nested):
         with pytest.raises(TypeError, match="tensor must be a dense tensor, got one"):
             _backend.origin_of(tensor)
 

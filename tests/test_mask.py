@@ -296,6 +296,8 @@ def test_errors_say_what_the_mask_holds():
     holed = np.array([[1.0, np.nan, 2], [0, 1, 2]])
     with pytest.raises(ValueError, match="mask='nan' takes NaN as missing"):
         fit_factors(tl.tensor(holed), tl.tensor(np.ones((2, 1))))
+    with pytest.raises(ValueError, match=r"1 infinite entries among 6.*\(0, 1\)\.$"):
+        fit_factors(tl.tensor(np.nan_to_num(holed, nan=np.inf)), tl.tensor(np.ones((2, 1))))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
