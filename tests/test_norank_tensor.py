@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import tensorly as tl
+import torch
 from tensorly.cp_tensor import (
     CPTensor,
     cp_flip_sign,
@@ -291,7 +292,10 @@ def test_what_half_precision_stands_for_does_not_hang_on_how_many_samples_there_
     values = rng.normal(size=(3, 3, 2))[labels] + 0.3 * rng.normal(size=(6000, 3, 2))
     single, half = (
         no_rank_decomposition(
-            tl.tensor(values.astype(dtype), dtype=getattr(tl.backend, dtype, dtype)),
+            tl.tensor(
+                values.astype(dtype),
+                dtype=getattr(torch, dtype) if tl.get_backend() == "pytorch" else dtype,
+            ),
             labels,
             encoder="linear",
             n_iter_max=2,
