@@ -22,7 +22,6 @@ from _data import load
 from held_out import split_samples
 
 from tensorly_norank import _recipe, no_rank_decomposition
-from tensorly_norank._recipe import Recipe
 from tensorly_norank.datasets import simulate_planted
 from tensorly_norank.encoders import candidates
 from tensorly_norank.evaluation import evaluate_embedding
@@ -40,7 +39,7 @@ def choice(tensor, labels, seed):
     def stop(recipe, *_):
         raise _ChosenError(recipe)
 
-    with mock.patch.object(Recipe, "_decompose", stop):
+    with mock.patch.object(_recipe.Recipe, "_decompose", stop):
         try:
             no_rank_decomposition(tensor, labels, random_state=seed)
         except _ChosenError as error:

@@ -21,8 +21,6 @@ from held_out import split_samples
 from scipy.spatial.distance import pdist
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from tensorly_norank import no_rank_decomposition
-
 METHODS = (
     "ours, by similarity",
     "ours",
@@ -79,17 +77,16 @@ def run(data, split, method):
         return None
     tensor, labels = loaded(data)
     fit, new = split_samples(labels, split, True)
-    one = None if method == METHODS[0] else competitors(len(fit), tensor[0].size, True)[method]
+    by_similarity = method == METHODS[0]
+    one = competitors(len(fit), tensor[0].size, True)["ours" if by_similarity else method]
     start = time.perf_counter()
     try:
-        if one is None:
-            scores = similarities(tensor[fit], labels[fit], tensor[new], split)
-        else:
-            _, embedding = one(tensor[fit], labels[fit], tensor[new], random_state=split)
-            scores = -pdist(np.asarray(embedding, float))
+        _, embedding = one(tensor[fit], labels[fit], tensor[new], random_state=split)
     except Exception as error:  # whatever a method raises is its result
         return {"note": f"{type(error).__name__}: {error}"}, []
+    points = np.asarray(embedding, float)
     left, right = np.triu_indices(len(new), 1)
+    scores = (points @ points.T)[left, right] if by_similarity else -pdist(points)
     is_same = labels[new][left] == labels[new][right]
     false, true, _ = roc_curve(is_same, scores)
     row = {
@@ -100,13 +97,6 @@ def run(data, split, method):
     }
     row |= {f"true_at_{rate}": f"{np.interp(rate, false, true):.4f}" for rate in FALSE_ACCEPTS}
     return row, list(np.interp(GRID, false, true))
-
-
-def similarities(fit_samples, fit_labels, new_samples, seed):
-    """Of all pairs of new samples, in the order of `pdist`."""
-    result = no_rank_decomposition(fit_samples, fit_labels, random_state=seed)
-    points = result.transform(new_samples)
-    return (points @ points.T)[np.triu_indices(len(points), 1)]
 
 
 if __name__ == "__main__":
