@@ -4,11 +4,14 @@ A method is a callable `(fit_samples, fit_labels, new_samples, random_state)` th
 embeddings, as `tensorly_norank.evaluation.compare` takes it. Settings are searched within the
 fitted samples alone: each candidate embeds a stratified fifth (or a fifth of the classes, where new
 classes are asked for) that it was not fitted to, and that with the largest sum of silhouette and
-adjusted Rand index is fitted to all. Ours are not searched: that is what `"auto"` is for.
+adjusted Rand index is fitted to all. Ours are not searched: that is what `"auto"` is for. Deep
+embedded clustering goes on from the autoencoder of the same split, and its time counts from there
+where that has just been trained.
 """
 
 from functools import partial
 
+import joblib
 import numpy as np
 import torch
 from _deep import (
@@ -37,7 +40,7 @@ from tensorly_norank.evaluation import evaluate_embedding
 
 OURS = ("ours", "ours, mlp", "ours, conv", "ours, linear", "ours, multilinear")
 BESIDE = ("our network, another loss", "transformer, our loss")  # partly ours
-DEEP = ("autoencoder", "VAE", "DEC", "transformer", *BESIDE)
+DEEP = ("autoencoder", "DEC", "VAE", "transformer", *BESIDE)
 IN_SAMPLE_ONLY = ("t-SNE",)
 
 
@@ -46,8 +49,8 @@ def competitors(n_fit, n_entries, unseen_classes=False):
     found = _searched(n_fit, n_entries)
     return {name: Searched(candidates, unseen_classes) for name, candidates in found.items()} | {
         "autoencoder": Trained(_autoencoder, unseen_classes),
+        "DEC": Clustered(_autoencoder, unseen_classes),
         "VAE": Trained(_variational_autoencoder, unseen_classes),
-        "DEC": Trained(_autoencoder, unseen_classes, clusters=True),
         "transformer": Trained(Transformer, unseen_classes),
         "transformer, our loss": _ours_with_a_transformer,
         "our network, another loss": _ours_with_another_loss,
@@ -120,41 +123,79 @@ class Searched:
 class Trained:
     """A deep method whose number of steps is searched; `curve` is that of the last training."""
 
-    def __init__(self, make, unseen_classes=False, clusters=False):
-        self.make, self.unseen_classes, self.clusters = make, unseen_classes, clusters
+    def __init__(self, make, unseen_classes=False):
+        self.make, self.unseen_classes = make, unseen_classes
         self.chosen, self.curve = "", []
 
     def __call__(self, fit_samples, fit_labels, new_samples, random_state):
         """Search, train on all, embed both."""
-        _, codes = np.unique(fit_labels, return_inverse=True)
-        part, left = a_fifth(codes, random_state, self.unseen_classes)
-        looks = [N_STEPS * k // 3 for k in (1, 2, 3)]
-        arranged = Arranged(fit_samples[part])
-        images = arranged(fit_samples[left])
+        images, module = self.fit(fit_samples, fit_labels, random_state)
+        return embed(module, images(fit_samples)), embed(module, images(new_samples))
+
+    def fit(self, samples, labels, seed):
+        """What arranges samples, and the module."""
+        images, module, self.chosen, self.curve = _trained(
+            self.make, samples, labels, seed, self.unseen_classes
+        )
+        return images, module
+
+
+class Clustered(Trained):
+    """Deep embedded clustering, from where the autoencoder has come; its curve goes on."""
+
+    def fit(self, samples, labels, seed):
+        """What arranges samples, and the module."""
+        images, module = super().fit(samples, labels, seed)
+        codes = torch.from_numpy(np.unique(labels, return_inverse=True)[1])
+        arranged = images(samples)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            module = Clustering(module, arranged, int(codes.max()) + 1, seed)
+            curve, _ = train(module, arranged, codes, 200, 3e-4)
+        self.curve = self.curve + curve
+        return images, module
+
+
+def _only_once(function):
+    """Remembers the last call: the autoencoder of a split is trained once for both that use it."""
+    last = {}
+
+    def remembering(*args):
+        key = joblib.hash(args)
+        if key not in last:
+            last.clear()
+            last[key] = function(*args)
+        return last[key]
+
+    return remembering
+
+
+@_only_once
+def _trained(make, samples, labels, seed, unseen_classes):
+    """What arranges samples, the trained module, how many steps were chosen, and its losses."""
+    codes = np.unique(labels, return_inverse=True)[1]
+    part, left = a_fifth(codes, seed, unseen_classes)
+    looks = [N_STEPS * k // 3 for k in (1, 2, 3)]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        images = Arranged(samples[part])
+        left_out = images(samples[left])
 
         def look(module):
-            return score(embed(module, images), codes[left])
+            return score(embed(module, left_out), codes[left])
 
-        with torch.random.fork_rng():
-            torch.manual_seed(random_state)
-            _, seen = self._train(
-                arranged(fit_samples[part]), codes[part], N_STEPS, looks=looks, look=look
-            )[1]
-            n_steps = looks[int(np.argmax(seen))]
-            arranged = Arranged(fit_samples)
-            images = arranged(fit_samples)
-            module, (self.curve, _) = self._train(images, codes, n_steps)
-            if self.clusters:
-                module = Clustering(module, images, codes.max() + 1, random_state)
-                curve, _ = train(module, images, torch.from_numpy(codes), 200, 3e-4)
-                self.curve = self.curve + curve
-        self.chosen = f"{n_steps} steps"
-        return embed(module, images), embed(module, arranged(new_samples))
+        _, (_, seen) = _train(make, images(samples[part]), codes[part], N_STEPS, looks, look)
+        n_steps = looks[int(np.argmax(seen))]
+        images = Arranged(samples)
+        module, (losses, _) = _train(make, images(samples), codes, n_steps)
+    return images, module, f"{n_steps} steps", losses
 
-    def _train(self, images, codes, n_steps, **looking):
-        classes, codes = np.unique(codes, return_inverse=True)
-        module = self.make(images.shape[1:], len(classes))
-        return module, train(module, images, torch.from_numpy(codes), n_steps, **looking)
+
+def _train(make, images, codes, n_steps, looks=(), look=None):
+    """A new module, trained, and what its training says."""
+    classes, codes = np.unique(codes, return_inverse=True)
+    module = make(images.shape[1:], len(classes))
+    return module, train(module, images, torch.from_numpy(codes), n_steps, 1e-3, looks, look)
 
 
 def a_fifth(labels, seed, unseen_classes=False):

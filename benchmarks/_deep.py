@@ -110,12 +110,12 @@ class Transformer(nn.Module):
     def __init__(self, shape, n_classes=None, width=64):
         super().__init__()
         n_channels, *places = shape
-        patch = [max(1, math.ceil(size / 8)) for size in places]
+        patch = [max(1 + (size >= 8), math.ceil(size / 8)) for size in places]
         n_tokens = math.prod(size // step for size, step in zip(places, patch, strict=True))
         self.to_tokens = _CONV[len(places)](n_channels, width, patch, patch)
         self.places = nn.Parameter(0.02 * torch.randn(n_tokens, width))
         layer = nn.TransformerEncoderLayer(
-            width, 4, 2 * width, 0.1, "gelu", batch_first=True, norm_first=True
+            width, 4, 2 * width, 0.0, "gelu", batch_first=True, norm_first=True
         )
         self.layers = nn.TransformerEncoder(layer, 4, nn.LayerNorm(width), False)
         self.to_classes = nn.Linear(width, n_classes) if n_classes else None
@@ -174,7 +174,7 @@ class Clustering(nn.Module):
         return functional.kl_div(soft.log(), sharp, reduction="batchmean")
 
 
-def train(module, images, labels, n_steps, learning_rate=1e-3, looks=(), look=None):
+def train(module, images, labels, n_steps, learning_rate, looks=(), look=None):
     """Train in place; the mean loss of each tenth of the steps, and what `look` says at `looks`."""
     optimizer = torch.optim.AdamW(module.parameters(), learning_rate, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, n_steps)

@@ -136,10 +136,21 @@ class _Runner:
 
 def _work(pipe, function):
     os.setsid()  # a group of its own, to be ended as one
-    warnings.simplefilter("ignore")
     with contextlib.suppress(EOFError, BrokenPipeError):  # nobody asks any more
         while True:
-            pipe.send(function(*pipe.recv()))
+            pipe.send(_watched(function, pipe.recv()))
+
+
+def _watched(function, job):
+    """What the function returns; what did not converge says so in the note."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = function(*job)
+    if found is not None and any("converge" in str(one.message) for one in caught):
+        row, curve = found
+        notes = [note for note in (row.get("note"), "did not converge") if note]
+        found = row | {"note": "; ".join(notes)}, curve
+    return found
 
 
 @lru_cache

@@ -33,6 +33,7 @@ DATA = (
     "crystals, paper",
 )
 WITH_NEW_CLASSES = ("olivetti", "lfw", "digits", "pines", "crystals")
+KINDS = ("held out", "new classes")
 KEYS = ("data", "kind", "split", "method")
 
 
@@ -43,6 +44,7 @@ def main():
     parser.add_argument("--splits", type=int, default=10)
     parser.add_argument("--deep-splits", type=int, default=5, help="of deep competitors")
     parser.add_argument("--methods", nargs="+")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--limit", type=float, default=900, help="seconds, of one method and split")
     parser.add_argument("--name", default="paper", help="of the CSV file")
     options = parser.parse_args()
@@ -62,7 +64,7 @@ def jobs(options):
     methods = options.methods or list(competitors(100, 100))
     for split in range(options.splits):
         for data in options.data or DATA:
-            for kind in ("held out", "new classes"):
+            for kind in options.kinds:
                 if kind == "new classes" and data not in WITH_NEW_CLASSES:
                     continue
                 for method in methods:
