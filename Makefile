@@ -11,7 +11,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 SET_UP := pyproject.toml $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types doctest doc dev wheel clean
+.PHONY: help demo test lint format types doctest doc paper dev wheel clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -45,6 +45,10 @@ types: $(VENV)/.installed-dev  ## Check the types
 doc: $(VENV)/.installed-doc  ## Build the documentation in doc/_build/html, running the examples
 	MPLBACKEND=Agg $(PY) -m sphinx -b html -W --keep-going -d doc/_build/doctrees doc doc/_build/html
 
+paper: $(VENV)/.installed-paper  ## Run a part of the paper's experiments (under 45 minutes on two cores) and report on it
+	$(PY) -W ignore benchmarks/paper.py --name reduced $(REDUCED)
+	$(PY) benchmarks/report.py --paper reduced --to build/paper --show
+
 wheel: $(VENV)/.installed-dev  ## Build the wheel in dist/
 	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 
@@ -65,6 +69,7 @@ $(PY):
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo '"$(PYTHON) -m venv" failed. On Debian and Ubuntu it needs the package python3-venv.' >&2; exit 1; }
 
+$(VENV)/.installed-paper: EXTRAS := paper
 $(VENV)/.installed-demo: EXTRAS := plot,progress
 $(VENV)/.installed-test: EXTRAS := test
 $(VENV)/.installed-doc: EXTRAS := doc

@@ -9,6 +9,7 @@ embedded clustering goes on from the autoencoder of the same split, and its time
 where that has just been trained.
 """
 
+import warnings
 from functools import partial
 
 import joblib
@@ -156,8 +157,8 @@ class Clustered(Trained):
         return images, module
 
 
-def _only_once(function):
-    """Remembers the last call: the autoencoder of a split is trained once for both that use it."""
+def only_once(function):
+    """The function, remembering its last call: what two methods have in common is fitted once."""
     last = {}
 
     def remembering(*args):
@@ -170,7 +171,7 @@ def _only_once(function):
     return remembering
 
 
-@_only_once
+@only_once
 def _trained(make, samples, labels, seed, unseen_classes):
     """What arranges samples, the trained module, how many steps were chosen, and its losses."""
     codes = np.unique(labels, return_inverse=True)[1]
@@ -249,6 +250,9 @@ def _flat(estimator):
             if name.split("__")[-1] == "random_state":
                 estimator.set_params(**{name: random_state})
         fitted = estimator.fit_transform(fit, fit_labels)
+        for step in getattr(estimator, "named_steps", {"": estimator}).values():
+            if getattr(step, "n_iter_", 0) >= getattr(step, "max_iter", np.inf):
+                warnings.warn(f"did not converge in {step.max_iter} steps", stacklevel=1)
         return fitted, estimator.transform(new) if hasattr(estimator, "transform") else None
 
     return method

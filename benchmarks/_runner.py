@@ -5,9 +5,11 @@ import importlib.metadata
 import multiprocessing
 import os
 import signal
+import sys
 import time
 import warnings
 from functools import lru_cache
+from multiprocessing.connection import wait
 
 import numpy as np
 from _data import load
@@ -43,7 +45,7 @@ _PACKAGES = ("tensorly-norank", "tensorly", "torch", "scikit-learn", "numpy")
 loaded = lru_cache(load)
 
 
-def run_missing(rows, jobs, function, limit, add_curve=None):
+def run_missing(rows, jobs, function, limit, add_curve=None, n_workers=1):
     """Append a row for each job that has none yet.
 
     Parameters
@@ -59,23 +61,40 @@ def run_missing(rows, jobs, function, limit, add_curve=None):
         Seconds after which a job is stopped.
     add_curve : callable, optional
         Given a job and its curve.
+    n_workers : int
+        How many jobs run at a time, each in its process. With more than one each has one thread.
     """
-    runner = _Runner(function, limit)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # else processes would be left behind
+    if n_workers > 1:
+        os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the processes
+    left = (job for job in jobs if job not in rows)
+    workers = [_Worker(function, limit) for _ in range(n_workers)]
+    busy = []
     try:
-        for job in jobs:
-            if job in rows:
-                continue
-            found = runner(job)
-            if found is None:
-                continue
-            row, curve = found
-            row = {"versions": _versions(), "note": ""} | row
-            rows.add(*job, *[row.get(name, "") for name in rows.fields[len(job) :]])
-            if add_curve is not None:
-                add_curve(job, curve)
-            print(*job, row["note"] or f"{row['seconds']} s", sep=", ", flush=True)
+        while True:
+            for worker in workers:
+                if worker not in busy and (job := next(left, None)) is not None:
+                    worker.start(job)
+                    busy.append(worker)
+            if not busy:
+                return
+            wait([worker.pipe for worker in busy], timeout=1)
+            for worker in [worker for worker in busy if worker.is_done()]:
+                busy.remove(worker)
+                found = worker.result()
+                if found is not None:
+                    _add(rows, worker.job, *found, add_curve)
     finally:
-        runner.stop()
+        for worker in workers:
+            worker.stop()
+
+
+def _add(rows, job, row, curve, add_curve):
+    row = {"versions": _versions(), "note": ""} | row
+    rows.add(*job, *[row.get(name, "") for name in rows.fields[len(job) :]])
+    if add_curve is not None:
+        add_curve(job, curve)
+    print(*job, row["note"] or f"{row['seconds']} s", sep=", ", flush=True)
 
 
 def score_split(tensor, labels, method, fit, new, seed, unseen_classes=False):
@@ -98,38 +117,46 @@ def score_split(tensor, labels, method, fit, new, seed, unseen_classes=False):
     return row, getattr(method, "curve", [])
 
 
-class _Runner:
+class _Worker:
     """Calls a function in a process that goes on until a job outlives its limit, or kills it."""
 
     def __init__(self, function, limit):
         self._function, self._limit, self._process = function, limit, None
 
-    def __call__(self, job):
-        """What the function returns; a row that says why, where it does not."""
+    def start(self, job):
+        """Begin with a job."""
         if self._process is None:
             context = multiprocessing.get_context("spawn")
-            self._pipe, theirs = context.Pipe()
+            self.pipe, theirs = context.Pipe()
             self._process = context.Process(target=_work, args=(theirs, self._function))
             self._process.start()
             theirs.close()
-        self._pipe.send(job)
-        start = time.perf_counter()
+        self.job, self._begin = job, time.perf_counter()
+        self.pipe.send(job)
+
+    def is_done(self):
+        """Whether there is a result, or there will be none."""
+        return self.pipe.poll() or time.perf_counter() - self._begin > self._limit
+
+    def result(self):
+        """What the function has returned; a row that says why, where it has not."""
         try:
-            if self._pipe.poll(self._limit):
-                return self._pipe.recv()
+            if self.pipe.poll():
+                return self.pipe.recv()
             reason = f"stopped after {self._limit:.0f} s"
         except EOFError:
             self._process.join()
             code = self._process.exitcode
             reason = f"the process ended with code {code}" + (" (memory?)" if code == -9 else "")
         self.stop()
-        return {"seconds": f"{time.perf_counter() - start:.1f}", "note": reason}, []
+        return {"seconds": f"{time.perf_counter() - self._begin:.1f}", "note": reason}, []
 
     def stop(self):
         """End the process, and those that it has started."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill()  # where it has not come as far as to have a group
             self._process.join()
             self._process = None
 

@@ -46,6 +46,7 @@ def main():
     parser.add_argument("--methods", nargs="+")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--limit", type=float, default=900, help="seconds, of one method and split")
+    parser.add_argument("--workers", type=int, default=2, help="jobs that run at a time")
     parser.add_argument("--name", default="paper", help="of the CSV file")
     options = parser.parse_args()
     rows = Rows(options.name, (*KEYS, *FIELDS), len(KEYS))
@@ -56,7 +57,7 @@ def main():
             if (*job, tenth) not in curves:
                 curves.add(*job, tenth, f"{loss:.6g}")
 
-    run_missing(rows, jobs(options), run, options.limit, add_curve)
+    run_missing(rows, jobs(options), run, options.limit, add_curve, options.workers)
 
 
 def jobs(options):

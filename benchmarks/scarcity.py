@@ -29,6 +29,7 @@ def main():
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--limit", type=float, default=900, help="seconds, of one method and split")
+    parser.add_argument("--workers", type=int, default=2, help="jobs that run at a time")
     options = parser.parse_args()
     jobs = (
         (data, each, split, method)
@@ -37,7 +38,8 @@ def main():
         for each in options.each
         for method in options.methods
     )
-    run_missing(Rows("scarcity", (*KEYS, *FIELDS), len(KEYS)), jobs, run, options.limit)
+    rows = Rows("scarcity", (*KEYS, *FIELDS), len(KEYS))
+    run_missing(rows, jobs, run, options.limit, n_workers=options.workers)
 
 
 def run(data, each, split, method):

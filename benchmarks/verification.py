@@ -14,7 +14,7 @@ import argparse
 import time
 
 import numpy as np
-from _competitors import competitors
+from _competitors import competitors, only_once
 from _rows import Rows
 from _runner import loaded, run_missing
 from held_out import split_samples
@@ -54,6 +54,7 @@ def main():
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--limit", type=float, default=900, help="seconds, of one method and split")
+    parser.add_argument("--workers", type=int, default=2, help="jobs that run at a time")
     options = parser.parse_args()
     jobs = (
         (data, split, method)
@@ -68,23 +69,21 @@ def main():
             if (*job, f"{rate:.3g}") not in curves:
                 curves.add(*job, f"{rate:.3g}", f"{accept:.4f}")
 
-    run_missing(Rows("verification", FIELDS, len(KEYS)), jobs, run, options.limit, add_curve)
+    rows = Rows("verification", FIELDS, len(KEYS))
+    run_missing(rows, jobs, run, options.limit, add_curve, options.workers)
 
 
 def run(data, split, method):
     """One method on one split: what is known of the fields, and true accepts over `GRID`."""
     if loaded(data) is None:
         return None
-    tensor, labels = loaded(data)
-    fit, new = split_samples(labels, split, True)
+    labels = loaded(data)[1]
+    _, new = split_samples(labels, split, True)
     by_similarity = method == METHODS[0]
-    one = competitors(len(fit), tensor[0].size, True)["ours" if by_similarity else method]
-    start = time.perf_counter()
     try:
-        _, embedding = one(tensor[fit], labels[fit], tensor[new], random_state=split)
+        points, seconds, chosen = embedded(data, split, "ours" if by_similarity else method)
     except Exception as error:  # whatever a method raises is its result
         return {"note": f"{type(error).__name__}: {error}"}, []
-    points = np.asarray(embedding, float)
     left, right = np.triu_indices(len(new), 1)
     scores = (points @ points.T)[left, right] if by_similarity else -pdist(points)
     is_same = labels[new][left] == labels[new][right]
@@ -92,11 +91,23 @@ def run(data, split, method):
     row = {
         "auc": f"{roc_auc_score(is_same, scores):.4f}",
         "n_pairs": len(scores),
-        "seconds": f"{time.perf_counter() - start:.1f}",
-        "settings": getattr(one, "chosen", ""),
+        "seconds": f"{seconds:.1f}",
+        "settings": chosen,
     }
     row |= {f"true_at_{rate}": f"{np.interp(rate, false, true):.4f}" for rate in FALSE_ACCEPTS}
     return row, list(np.interp(GRID, false, true))
+
+
+@only_once  # both ways to compare ours are of one fit
+def embedded(data, split, method):
+    """Points of the new people, the time it took, what was chosen."""
+    tensor, labels = loaded(data)
+    fit, new = split_samples(labels, split, True)
+    one = competitors(len(fit), tensor[0].size, True)[method]
+    start = time.perf_counter()
+    _, embedding = one(tensor[fit], labels[fit], tensor[new], random_state=split)
+    seconds = time.perf_counter() - start
+    return np.asarray(embedding, float), seconds, getattr(one, "chosen", "")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 """Configuration of the documentation."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import tensorly_norank
 
 project = "tensorly_norank"
@@ -71,3 +75,9 @@ html_permalinks = False
 html_show_sourcelink = False
 html_show_sphinx = False
 html_use_index = False
+
+
+def setup(app):
+    """Make tables and figures of the page on the paper from the benchmarks' results."""
+    report = Path(__file__).parent.parent / "benchmarks" / "report.py"
+    subprocess.run([sys.executable, report], check=True)

@@ -1,0 +1,407 @@
+"""Tables and figures of the page "The paper, reproduced", from the results that are there.
+
+    python benchmarks/report.py                                   # into doc/paper/
+    python benchmarks/report.py --paper reduced --to build/paper  # of what `make paper` ran
+
+The documentation calls it when it is built, so that no figure of that page is typed by hand. Each
+part is a piece of reStructuredText that the page includes; what has not been run says so.
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas
+from _report import (
+    against_the_best,
+    in_order,
+    listed,
+    mean_and_error,
+    methods_by_data,
+    rst_figure,
+    rst_table,
+    values,
+)
+
+HERE = Path(__file__).parent
+SIX = ("olivetti", "lfw", "pines", "digits", "galaxies", "crystals")
+DATA = (*SIX, "serology", "abide", "galaxies, paper", "crystals, paper")
+COMPETITORS = (
+    "raw",
+    "PCA",
+    "kernel PCA",
+    "UMAP",
+    "CP",
+    "Tucker",
+    "t-SVD",
+    "LDA",
+    "NCA",
+    "supervised UMAP",
+    "autoencoder",
+    "VAE",
+    "DEC",
+    "transformer",
+    "transformer, our loss",
+)
+VARIANTS = ("ours, mlp", "ours, conv", "ours, linear", "ours, multilinear")
+METHODS = (*COMPETITORS, "our network, another loss", *VARIANTS, "ours")
+DEEP = ("autoencoder", "DEC", "VAE", "transformer")
+ALPHA = 0.05
+LABELS = {
+    "silhouette": "silhouette",
+    "ari": "ARI",
+    "recall_at_1": "recall at 1",
+    "verification_auc": "verification AUC",
+    "knn_accuracy": "3-NN accuracy",
+}
+RED, BLUE = "#b3261e", "#1f5fa8"
+COLOURS = {name: plt.get_cmap("tab20")(number % 20) for number, name in enumerate(METHODS)}
+COLOURS |= {"ours": RED, "ours, by similarity": RED}
+
+
+def main():
+    """Write all parts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--paper", default="paper", help="name of paper.py's table")
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--to", type=Path, default=HERE.parent / "doc" / "paper")
+    parser.add_argument("--show", action="store_true", help="print the parts that were made")
+    options = parser.parse_args()
+    options.to.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        source = part.source.replace("paper", options.paper)
+        path = options.results / f"{source}.csv"
+        text = part(pandas.read_csv(path), options.to) if path.exists() else ""
+        name = part.__name__
+        (options.to / f"{name}.inc").write_text(text or "*Not run yet.*\n", encoding="utf-8")
+        if options.show and text:
+            print(name.replace("_", " "), text, sep="\n\n")
+
+
+def of_table(source):
+    """Says which table a part is made of."""
+
+    def decorate(part):
+        part.source = source
+        PARTS.append(part)
+        return part
+
+    return decorate
+
+
+PARTS = []
+
+
+# The methods side by side.
+
+
+@of_table("paper")
+def what_was_run(rows, folder):
+    """Splits, failures, versions."""
+    body = []
+    for data in in_order(rows["data"], DATA):
+        own = rows[rows["data"] == data]
+        counts = own.groupby(["kind", "method"])["split"].nunique().groupby("kind")
+        spread = {kind: f"{n.min()} to {n.max()}" for kind, n in counts}
+        sizes = own[own["kind"] == "held out"][["n_fit", "n_test"]].dropna().astype(int)
+        body.append(
+            [
+                data,
+                " and ".join(str(n) for n in sizes.iloc[0]),
+                spread.get("held out", "–"),
+                spread.get("new classes", "–"),
+                own["method"].nunique(),
+            ]
+        )
+    header = ["", "fitted and scored", "splits", "splits into classes", "methods"]
+    text = rst_table(header, body)
+    noted = rows[rows["note"].notna() & (rows["method"] != "t-SNE")]
+    counts = noted.groupby(["method", "note"]).size()
+    for (method, note), count in counts.items():
+        short = " ".join(str(note).split())[:100]
+        text += f"- {method}, {count} of {sum(rows['method'] == method)} rows: {short}\n"
+    return text + "\nVersions: " + "; ".join(sorted(set(rows["versions"].dropna()))) + ".\n"
+
+
+@of_table("paper")
+def silhouette(rows, folder):
+    """Held out."""
+    return methods_by_data(of_kind(rows, "held out"), "silhouette", METHODS, DATA)
+
+
+@of_table("paper")
+def ari(rows, folder):
+    """Held out."""
+    return methods_by_data(of_kind(rows, "held out"), "ari", METHODS, DATA)
+
+
+@of_table("paper")
+def knn(rows, folder):
+    """Held out."""
+    return methods_by_data(of_kind(rows, "held out"), "knn_accuracy", METHODS, DATA)
+
+
+@of_table("paper")
+def trustworthiness(rows, folder):
+    """Held out."""
+    return methods_by_data(of_kind(rows, "held out"), "trustworthiness", METHODS, DATA)
+
+
+@of_table("paper")
+def seconds(rows, folder):
+    """Of fitting and embedding, with the search."""
+    body = []
+    for method in in_order(rows["method"], METHODS):
+        own = of_kind(rows, "held out")
+        own = own[own["method"] == method].groupby("data")["seconds"].median()
+        body.append([method, *[f"{own[d]:.1f}" if d in own else "–" for d in DATA]])
+    return rst_table(["", *DATA], body)
+
+
+@of_table("paper")
+def verdict(rows, folder):
+    """Ours against the best competitor on held-out samples."""
+    return _verdict(of_kind(rows, "held out"), ("silhouette", "ari"))
+
+
+@of_table("paper")
+def verdict_of_new_classes(rows, folder):
+    """The same on classes that were not fitted."""
+    figures = ("silhouette", "ari", "recall_at_1", "verification_auc")
+    return _verdict(of_kind(rows, "new classes"), figures)
+
+
+@of_table("paper")
+def in_sample(rows, folder):
+    """Held out, in-sample and new classes in one figure."""
+    names = in_order(rows["data"], DATA)
+    shape = (2, (len(names) + 1) // 2)
+    figure, axes = plt.subplots(*shape, figsize=(13, 9), sharey=True, squeeze=False)
+    for ax in axes.flat[len(names) :]:
+        ax.axis("off")
+    methods = in_order(rows["method"], ("t-SNE", *METHODS))
+    held_out, unseen = of_kind(rows, "held out"), of_kind(rows, "new classes")
+    drawn = (
+        ("fitted samples", held_out, "in_sample_silhouette", {"marker": "o", "mfc": "none"}),
+        ("held-out samples", held_out, "silhouette", {"marker": "o"}),
+        ("classes not fitted", unseen, "silhouette", {"marker": "D", "ms": 4}),
+    )
+    for ax, data in zip(axes.flat, names, strict=False):
+        for (label, part, figure_name, style), colour in zip(
+            drawn, ("grey", RED, BLUE), strict=True
+        ):
+            means = part[part["data"] == data].groupby("method")[figure_name].mean()
+            places = [methods.index(method) for method in means.index]
+            ax.plot(means, places, linestyle="none", color=colour, label=label, **style)
+        ax.axvline(0, color="lightgrey", zorder=0)
+        ax.set_title(data, fontsize=10)
+        ax.grid(axis="y", alpha=0.3)
+    for line in axes:
+        line[0].set_yticks(range(len(methods)), methods, fontsize=8)
+    figure.supxlabel("silhouette")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="upper right", ncols=3)
+    figure.tight_layout(rect=(0, 0, 1, 0.96))
+    alt = "Silhouettes of fitted samples, of held-out samples and of classes not fitted"
+    return save(figure, folder, "in_sample", alt)
+
+
+def _verdict(rows, figures):
+    """A table, and in words on how many of the six data sets ours is first, and how surely."""
+    found = {name: against_the_best(rows, name, "ours", COMPETITORS) for name in figures}
+    text = ""
+    for name, table in found.items():
+        body = [
+            [
+                data,
+                f"{row['mean']:.3f}",
+                f"{row['best_mean']:.3f} ({row['best']})",
+                f"{row['difference']:+.3f}",
+                "–" if np.isnan(row["p_value"]) else f"{row['p_value']:.2g}",
+                row["n_splits"],
+            ]
+            for data, row in table.loc[in_order(table.index, DATA)].iterrows()
+        ]
+        header = [LABELS[name], "ours", "best competitor", "difference", "p", "splits"]
+        text += rst_table(header, body)
+    return text + "".join(_in_words(name, table) for name, table in found.items() if len(table))
+
+
+def _in_words(name, table):
+    known = in_order(table.index, SIX)
+    first = [data for data in known if table.loc[data, "difference"] > 0]
+    sure = [data for data in first if table.loc[data, "p_value"] < ALPHA]
+    behind = [data for data in known if data not in first]
+    text = (
+        f"In {LABELS[name]}, ours is ahead of every competitor on {len(first)} of {len(known)} of "
+        f"the six data sets, significantly (p < {ALPHA}) on {len(sure)}"
+    )
+    text += f" ({listed(sure)})" if sure else ""
+    if behind:
+        parts = [f"{data} by {-table.loc[data, 'difference']:.3f}" for data in behind]
+        text += f"; it is behind on {listed(parts)}"
+    return text + ".\n\n"
+
+
+def of_kind(rows, kind):
+    """The rows of "held out" or of "new classes"."""
+    return rows[rows["kind"] == kind]
+
+
+# Are the deep competitors real?
+
+
+@of_table("paper_curves")
+def curves(rows, folder):
+    """How the losses of deep methods fell, of the last training of each."""
+    rows = of_kind(rows, "held out")
+    names = in_order(rows["data"], DATA)
+    figure, axes = plt.subplots(
+        len(DEEP), len(names), figsize=(1.6 * len(names) + 1, 6), squeeze=False, sharex=True
+    )
+    for line, method in zip(axes, DEEP, strict=True):
+        for ax, data in zip(line, names, strict=True):
+            own = rows[(rows["data"] == data) & (rows["method"] == method)]
+            for _, curve in own.groupby("split"):
+                ax.plot(curve["tenth"], curve["loss"], color=BLUE, alpha=0.5)
+            ax.tick_params(labelsize=6)
+        line[0].set_ylabel(method, fontsize=9)
+    for ax, data in zip(axes[0], names, strict=True):
+        ax.set_title(data, fontsize=9)
+    figure.supxlabel("tenth of the training")
+    figure.tight_layout()
+    return save(figure, folder, "curves", "Losses of the deep methods over their training")
+
+
+@of_table("paper")
+def deep_and_chance(rows, folder):
+    """Held-out pairs told apart by deep methods; chance is one half."""
+    deep = (*DEEP, "transformer, our loss", "our network, another loss")
+    return methods_by_data(of_kind(rows, "held out"), "verification_auc", (*deep, "ours"), DATA)
+
+
+# Few labels, new people, brains.
+
+
+@of_table("scarcity")
+def scarcity(rows, folder):
+    """Curves against the number of labelled samples a class, and where they cross."""
+    rows = rows[rows["silhouette"].notna()]
+    names = in_order(rows["data"], SIX)
+    methods = in_order(rows["method"], METHODS)
+    figure, axes = plt.subplots(2, len(names), figsize=(3.2 * len(names), 6), squeeze=False)
+    for line, name in zip(axes, ("ari", "knn_accuracy"), strict=True):
+        for ax, data in zip(line, names, strict=True):
+            for method in methods:
+                own = rows[(rows["data"] == data) & (rows["method"] == method)]
+                grouped = own.groupby("each")[name]
+                means, errors = grouped.mean(), grouped.sem().fillna(0)
+                ax.errorbar(
+                    means.index, means, errors, marker=".", label=method, color=COLOURS[method]
+                )
+            ax.set_xscale("log")
+            ax.set_title(f"{data}, {LABELS[name]}", fontsize=9)
+    figure.supxlabel("labelled samples a class")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="upper center", ncols=len(methods))
+    figure.tight_layout(rect=(0, 0, 1, 0.94))
+    text = save(figure, folder, "scarcity", "Held-out figures against labelled samples a class")
+    for rival in in_order(methods, ("transformer", "LDA", "NCA", "supervised UMAP")):
+        text += f"- Beside {rival}: {_crossings(rows, names, rival)}.\n"
+    return text
+
+
+def _crossings(rows, names, rival):
+    """At which numbers of samples ours has the larger mean 3-NN accuracy, as a phrase."""
+    parts = []
+    for data in names:
+        own = rows[rows["data"] == data]
+        table = own.pivot(index=["each", "split"], columns="method", values="knn_accuracy")
+        if "ours" not in table or rival not in table:
+            continue
+        ahead = (table["ours"] - table[rival]).dropna().groupby("each").mean()
+        better, worse = ahead.index[ahead > 0], ahead.index[ahead <= 0]
+        if not len(worse):
+            parts.append(f"{data}, ours is ahead at {listed(map(str, better))}")
+        elif not len(better):
+            parts.append(f"{data}, ours is behind at {listed(map(str, worse))}")
+        else:
+            parts.append(
+                f"{data}, ours is ahead at {listed(map(str, better))}, behind at "
+                f"{listed(map(str, worse))}"
+            )
+    return "; ".join(parts)
+
+
+@of_table("verification")
+def verification(rows, folder):
+    """Areas under the curves, and true accepts at given false ones."""
+    text = ""
+    for data in in_order(rows["data"], SIX):
+        own = rows[rows["data"] == data]
+        columns = ["auc", *[name for name in rows if name.startswith("true_at_")]]
+        tables = {name: values(own, name) for name in columns}
+        methods = tables["auc"].mean().sort_values(ascending=False).index
+        header = [data, "AUC", *[f"true at {name.split('_')[-1]} false" for name in columns[1:]]]
+        body = [
+            [method, *[mean_and_error(table[method]) for table in tables.values()]]
+            for method in methods
+        ]
+        text += rst_table(header, body)
+    return text
+
+
+@of_table("verification_curves")
+def roc(rows, folder):
+    """Mean ROC curves."""
+    names = in_order(rows["data"], SIX)
+    figure, axes = plt.subplots(1, len(names), figsize=(5.5 * len(names), 4.5), squeeze=False)
+    for ax, data in zip(axes.flat, names, strict=True):
+        own = rows[rows["data"] == data]
+        for method in in_order(own["method"], ("ours, by similarity", "ours", *METHODS[:-1])):
+            curve = own[own["method"] == method].groupby("false")["true"].mean()
+            style = "--" if method == "ours, by similarity" else "-"
+            ax.plot(curve.index, curve, style, label=method, color=COLOURS[method])
+        ax.set(xscale="log", xlabel="false accepts", ylabel="true accepts", title=data)
+    axes[0, 0].legend(fontsize=8)
+    figure.tight_layout()
+    return save(figure, folder, "roc", "ROC curves of pairs of people who were not fitted")
+
+
+@of_table("abide")
+def abide(rows, folder):
+    """Balanced accuracy beside that of permuted labels."""
+    body = []
+    table = rows.pivot(index="run", columns="method", values="balanced_accuracy")
+    for method in rows["method"].unique():
+        true, permuted = table.loc[0, method], table[method].drop(index=0).dropna()
+        p_value = (1 + (permuted >= true).sum()) / (1 + len(permuted))
+        spread = f"{permuted.mean():.3f} ± {permuted.std():.3f}"
+        body.append([method, f"{true:.3f}", spread, f"{p_value:.3f}", len(permuted)])
+    header = ["", "balanced accuracy", "of permuted labels (mean ± s. d.)", "p", "permutations"]
+    return rst_table(header, body)
+
+
+@of_table("simulated_connectivity")
+def simulated_connectivity(rows, folder):
+    """Against the effect size."""
+    measures = [name for name in rows if name not in ("effect_size", "seed", "site")]
+    body = [
+        [size, *[mean_and_error(own[name], 2) for name in measures]]
+        for size, own in rows.groupby("effect_size")
+    ]
+    return rst_table(["effect size", *measures], body)
+
+
+def save(figure, folder, name, alt):
+    """Write a figure; what the page says to show it."""
+    figure.savefig(folder / f"{name}.png", dpi=110)
+    plt.close(figure)
+    return rst_figure(name, alt)
+
+
+if __name__ == "__main__":
+    main()
