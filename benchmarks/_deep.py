@@ -20,11 +20,14 @@ from torch.nn import functional
 from tensorly_norank.encoders import ConvEncoder
 
 N_STEPS = 900
-BATCH = 64
+BATCH = 32
 N_CODES = 32
 _SHIFT = 0.06  # of a mode's length, as our own training does
 _NOISE = 0.25
+_FAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # by the order of the images
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_BACK = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+_SIDE = {1: 64, 2: 8, 3: 4}  # of a transformer's patches, by how many modes there are: 64 in all
 
 
 class Arranged:
@@ -58,7 +61,7 @@ class Autoencoder(nn.Module):
     def __init__(self, shape, is_variational=False):
         super().__init__()
         n_channels, *places = shape
-        convolution = _CONV[len(places)]
+        convolution, back = _CONV[len(places)], _BACK[len(places)]
         self.is_variational = is_variational
         self.sizes, widths = [places], [n_channels]
         while max(self.sizes[-1]) > 4:
@@ -75,7 +78,7 @@ class Autoencoder(nn.Module):
         n_codes = 2 * N_CODES if is_variational else N_CODES
         self.to_code = nn.Linear(math.prod(self.smallest), n_codes)
         self.from_code = nn.Linear(N_CODES, math.prod(self.smallest))
-        self.up = nn.ModuleList([convolution(b, a, 3, 1, 1) for a, b in reversed(pairs)])
+        self.up = nn.ModuleList([back(b, a, 3, 2, 1) for a, b in reversed(pairs)])
 
     def encode(self, images):
         """The code of each, or the mean of its distribution."""
@@ -84,8 +87,8 @@ class Autoencoder(nn.Module):
     def decode(self, codes):
         """Images from codes."""
         images = self.from_code(codes).view(len(codes), *self.smallest)
-        for convolution, size in zip(self.up, reversed(self.sizes[:-1]), strict=True):
-            images = convolution(functional.interpolate(functional.gelu(images), size=size))
+        for layer, size in zip(self.up, reversed(self.sizes[:-1]), strict=True):
+            images = layer(functional.gelu(images), output_size=size)
         return images
 
     def loss(self, images, labels):
@@ -102,7 +105,7 @@ class Autoencoder(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A small vision transformer: at most eight patches a mode, four layers, the mean token.
+    """A small vision transformer: at most 64 patches, four layers, the mean token.
 
     It varies its images itself while it is trained.
     """
@@ -110,7 +113,8 @@ class Transformer(nn.Module):
     def __init__(self, shape, n_classes=None, width=64):
         super().__init__()
         n_channels, *places = shape
-        patch = [max(1 + (size >= 8), math.ceil(size / 8)) for size in places]
+        side = _SIDE[len(places)]
+        patch = [max(1 + (size >= 8), math.ceil(size / side)) for size in places]
         n_tokens = math.prod(size // step for size, step in zip(places, patch, strict=True))
         self.to_tokens = _CONV[len(places)](n_channels, width, patch, patch)
         self.places = nn.Parameter(0.02 * torch.randn(n_tokens, width))
@@ -178,6 +182,9 @@ def train(module, images, labels, n_steps, learning_rate, looks=(), look=None):
     """Train in place; the mean loss of each tenth of the steps, and what `look` says at `looks`."""
     optimizer = torch.optim.AdamW(module.parameters(), learning_rate, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, n_steps)
+    if images.ndim in _FAST:
+        module = module.to(memory_format=_FAST[images.ndim])
+        images = images.contiguous(memory_format=_FAST[images.ndim])
     losses, seen = [], []
     rows = _batches(len(images), n_steps)
     for step, chosen in enumerate(rows, 1):
