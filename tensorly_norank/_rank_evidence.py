@@ -37,8 +37,8 @@ class RankEvidence:
         rejects the hypothesis, later ones are skipped: an upper bound then). The hypotheses
         are tested in turn, to the second behind the first one that holds; of more than 16, those
         behind are searched by bisection. NaN where nothing was tested, and from `n_classes` on.
-        A p-value comes from 599 draws for each set of samples: where no draw reaches the
-        statistic, it is an upper bound.
+        A p-value comes from 599 draws for each set of samples (9,999 where those leave undecided
+        what several sets say together): where no draw reaches the statistic, it is an upper bound.
     triplet_accuracy, triplet_accuracy_se : ndarray, shape (n_candidates,)
         Share of held-out triplets in the right order when this many components are kept, and the
         standard error of that share over anchors. NaN if no sample could be held out.

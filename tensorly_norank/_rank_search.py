@@ -14,6 +14,7 @@ from tensorly_norank._rank_test import MeansRankTest
 
 ALPHA = 0.01  # level of each test: one false component in a hundred data sets without structure
 _TESTED_IN_TURN = 16  # of more hypotheses than that, those behind are searched by bisection
+_N_MORE = 9_400  # draws: with the first, 9,999
 TESTED_BEHIND = 2  # hypotheses behind the first one that holds, to be looked at
 _TIE = 1 - 1e-9  # a permutation that changes nothing may differ by rounding
 RESAMPLED_SHARE = 0.8
@@ -113,15 +114,32 @@ class SequentialTest:
 
     def _p_value(self, tests: Sequence[_Tests], r: int) -> float:
         able = [k for k, observed in enumerate(self._observed) if r < observed.n_tests]
+        n_looks = self._n_before + len(able)
         smallest = 1.0
         for k in able:
             if (k, r) not in self._draws:
-                self._draws[k, r] = self._observed[k].draws(r)
+                self._draws[k, r] = self._draw(k, r, ALPHA / n_looks)
             p_value = _fisher(tests[k].statistics(r), self._draws[k, r])
-            smallest = min(smallest, (self._n_before + len(able)) * p_value)
+            smallest = min(smallest, n_looks * p_value)
             if smallest <= ALPHA:
                 break
         return smallest
+
+    def _draw(self, k: int, r: int, level: float) -> list[np.ndarray]:
+        """Null draws of each set of a look; more of those that are beyond all of the first.
+
+        Else one set that sees a direction plainly is outvoted by another that sees nothing: no
+        p-value is smaller than the number of draws allows.
+        """
+        observed = self._observed[k]
+        drawn, statistics = observed.draws(r), observed.statistics(r)
+        if len(drawn) == 1 or _fisher(statistics, drawn) <= level:
+            return drawn
+        beyond = [
+            bool(one.size) and bool(one.max() < _TIE * statistic)
+            for one, statistic in zip(drawn, statistics, strict=True)
+        ]
+        return observed.draw_more(r, drawn, beyond)
 
     def count_in_resample(self, rng: np.random.Generator) -> int:
         """The count that four fifths of the samples give, by the same null draws.
@@ -189,6 +207,15 @@ class _Tests:
     def draws(self, r: int) -> list[np.ndarray]:
         """Of each set, from one null distribution or from two, (1 or 2, n_draws)."""
         return [test.draws(r) if r < test.n_tests else np.empty((1, 0)) for test in self._tests]
+
+    def draw_more(
+        self, r: int, drawn: Sequence[np.ndarray], wanted: Sequence[bool]
+    ) -> list[np.ndarray]:
+        """The same, and more of the sets that are wanted."""
+        return [
+            np.hstack([before, test.draws(r, _N_MORE)]) if more else before
+            for test, before, more in zip(self._tests, drawn, wanted, strict=True)
+        ]
 
 
 def _fisher(statistics: Sequence[float], draws: Sequence[np.ndarray]) -> float:

@@ -186,34 +186,35 @@ class MeansRankTest:
         _, singular, _ = self._decomposed_means
         return float(self._scatter.n_within * (singular[r:] ** 2).sum())
 
-    def draws(self, r: int) -> np.ndarray:
-        """What the statistic might be if the hypothesis were true, (1 or 2, 599).
+    def draws(self, r: int, n_draws: int | None = None) -> np.ndarray:
+        """What the statistic might be if the hypothesis were true, (1 or 2, n_draws, or 599).
 
         A row by the bootstrap, and of few samples, for r = 0, another by permutation.
         """
+        n_draws = n_draws or _N_DRAWS
         if r == 0 and len(self._points) < _PERMUTED:
-            return np.stack([self._bootstrap(r), self._permutations()])
-        return self._bootstrap(r)[None]
+            return np.stack([self._bootstrap(r, n_draws), self._permutations(n_draws)])
+        return self._bootstrap(r, n_draws)[None]
 
-    def _permutations(self) -> np.ndarray:
+    def _permutations(self, n_draws: int) -> np.ndarray:
         n_at_once = max(1, _LARGEST_CHUNK // self._points.size)
         drawn = []
-        for start in range(0, _N_DRAWS, n_at_once):
-            n_here = min(n_at_once, _N_DRAWS - start)
+        for start in range(0, n_draws, n_at_once):
+            n_here = min(n_at_once, n_draws - start)
             orders = [self._rng.permutation(len(self._points)) for _ in range(n_here)]
             scatter = _ClassScatter(self._points[np.array(orders)], self._starts, self.sizes)
             drawn.append((scatter.whitened_means() ** 2).sum(axis=(-2, -1)))
         return self._scatter.n_within * np.concatenate(drawn)
 
-    def _bootstrap(self, r: int) -> np.ndarray:
+    def _bootstrap(self, r: int, n_draws: int) -> np.ndarray:
         root_weights = np.sqrt(self._scatter.weights)[:, None]
         means = self._cut_means(r) / root_weights
         n_samples = len(self._points)
         n_numbers = n_samples + 4 * means.size + 4 * min(means.shape) ** 2
         n_at_once = max(1, _LARGEST_CHUNK // n_numbers)
         drawn = []
-        for start in range(0, _N_DRAWS, n_at_once):
-            n_here = min(n_at_once, _N_DRAWS - start)
+        for start in range(0, n_draws, n_at_once):
+            n_here = min(n_at_once, n_draws - start)
             shifts = self._shifts(1.0 - 2.0 * self._rng.integers(2, size=(n_here, n_samples)))
             weighted = self._scatter.weigh(means + shifts)
             eigenvalues = self._eigenvalues(weighted, root_weights * shifts)  # ascending

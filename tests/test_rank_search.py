@@ -75,6 +75,35 @@ def test_the_best_of_three_looks_can_reject_alone():
     assert search([nothing], [strong], [nothing]).count == 2
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_set_that_sees_plainly_is_not_outvoted_by_one_that_sees_nothing(seed):
+    """Of 599 draws, its p-value could be no smaller than 1/600, whatever it sees."""
+    strong, nothing = gaussian(2, seed=seed), gaussian(0, seed=seed + 10)
+    assert search([strong, nothing], n_before=4).count == 2
+
+
+def test_draws_that_are_added_do_not_change_the_level():
+    """Without structure, one data set in a hundred is expected to show some."""
+    tests = [
+        search([gaussian(0, 60, 3, seed=2 * seed), gaussian(0, 60, 3, seed=2 * seed + 1)])
+        for seed in range(100)
+    ]
+    assert sum(test.count > 0 for test in tests) <= 4
+
+
+def test_draws_are_added_only_where_they_may_decide():
+    strong, nothing = gaussian(2), gaussian(0, seed=1)
+    sizes = {
+        name: [drawn.shape[1] for drawn in search(look, n_before=4)._draws[0, 0]]
+        for name, look in {
+            "both": [strong, nothing],
+            "strong": [strong] * 2,
+            "one": [strong],
+        }.items()
+    }
+    assert sizes == {"both": [9999, 599], "strong": [599, 599], "one": [599]}
+
+
 def test_sets_that_test_nothing_are_left_out():
     useful = gaussian(2)
     alone = search([useful])

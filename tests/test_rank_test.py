@@ -101,7 +101,7 @@ def test_the_statistic_of_a_draw_is_that_of_its_samples(sizes, r):
     """The draws take short cuts: here is one made sample by sample, weights and ridge as given."""
     points, codes = sample(sizes, 5, 3, strength=1)
     test = MeansRankTest(points, codes, np.random.default_rng(3))
-    drawn = test._bootstrap(r)[0]
+    drawn = test._bootstrap(r, 599)[0]
     signs = 1.0 - 2.0 * np.random.default_rng(3).integers(2, size=(599, len(codes)))[0]
     n_within, weights = len(codes) - len(sizes), test._scatter.weights
 
@@ -165,7 +165,7 @@ def test_classes_weigh_by_their_size_over_their_variance():
 def test_the_statistics_of_permutations_are_those_of_samples_put_in_another_order():
     points, codes = sample([5, 9, 12], 7, 2, strength=1)
     test = MeansRankTest(points, codes, np.random.default_rng(3))
-    drawn = test._permutations()
+    drawn = test._permutations(599)
     rng = np.random.default_rng(3)
     for statistic in drawn[:5]:
         shuffled = MeansRankTest(points[rng.permutation(len(points))], codes, rng)
