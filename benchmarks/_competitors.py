@@ -157,7 +157,7 @@ class Clustered(Trained):
         return images, module
 
 
-def only_once(function):
+def _only_once(function):
     """The function, remembering its last call: what two methods have in common is fitted once."""
     last = {}
 
@@ -171,7 +171,7 @@ def only_once(function):
     return remembering
 
 
-@only_once
+@_only_once
 def _trained(make, samples, labels, seed, unseen_classes):
     """What arranges samples, the trained module, how many steps were chosen, and its losses."""
     codes = np.unique(labels, return_inverse=True)[1]

@@ -17,6 +17,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas
+from _competitors import BESIDE, DEEP, OURS
 from _report import (
     against_the_best,
     in_order,
@@ -27,10 +28,11 @@ from _report import (
     rst_table,
     values,
 )
+from paper import DATA as ALL_DATA
 
 HERE = Path(__file__).parent
 SIX = ("olivetti", "lfw", "pines", "digits", "galaxies", "crystals")
-DATA = (*SIX, "serology", "abide", "galaxies, paper", "crystals, paper")
+DATA = (*SIX, *[data for data in ALL_DATA if data not in SIX])
 COMPETITORS = (
     "raw",
     "PCA",
@@ -48,9 +50,8 @@ COMPETITORS = (
     "transformer",
     "transformer, our loss",
 )
-VARIANTS = ("ours, mlp", "ours, conv", "ours, linear", "ours, multilinear")
-METHODS = (*COMPETITORS, "our network, another loss", *VARIANTS, "ours")
-DEEP = ("autoencoder", "DEC", "VAE", "transformer")
+METHODS = (*COMPETITORS, "our network, another loss", *OURS[1:], "ours")
+TRAINED = [method for method in DEEP if method not in BESIDE]
 ALPHA = 0.05
 LABELS = {
     "silhouette": "silhouette",
@@ -73,11 +74,9 @@ def main():
     parser.add_argument("--show", action="store_true", help="print the parts that were made")
     options = parser.parse_args()
     options.to.mkdir(parents=True, exist_ok=True)
-    for part in PARTS:
-        source = part.source.replace("paper", options.paper)
-        path = options.results / f"{source}.csv"
+    for name, (source, part) in PARTS.items():
+        path = options.results / f"{source.replace('paper', options.paper)}.csv"
         text = part(pandas.read_csv(path), options.to) if path.exists() else ""
-        name = part.__name__
         (options.to / f"{name}.inc").write_text(text or "*Not run yet.*\n", encoding="utf-8")
         if options.show and text:
             print(name.replace("_", " "), text, sep="\n\n")
@@ -87,14 +86,13 @@ def of_table(source):
     """Says which table a part is made of."""
 
     def decorate(part):
-        part.source = source
-        PARTS.append(part)
+        PARTS[part.__name__] = source, part
         return part
 
     return decorate
 
 
-PARTS = []
+PARTS = {}  # by name: the table, and what makes text of it
 
 
 # The methods side by side.
@@ -128,28 +126,21 @@ def what_was_run(rows, folder):
     return text + "\nVersions: " + "; ".join(sorted(set(rows["versions"].dropna()))) + ".\n"
 
 
-@of_table("paper")
-def silhouette(rows, folder):
-    """Held out."""
-    return methods_by_data(of_kind(rows, "held out"), "silhouette", METHODS, DATA)
+def held_out(figure):
+    """A part: that figure of held-out samples, of all methods."""
+
+    def part(rows, folder):
+        return methods_by_data(of_kind(rows, "held out"), figure, METHODS, DATA)
+
+    return part
 
 
-@of_table("paper")
-def ari(rows, folder):
-    """Held out."""
-    return methods_by_data(of_kind(rows, "held out"), "ari", METHODS, DATA)
-
-
-@of_table("paper")
-def knn(rows, folder):
-    """Held out."""
-    return methods_by_data(of_kind(rows, "held out"), "knn_accuracy", METHODS, DATA)
-
-
-@of_table("paper")
-def trustworthiness(rows, folder):
-    """Held out."""
-    return methods_by_data(of_kind(rows, "held out"), "trustworthiness", METHODS, DATA)
+PARTS |= {
+    "silhouette": ("paper", held_out("silhouette")),
+    "ari": ("paper", held_out("ari")),
+    "knn": ("paper", held_out("knn_accuracy")),
+    "trustworthiness": ("paper", held_out("trustworthiness")),
+}
 
 
 @of_table("paper")
@@ -185,16 +176,14 @@ def in_sample(rows, folder):
     for ax in axes.flat[len(names) :]:
         ax.axis("off")
     methods = in_order(rows["method"], ("t-SNE", *METHODS))
-    held_out, unseen = of_kind(rows, "held out"), of_kind(rows, "new classes")
+    seen, unseen = of_kind(rows, "held out"), of_kind(rows, "new classes")
     drawn = (
-        ("fitted samples", held_out, "in_sample_silhouette", {"marker": "o", "mfc": "none"}),
-        ("held-out samples", held_out, "silhouette", {"marker": "o"}),
-        ("classes not fitted", unseen, "silhouette", {"marker": "D", "ms": 4}),
+        ("fitted samples", seen, "in_sample_silhouette", {"marker": "o", "mfc": "none"}, "grey"),
+        ("held-out samples", seen, "silhouette", {"marker": "o"}, RED),
+        ("classes not fitted", unseen, "silhouette", {"marker": "D", "ms": 4}, BLUE),
     )
     for ax, data in zip(axes.flat, names, strict=False):
-        for (label, part, figure_name, style), colour in zip(
-            drawn, ("grey", RED, BLUE), strict=True
-        ):
+        for label, part, figure_name, style, colour in drawn:
             means = part[part["data"] == data].groupby("method")[figure_name].mean()
             places = [methods.index(method) for method in means.index]
             ax.plot(means, places, linestyle="none", color=colour, label=label, **style)
@@ -261,9 +250,9 @@ def curves(rows, folder):
     rows = of_kind(rows, "held out")
     names = in_order(rows["data"], DATA)
     figure, axes = plt.subplots(
-        len(DEEP), len(names), figsize=(1.6 * len(names) + 1, 6), squeeze=False, sharex=True
+        len(TRAINED), len(names), figsize=(1.6 * len(names) + 1, 6), squeeze=False, sharex=True
     )
-    for line, method in zip(axes, DEEP, strict=True):
+    for line, method in zip(axes, TRAINED, strict=True):
         for ax, data in zip(line, names, strict=True):
             own = rows[(rows["data"] == data) & (rows["method"] == method)]
             for _, curve in own.groupby("split"):
@@ -280,8 +269,8 @@ def curves(rows, folder):
 @of_table("paper")
 def deep_and_chance(rows, folder):
     """Held-out pairs told apart by deep methods; chance is one half."""
-    deep = (*DEEP, "transformer, our loss", "our network, another loss")
-    return methods_by_data(of_kind(rows, "held out"), "verification_auc", (*deep, "ours"), DATA)
+    methods = (*TRAINED, "transformer, our loss", "our network, another loss", "ours")
+    return methods_by_data(of_kind(rows, "held out"), "verification_auc", methods, DATA)
 
 
 # Few labels, new people, brains.
