@@ -26,7 +26,7 @@ demo: $(VENV)/.installed-demo  ## Decompose two real data sets without a rank, b
 	MPLBACKEND=Agg $(PY) examples/plot_quickstart.py
 
 test: $(VENV)/.installed-test  ## Run the tests
-	$(PY) -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 8 $(ARGS)
 
 doctest: $(VENV)/.installed-test  ## Run the examples in the docstrings
 	$(PY) -m pytest --doctest-modules tensorly_norank $(ARGS)
@@ -44,7 +44,7 @@ types: $(VENV)/.installed-dev  ## Check the types
 	$(PY) -m mypy
 
 doc: $(VENV)/.installed-doc  ## Build the documentation in doc/_build/html, running the examples
-	MPLBACKEND=Agg $(PY) -m sphinx -b html -W --keep-going -d doc/_build/doctrees doc doc/_build/html
+	MPLBACKEND=Agg OMP_NUM_THREADS=1 $(PY) -m sphinx -b html -W --keep-going -d doc/_build/doctrees doc doc/_build/html
 
 paper: $(VENV)/.installed-paper  ## Run a part of the paper's experiments (under 45 minutes on two cores) and report on it
 	$(PAPER) digits --deep-splits 2

@@ -1,5 +1,6 @@
 """Configuration of the documentation."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,7 @@ sphinx_gallery_conf = {
     "reference_url": {"tensorly_norank": None},
     "remove_config_comments": True,
     "show_memory": False,
+    "parallel": min(os.cpu_count() or 1, 8),  # examples of one thread each
     "abort_on_example_error": True,
 }
 

@@ -120,6 +120,7 @@ def test_samples_enter_on_the_device_that_is_named(monkeypatch):
     assert found == [torch.device("cpu")]
 
 
+@pytest.mark.slow
 def test_same_seed_same_bits_in_another_process():
     script = (
         "import numpy as np, tensorly as tl; from tensorly_norank import no_rank_decomposition\n"

@@ -334,6 +334,7 @@ def _rings(n_each=60, seed=0):
     return samples, labels
 
 
+@pytest.mark.slow
 def test_classes_that_no_linear_map_separates_get_a_perceptron():
     samples, labels = _rings()
     options = {"n_iter_max": 60, "tol": 0, "random_state": 0}
@@ -559,6 +560,7 @@ def test_short_modes_of_places_are_moved_but_not_to_choose_the_encoder(encoder):
     assert tried == [*to_choose, (), by_one, (), by_one]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", ["auto", "conv"])
 def test_short_modes_without_order_are_not_moved(encoder, capsys):
     backend = tl.get_backend()

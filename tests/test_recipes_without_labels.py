@@ -59,6 +59,7 @@ def test_without_labels_as_many_components_are_found_as_the_samples_vary_in():
         assert len(result.classes) == 0
 
 
+@pytest.mark.slow
 def test_without_labels_new_samples_lie_more_as_in_the_data_than_by_principal_components():
     """Digits, as many as fit into two dimensions: a straight cut shows fewer neighbours."""
     digits = load_digits().images
@@ -153,6 +154,7 @@ def test_samples_may_lie_along_any_mode(known):
     np.testing.assert_allclose(tl.to_numpy(first.embedding), tl.to_numpy(last.embedding), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_comparisons_drawn_from_classes_give_what_the_classes_give():
     values, labels = _classes(noise=1.0)
     options = QUICK | {"n_iter_max": 30}
@@ -182,6 +184,7 @@ def test_the_share_that_contradicts_is_reported():
     assert result.diagnostics["contradicting_share"] == pytest.approx(0.25, abs=0.01)
 
 
+@pytest.mark.slow
 def test_samples_that_nobody_compared_are_embedded_and_change_nothing():
     values, labels = _classes()
     rows = _compared(labels, 5)
