@@ -15,12 +15,22 @@ class Rows:
         self.path = RESULTS / f"{name}.csv"
         self.fields, self._n_keys = fields, n_keys
         self._done = set()
+        self._drop_unfinished()
         if self.path.exists():
             with self.path.open(newline="") as file:
                 found, *rows = csv.reader(file)
             if tuple(found) != tuple(fields):
                 raise ValueError(f"{self.path} has the columns {found}, not {list(fields)}.")
             self._done = {self._key(row) for row in rows}
+
+    def _drop_unfinished(self):
+        """A last row that was interrupted while it was written."""
+        text = self.path.read_bytes() if self.path.exists() else b""
+        whole = text[: text.rfind(b"\n") + 1]
+        if whole != text:
+            self.path.write_bytes(whole)
+        if not whole:
+            self.path.unlink(missing_ok=True)
 
     def _key(self, values):
         return tuple(str(value) for value in values)[: self._n_keys]
