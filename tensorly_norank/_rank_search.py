@@ -10,11 +10,11 @@ import numpy as np
 from scipy import stats
 
 from tensorly_norank._batches import shuffle_within_classes, some_samples
-from tensorly_norank._rank_test import MeansRankTest
+from tensorly_norank._rank_test import N_DRAWS, MeansRankTest
 
 ALPHA = 0.01  # level of each test: one false component in a hundred data sets without structure
 _TESTED_IN_TURN = 16  # of more hypotheses than that, those behind are searched by bisection
-_N_MORE = 9_400  # draws: with the first, 9,999
+_N_MORE = 9_999 - N_DRAWS
 TESTED_BEHIND = 2  # hypotheses behind the first one that holds, to be looked at
 _TIE = 1 - 1e-9  # a permutation that changes nothing may differ by rounding
 RESAMPLED_SHARE = 0.8
@@ -117,29 +117,32 @@ class SequentialTest:
         n_looks = self._n_before + len(able)
         smallest = 1.0
         for k in able:
-            if (k, r) not in self._draws:
-                self._draws[k, r] = self._draw(k, r, ALPHA / n_looks)
-            p_value = _fisher(tests[k].statistics(r), self._draws[k, r])
+            p_value = self._p_value_of_look(tests[k], k, r, ALPHA / n_looks)
             smallest = min(smallest, n_looks * p_value)
             if smallest <= ALPHA:
                 break
         return smallest
 
-    def _draw(self, k: int, r: int, level: float) -> list[np.ndarray]:
-        """Null draws of each set of a look; more of those that are beyond all of the first.
+    def _p_value_of_look(self, tests: _Tests, k: int, r: int, level: float) -> float:
+        """By the null draws of the k-th; of sets that are beyond all of the first, by more.
 
         Else one set that sees a direction plainly is outvoted by another that sees nothing: no
         p-value is smaller than the number of draws allows.
         """
-        observed = self._observed[k]
-        drawn, statistics = observed.draws(r), observed.statistics(r)
-        if len(drawn) == 1 or _fisher(statistics, drawn) <= level:
-            return drawn
+        if (k, r) not in self._draws:
+            self._draws[k, r] = self._observed[k].draws(r)
+        drawn, statistics = self._draws[k, r], tests.statistics(r)
+        p_value = _fisher(statistics, drawn)
+        if len(drawn) == 1 or p_value <= level:
+            return p_value
         beyond = [
-            bool(one.size) and bool(one.max() < _TIE * statistic)
+            one.shape[1] == N_DRAWS and bool(one.max() < _TIE * statistic)
             for one, statistic in zip(drawn, statistics, strict=True)
         ]
-        return observed.draw_more(r, drawn, beyond)
+        if not any(beyond):
+            return p_value
+        self._draws[k, r] = self._observed[k].draw_more(r, drawn, beyond)
+        return _fisher(statistics, self._draws[k, r])
 
     def count_in_resample(self, rng: np.random.Generator) -> int:
         """The count that four fifths of the samples give, by the same null draws.

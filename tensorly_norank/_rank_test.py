@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-_N_DRAWS = 599  # the smallest p-value is 1/600: five tests together can still reject at 0.01
+N_DRAWS = 599  # the smallest p-value is 1/600: five tests together can still reject at 0.01
 _LARGEST_CHUNK = 2**22  # numbers held at once
 _PRIOR_SAMPLES = 5  # of the average variance, that a class's own is mixed with
 _SMALL_CLASS = 4  # smaller ones are left out if the others hold half of the samples
@@ -186,12 +186,11 @@ class MeansRankTest:
         _, singular, _ = self._decomposed_means
         return float(self._scatter.n_within * (singular[r:] ** 2).sum())
 
-    def draws(self, r: int, n_draws: int | None = None) -> np.ndarray:
-        """What the statistic might be if the hypothesis were true, (1 or 2, n_draws, or 599).
+    def draws(self, r: int, n_draws: int = N_DRAWS) -> np.ndarray:
+        """What the statistic might be if the hypothesis were true, (1 or 2, n_draws).
 
         A row by the bootstrap, and of few samples, for r = 0, another by permutation.
         """
-        n_draws = n_draws or _N_DRAWS
         if r == 0 and len(self._points) < _PERMUTED:
             return np.stack([self._bootstrap(r, n_draws), self._permutations(n_draws)])
         return self._bootstrap(r, n_draws)[None]

@@ -82,13 +82,41 @@ def test_a_set_that_sees_plainly_is_not_outvoted_by_one_that_sees_nothing(seed):
     assert search([strong, nothing], n_before=4).count == 2
 
 
+class BeyondTheFirstDraws:
+    """A set without structure whose statistic happens to be beyond the first null draws."""
+
+    n_tests = 1
+
+    def __init__(self, rng):
+        *self.first, self.value = np.sort(rng.exponential(size=_rank_search.N_DRAWS + 1))
+        self.rng = rng
+
+    def statistic(self, r):
+        return self.value
+
+    def draws(self, r, n_draws=None):
+        return self.rng.exponential(size=(1, n_draws)) if n_draws else np.array([self.first])
+
+
 def test_draws_that_are_added_do_not_change_the_level():
-    """Without structure, one data set in a hundred is expected to show some."""
-    tests = [
-        search([gaussian(0, 60, 3, seed=2 * seed), gaussian(0, 60, 3, seed=2 * seed + 1)])
-        for seed in range(100)
-    ]
-    assert sum(test.count > 0 for test in tests) <= 4
+    """Of a set beyond all of 599, so many of the others are beyond it as are by chance."""
+    rng = np.random.default_rng(0)
+    p_values = []
+    for _ in range(400):
+        tests = object.__new__(_rank_search._Tests)
+        tests._tests = [BeyondTheFirstDraws(rng)]
+        drawn = tests.draw_more(0, tests.draws(0), [True])
+        p_values.append(_rank_search._fisher(tests.statistics(0), drawn))
+    assert np.mean(p_values) == pytest.approx((1 + 9400 / 601) / 10000, rel=0.2)
+
+
+def test_resamples_too_are_told_by_more_draws():
+    strong, nothing = gaussian(2), gaussian(0, seed=11)
+    tests = search([strong, nothing], n_before=4)
+    rng = np.random.default_rng(0)
+    assert [tests.count_in_resample(rng) for _ in range(10)].count(2) >= 8
+    sizes = {r: [drawn.shape[1] for drawn in tests._draws[0, r]] for r in (0, 1)}
+    assert sizes == {0: [9999, 599], 1: [9999, 599]}
 
 
 def test_draws_are_added_only_where_they_may_decide():
