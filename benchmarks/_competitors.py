@@ -9,24 +9,28 @@ embedded clustering goes on from the autoencoder of the same split, and its time
 where that has just been trained.
 """
 
+import time
 import warnings
 from functools import partial
+from typing import NamedTuple
 
 import joblib
 import numpy as np
 import torch
 from _deep import (
     N_STEPS,
+    STEPS_OF_CLUSTERING,
     Arranged,
     Autoencoder,
     ChannelsFirst,
-    Clustering,
+    ConvNet,
     Transformer,
+    clustered,
     embed,
     train,
 )
 from _peers import embed_by_parafac, embed_by_tucker, embed_by_umap
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA, KernelPCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.manifold import TSNE
@@ -41,7 +45,7 @@ from tensorly_norank.evaluation import evaluate_embedding
 
 OURS = ("ours", "ours, mlp", "ours, conv", "ours, linear", "ours, multilinear")
 BESIDE = ("our network, another loss", "transformer, our loss")  # partly ours
-DEEP = ("autoencoder", "DEC", "VAE", "transformer", *BESIDE)
+DEEP = ("autoencoder", "DEC", "VAE", "CNN", "transformer", *BESIDE)
 IN_SAMPLE_ONLY = ("t-SNE",)
 
 
@@ -52,6 +56,7 @@ def competitors(n_fit, n_entries, unseen_classes=False):
         "autoencoder": Trained(_autoencoder, unseen_classes),
         "DEC": Clustered(_autoencoder, unseen_classes),
         "VAE": Trained(_variational_autoencoder, unseen_classes),
+        "CNN": Trained(ConvNet, unseen_classes),
         "transformer": Trained(Transformer, unseen_classes),
         "transformer, our loss": _ours_with_a_transformer,
         "our network, another loss": _ours_with_another_loss,
@@ -68,12 +73,12 @@ def _searched(n_fit, n_entries):
         f"{k} neighbours, {n} components": partial(
             embed_by_umap, n_neighbors=k, n_components=n, n_axes=reduced.n_components
         )
-        for k, n in ((5, 2), (15, 2), (15, 10))
+        for k, n in ((15, 2), (5, 2), (15, 10))
     }
     return {
         "raw": {"": _flat(FunctionTransformer())},
-        "PCA": {f"{n} axes": _flat(PCA(n)) for n in sorted({min(n, most) for n in (5, 20, 50)})},
-        "kernel PCA": {f"width {w}": partial(_kernel_pca, width=w) for w in (0.5, 1, 2)},
+        "PCA": {f"{n} axes": _flat(PCA(n)) for n in _at_most(most, 20, 5, 50)},
+        "kernel PCA": {f"width {w}": partial(_kernel_pca, width=w) for w in (1, 0.5, 2)},
         "t-SNE": {"": _flat(_TSNEOfAxes(min(50, most)))},
         "UMAP": {name: partial(method, supervised=False) for name, method in umap.items()},
         "supervised UMAP": umap,
@@ -81,7 +86,7 @@ def _searched(n_fit, n_entries):
             f"{share} of the variance": _flat(
                 make_pipeline(reduced, PCA(share), LinearDiscriminantAnalysis())
             )
-            for share in (0.9, 0.95, 0.99)
+            for share in (0.95, 0.9, 0.99)
         }
         | {
             "shrunk": _flat(
@@ -89,19 +94,32 @@ def _searched(n_fit, n_entries):
             )
         },
         "NCA": {
-            f"{n} axes": _flat(
-                make_pipeline(PCA(n), NeighborhoodComponentsAnalysis(min(20, n), max_iter=50))
+            f"{n} axes, length {length}": _flat(
+                make_pipeline(
+                    PCA(n),
+                    _Scaled(length),
+                    NeighborhoodComponentsAnalysis(min(20, n), max_iter=50),
+                )
             )
-            for n in sorted({min(n, most) for n in (20, 40)})
+            for n in _at_most(most, 40, 20)
+            for length in (5, 1)
         },
-        "CP": {f"rank {r}": partial(embed_by_parafac, rank=r) for r in (10, 20)},
-        "Tucker": {f"{r} a mode": partial(embed_by_tucker, rank=r) for r in (3, 6, 10)},
-        "t-SVD": {f"{r} slices": partial(_t_svd, rank=r) for r in (1, 3, 6)},
+        "CP": {f"rank {r}": partial(embed_by_parafac, rank=r) for r in (20, 10)},
+        "Tucker": {f"{r} a mode": partial(embed_by_tucker, rank=r) for r in (6, 3, 10)},
+        "t-SVD": {f"{r} slices": partial(_t_svd, rank=r) for r in (3, 1, 6)},
     }
 
 
+def _at_most(most, *numbers):
+    """Each number, or the largest that is possible, once."""
+    return dict.fromkeys(min(most, number) for number in numbers)
+
+
 class Searched:
-    """The best of some candidates, by name, as a method; `chosen` is the name of the last one."""
+    """The best of some candidates, by name, as a method; `chosen` is the name of the last one.
+
+    Where nothing tells them apart it is the first.
+    """
 
     def __init__(self, candidates, unseen_classes=False):
         self.candidates, self.unseen_classes = candidates, unseen_classes
@@ -113,20 +131,26 @@ class Searched:
         if len(self.candidates) > 1:
             part, left = a_fifth(fit_labels, random_state, self.unseen_classes)
             for name, method in self.candidates.items():
-                _, placed = method(
-                    fit_samples[part], fit_labels[part], fit_samples[left], random_state
-                )
+                try:
+                    _, placed = method(
+                        fit_samples[part], fit_labels[part], fit_samples[left], random_state
+                    )
+                except (ValueError, np.linalg.LinAlgError):  # too few samples for this one
+                    continue
                 scores[name] = score(placed, fit_labels[left])
         self.chosen = max(scores, key=scores.get) if scores else next(iter(self.candidates))
         return self.candidates[self.chosen](fit_samples, fit_labels, new_samples, random_state)
 
 
 class Trained:
-    """A deep method whose number of steps is searched; `curve` is that of the last training."""
+    """A deep method whose number of steps is searched; `curve` is that of the last training.
+
+    `seconds_before` are those that went into what was trained for another method.
+    """
 
     def __init__(self, make, unseen_classes=False):
         self.make, self.unseen_classes = make, unseen_classes
-        self.chosen, self.curve = "", []
+        self.chosen, self.curve, self.seconds_before = "", [], 0.0
 
     def __call__(self, fit_samples, fit_labels, new_samples, random_state):
         """Search, train on all, embed both."""
@@ -135,10 +159,16 @@ class Trained:
 
     def fit(self, samples, labels, seed):
         """What arranges samples, and the module."""
-        images, module, self.chosen, self.curve = _trained(
-            self.make, samples, labels, seed, self.unseen_classes
-        )
-        return images, module
+        found = self.training(samples, labels, seed)
+        return found.images, found.module
+
+    def training(self, samples, labels, seed):
+        """The training, made now or for another method before."""
+        start = time.perf_counter()
+        found = _trained(self.make, samples, labels, seed, self.unseen_classes)
+        self.seconds_before = max(0.0, found.seconds - (time.perf_counter() - start))
+        self.chosen, self.curve = f"{found.n_steps} steps", found.losses
+        return found
 
 
 class Clustered(Trained):
@@ -146,15 +176,21 @@ class Clustered(Trained):
 
     def fit(self, samples, labels, seed):
         """What arranges samples, and the module."""
-        images, module = super().fit(samples, labels, seed)
-        codes = torch.from_numpy(np.unique(labels, return_inverse=True)[1])
-        arranged = images(samples)
+        before = self.training(samples, labels, seed)
+        codes = np.unique(labels, return_inverse=True)[1]
+        part, left = a_fifth(codes, seed, self.unseen_classes)
+        arranged, left_out = (before.images_of_part(samples[rows]) for rows in (part, left))
+        scores = {}
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            module = Clustering(module, arranged, int(codes.max()) + 1, seed)
-            curve, _ = train(module, arranged, codes, 200, 3e-4)
+            for n_steps in STEPS_OF_CLUSTERING:
+                tried, _ = clustered(before.module_of_part, arranged, codes[part], n_steps, seed)
+                scores[n_steps] = score(embed(tried, left_out), codes[left])
+            n_steps = max(scores, key=scores.get)
+            module, curve = clustered(before.module, before.images(samples), codes, n_steps, seed)
+        self.chosen += f", then {n_steps}"
         self.curve = self.curve + curve
-        return images, module
+        return before.images, module
 
 
 def _only_once(function):
@@ -171,41 +207,52 @@ def _only_once(function):
     return remembering
 
 
+class _Training(NamedTuple):
+    """What was trained on all samples, and on a part of them for the search; seconds of both."""
+
+    images: Arranged
+    module: torch.nn.Module
+    n_steps: int
+    losses: list
+    images_of_part: Arranged
+    module_of_part: torch.nn.Module
+    seconds: float
+
+
 @_only_once
 def _trained(make, samples, labels, seed, unseen_classes):
-    """What arranges samples, the trained module, how many steps were chosen, and its losses."""
+    """A training of as many steps as served a fifth that was left out best; if in doubt of most."""
+    start = time.perf_counter()
     codes = np.unique(labels, return_inverse=True)[1]
     part, left = a_fifth(codes, seed, unseen_classes)
-    looks = [N_STEPS * k // 3 for k in (1, 2, 3)]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        images = Arranged(samples[part])
-        left_out = images(samples[left])
-
-        def look(module):
-            return score(embed(module, left_out), codes[left])
-
-        _, (_, seen) = _train(make, images(samples[part]), codes[part], N_STEPS, looks, look)
-        n_steps = looks[int(np.argmax(seen))]
+        images_of_part = Arranged(samples[part])
+        seen, left_out = images_of_part(samples[part]), images_of_part(samples[left])
+        tried = {n_steps: _train(make, seen, codes[part], n_steps)[0] for n_steps in N_STEPS}
+        scores = {n: score(embed(module, left_out), codes[left]) for n, module in tried.items()}
+        n_steps = max(scores, key=scores.get)
         images = Arranged(samples)
-        module, (losses, _) = _train(make, images(samples), codes, n_steps)
-    return images, module, f"{n_steps} steps", losses
+        module, losses = _train(make, images(samples), codes, n_steps)
+    seconds = time.perf_counter() - start
+    return _Training(images, module, n_steps, losses, images_of_part, tried[N_STEPS[0]], seconds)
 
 
-def _train(make, images, codes, n_steps, looks=(), look=None):
-    """A new module, trained, and what its training says."""
+def _train(make, images, codes, n_steps):
+    """A new module, trained, and how its loss fell."""
     classes, codes = np.unique(codes, return_inverse=True)
     module = make(images.shape[1:], len(classes))
-    return module, train(module, images, torch.from_numpy(codes), n_steps, 1e-3, looks, look)
+    return module, train(module, images, torch.from_numpy(codes), n_steps, 1e-3)
 
 
 def a_fifth(labels, seed, unseen_classes=False):
-    """Rows to fit and rows to score: a fifth of each class, or of the classes.
+    """Rows to fit and rows to score: a fifth of each class, or of the classes if there are four.
 
-    Of small classes more, up to one half, so that two samples can be set beside one another.
+    Of small classes more, up to one half, so that two samples can be set beside one another; of
+    few classes two, so that two are left to fit.
     """
     rows = np.arange(len(labels))
-    if not unseen_classes:
+    if not unseen_classes or len(np.unique(labels)) < 4:
         _, sizes = np.unique(labels, return_counts=True)
         share = min(0.5, max(0.2, 2 / sizes.min()))
         stratify = labels if sizes.min() > 1 else None
@@ -239,6 +286,22 @@ class _TSNEOfAxes(BaseEstimator):
         """Embed the samples."""
         axes = PCA(self.n_axes, random_state=self.random_state).fit_transform(samples)
         return TSNE(random_state=self.random_state).fit_transform(axes)
+
+
+class _Scaled(TransformerMixin, BaseEstimator):
+    """Samples of that length (root mean square): NCA moves where distances are a few units."""
+
+    def __init__(self, length):
+        self.length = length
+
+    def fit(self, samples, labels=None):
+        """Measure the fitted ones."""
+        self.scale_ = self.length / np.sqrt(np.mean(np.sum(samples**2, axis=1)))
+        return self
+
+    def transform(self, samples):
+        """Of any samples."""
+        return self.scale_ * samples
 
 
 def _flat(estimator):

@@ -9,6 +9,7 @@ import importlib.util
 import multiprocessing
 import warnings
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache, partial
 
 import numpy as np
@@ -61,7 +62,11 @@ def embed_by_umap(
 
 def in_its_own_process(function, *args):
     """What a function of a module returns, called in another process, the same each time."""
-    return _other_process().submit(function, *args).result()
+    try:
+        return _other_process().submit(function, *args).result()
+    except BrokenProcessPool:  # the next call gets another
+        _other_process.cache_clear()
+        raise
 
 
 @lru_cache

@@ -1,6 +1,9 @@
 """A table of results that grows row by row, so that a benchmark goes on where it stopped."""
 
+import contextlib
 import csv
+import fcntl
+import io
 from pathlib import Path
 
 import pandas
@@ -9,28 +12,35 @@ RESULTS = Path(__file__).parent / "results"
 
 
 class Rows:
-    """A CSV file; rows are told apart by their leading `n_keys` fields."""
+    """A CSV file that several runs may add to; the leading `n_keys` fields tell rows apart."""
 
     def __init__(self, name, fields, n_keys):
         self.path = RESULTS / f"{name}.csv"
         self.fields, self._n_keys = fields, n_keys
         self._done = set()
-        self._drop_unfinished()
         if self.path.exists():
-            with self.path.open(newline="") as file:
-                found, *rows = csv.reader(file)
-            if tuple(found) != tuple(fields):
-                raise ValueError(f"{self.path} has the columns {found}, not {list(fields)}.")
-            self._done = {self._key(row) for row in rows}
+            with self._locked() as file:
+                self._read(file)
 
-    def _drop_unfinished(self):
-        """A last row that was interrupted while it was written."""
-        text = self.path.read_bytes() if self.path.exists() else b""
-        whole = text[: text.rfind(b"\n") + 1]
+    @contextlib.contextmanager
+    def _locked(self):
+        self.path.parent.mkdir(exist_ok=True)
+        with self.path.open("a+", newline="", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+
+    def _read(self, file):
+        """Note which rows there are; a last one that was interrupted while it was written goes."""
+        file.seek(0)
+        text = file.read()
+        whole = text[: text.rfind("\n") + 1]
         if whole != text:
-            self.path.write_bytes(whole)
-        if not whole:
-            self.path.unlink(missing_ok=True)
+            file.truncate(len(whole.encode()))
+        found, *rows = csv.reader(io.StringIO(whole or ",".join(self.fields)))
+        if tuple(found) != tuple(self.fields):
+            raise ValueError(f"{self.path} has the columns {found}, not {list(self.fields)}.")
+        self._done = {self._key(row) for row in rows}
+        return bool(whole)
 
     def _key(self, values):
         return tuple(str(value) for value in values)[: self._n_keys]
@@ -43,12 +53,11 @@ class Rows:
         return pandas.read_csv(self.path)
 
     def add(self, *values):
-        """Append a row and write it to the disk."""
-        self.path.parent.mkdir(exist_ok=True)
-        is_new = not self.path.exists()
-        with self.path.open("a", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            if is_new:
-                writer.writerow(self.fields)
-            writer.writerow(values)
-        self._done.add(self._key(values))
+        """Append a row and write it to the disk, unless another run has done so."""
+        values = [" ".join(str(value).splitlines()) for value in values]
+        with self._locked() as file:
+            is_begun = self._read(file)
+            if self._key(values) not in self._done:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerows([values] if is_begun else [self.fields, values])
+                self._done.add(self._key(values))

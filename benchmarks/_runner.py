@@ -1,6 +1,7 @@
 """Methods on splits, each in a process that can be stopped, as rows of a table that grows."""
 
 import contextlib
+import hashlib
 import importlib.metadata
 import multiprocessing
 import os
@@ -10,10 +11,12 @@ import time
 import warnings
 from functools import lru_cache
 from multiprocessing.connection import wait
+from pathlib import Path
 
 import numpy as np
 from _data import load
 
+import tensorly_norank
 from tensorly_norank.evaluation import compare
 
 FIGURES = (
@@ -62,11 +65,10 @@ def run_missing(rows, jobs, function, limit, add_curve=None, n_workers=1):
     add_curve : callable, optional
         Given a job and its curve.
     n_workers : int
-        How many jobs run at a time, each in its process. With more than one each has one thread.
+        How many jobs run at a time, each in its process of one thread.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # else processes would be left behind
-    if n_workers > 1:
-        os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the processes
+    os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the processes
     left = (job for job in jobs if job not in rows)
     workers = [_Worker(function, limit) for _ in range(n_workers)]
     busy = []
@@ -91,10 +93,10 @@ def run_missing(rows, jobs, function, limit, add_curve=None, n_workers=1):
 
 def _add(rows, job, row, curve, add_curve):
     row = {"versions": _versions(), "note": ""} | row
-    rows.add(*job, *[row.get(name, "") for name in rows.fields[len(job) :]])
     if add_curve is not None:
-        add_curve(job, curve)
-    print(*job, row["note"] or f"{row['seconds']} s", sep=", ", flush=True)
+        add_curve(job, curve)  # first: with its row a job counts as done
+    rows.add(*job, *[row.get(name, "") for name in rows.fields[len(job) :]])
+    print(*job, row["note"] or f"{row.get('seconds', '')} s", sep=", ", flush=True)
 
 
 def score_split(tensor, labels, method, fit, new, seed, unseen_classes=False):
@@ -112,9 +114,17 @@ def score_split(tensor, labels, method, fit, new, seed, unseen_classes=False):
     for name in (*FIGURES, *IN_SAMPLE):
         value = found.get(name, np.nan)
         row[name] = "" if np.isnan(value) else f"{value:.4f}"
-    row["seconds"] = f"{found['seconds']:.1f}" if "seconds" in found else ""
+    if "seconds" in found:
+        row["seconds"] = f"{found['seconds'] + getattr(method, 'seconds_before', 0.0):.1f}"
     row["settings"] = getattr(method, "chosen", "")
     return row, getattr(method, "curve", [])
+
+
+def check_names(parser, given, known):
+    """Before a table gets rows of what there is not."""
+    for name in given:
+        if name not in known:
+            parser.error(f"{name!r} is not one of {', '.join(known)}")
 
 
 class _Worker:
@@ -125,7 +135,7 @@ class _Worker:
 
     def start(self, job):
         """Begin with a job."""
-        if self._process is None:
+        if self._process is None or not self._process.is_alive():
             context = multiprocessing.get_context("spawn")
             self.pipe, theirs = context.Pipe()
             self._process = context.Process(target=_work, args=(theirs, self._function))
@@ -144,7 +154,7 @@ class _Worker:
             if self.pipe.poll():
                 return self.pipe.recv()
             reason = f"stopped after {self._limit:.0f} s"
-        except EOFError:
+        except (EOFError, ConnectionError):
             self._process.join()
             code = self._process.exitcode
             reason = f"the process ended with code {code}" + (" (memory?)" if code == -9 else "")
@@ -169,10 +179,13 @@ def _work(pipe, function):
 
 
 def _watched(function, job):
-    """What the function returns; what did not converge says so in the note."""
+    """What the function returns; what failed or did not converge says so in the note."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = function(*job)
+        try:
+            found = function(*job)
+        except Exception as error:  # whatever it is, the other jobs go on
+            found = {"note": f"{type(error).__name__}: {error}"}, []
     if found is not None and any("converge" in str(one.message) for one in caught):
         row, curve = found
         notes = [note for note in (row.get("note"), "did not converge") if note]
@@ -182,4 +195,8 @@ def _watched(function, job):
 
 @lru_cache
 def _versions():
-    return " ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
+    numbers = " ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
+    code = hashlib.sha256()
+    for path in sorted(Path(tensorly_norank.__file__).parent.rglob("*.py")):
+        code.update(path.read_bytes())
+    return f"{numbers} code {code.hexdigest()[:8]}"

@@ -59,6 +59,13 @@ def split_apart(labels, positions, seed, patch_size=5, square=16):
     return np.flatnonzero(is_fitted & is_kept), np.flatnonzero(is_scored & is_kept)
 
 
+def split_of(data, labels, seed, unseen=False):
+    """Halves of the samples, of Indian Pines apart; or of the classes."""
+    if data != "pines" or unseen:
+        return split_samples(labels, seed, unseen)
+    return split_apart(labels, load_indian_pines_patches().positions, seed)
+
+
 def summary(table, figures):
     """Mean ± standard deviation over splits, a line for each method."""
     for method in table.index.unique("method"):

@@ -18,8 +18,8 @@ import argparse
 
 from _competitors import DEEP, IN_SAMPLE_ONLY, OURS, competitors
 from _rows import Rows
-from _runner import FIELDS, loaded, run_missing, score_split
-from held_out import split_samples
+from _runner import FIELDS, check_names, loaded, run_missing, score_split
+from held_out import split_of
 
 DATA = (
     "olivetti",
@@ -42,7 +42,7 @@ KEYS = ("data", "kind", "split", "method")
 def main():
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", nargs="*")
+    parser.add_argument("data", nargs="*", help=f"of {', '.join(DATA)}; by default all")
     parser.add_argument("--splits", type=int, default=10)
     parser.add_argument("--deep-splits", type=int, default=5, help="of those that take long")
     parser.add_argument("--methods", nargs="+")
@@ -51,6 +51,8 @@ def main():
     parser.add_argument("--workers", type=int, default=2, help="jobs that run at a time")
     parser.add_argument("--name", default="paper", help="of the CSV file")
     options = parser.parse_args()
+    check_names(parser, options.data, DATA)
+    check_names(parser, options.methods or (), competitors(100, 100))
     rows = Rows(options.name, (*KEYS, *FIELDS), len(KEYS))
     curves = Rows(f"{options.name}_curves", (*KEYS, "tenth", "loss"), len(KEYS) + 1)
 
@@ -82,7 +84,7 @@ def run(data, kind, split, method):
         return None
     tensor, labels = loaded(data)
     unseen = kind == "new classes"
-    fit, new = split_samples(labels, split, unseen)
+    fit, new = split_of(data, labels, split, unseen)
     one = competitors(len(fit), tensor[0].size, unseen)[method]
     return score_split(tensor, labels, one, fit, new, split, unseen)
 

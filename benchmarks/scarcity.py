@@ -13,9 +13,10 @@ import argparse
 
 import numpy as np
 from _competitors import competitors
+from _data import NAMES
 from _rows import Rows
-from _runner import FIELDS, loaded, run_missing, score_split
-from held_out import split_samples
+from _runner import FIELDS, check_names, loaded, run_missing, score_split
+from held_out import split_of
 
 METHODS = ("ours", "LDA", "NCA", "supervised UMAP", "transformer", "PCA", "raw")
 KEYS = ("data", "each", "split", "method")
@@ -31,6 +32,8 @@ def main():
     parser.add_argument("--limit", type=float, default=900, help="seconds, of one method and split")
     parser.add_argument("--workers", type=int, default=2, help="jobs that run at a time")
     options = parser.parse_args()
+    check_names(parser, options.data, NAMES)
+    check_names(parser, options.methods, competitors(100, 100))
     jobs = (
         (data, each, split, method)
         for split in range(options.splits)
@@ -47,7 +50,7 @@ def run(data, each, split, method):
     if loaded(data) is None:
         return None
     tensor, labels = loaded(data)
-    half, new = split_samples(labels, split, False)
+    half, new = split_of(data, labels, split)
     fit = some_of_each(half, labels, each, split)
     if len(fit) < each * len(np.unique(labels)):
         return {"note": "a class has fewer samples"}, []

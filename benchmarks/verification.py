@@ -16,8 +16,9 @@ from functools import lru_cache
 
 import numpy as np
 from _competitors import competitors
+from _data import NAMES
 from _rows import Rows
-from _runner import loaded, run_missing
+from _runner import check_names, loaded, run_missing
 from held_out import split_samples
 from scipy.spatial.distance import pdist
 from sklearn.metrics import roc_auc_score, roc_curve
@@ -57,6 +58,8 @@ def main():
     parser.add_argument("--limit", type=float, default=900, help="seconds, of one method and split")
     parser.add_argument("--workers", type=int, default=2, help="jobs that run at a time")
     options = parser.parse_args()
+    check_names(parser, options.data, NAMES)
+    check_names(parser, options.methods, METHODS)
     jobs = (
         (data, split, method)
         for split in range(options.splits)

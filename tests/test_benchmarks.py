@@ -59,7 +59,7 @@ def test_whatever_becomes_of_a_job_it_becomes_a_row_and_the_others_go_on(module,
         "takes long": "stopped after 15 s",
         "does not converge": "did not converge",
         "is killed": "the process ended with code -9 (memory?)",
-        "raises": "the process ended with code 1",
+        "raises": "ValueError: on purpose",
     }
 
 
