@@ -18,7 +18,6 @@ import joblib
 import numpy as np
 import torch
 from _deep import (
-    N_STEPS,
     STEPS_OF_CLUSTERING,
     Arranged,
     Autoencoder,
@@ -57,7 +56,7 @@ def competitors(n_fit, n_entries, unseen_classes=False):
         "DEC": Clustered(_autoencoder, unseen_classes),
         "VAE": Trained(_variational_autoencoder, unseen_classes),
         "CNN": Trained(ConvNet, unseen_classes),
-        "transformer": Trained(Transformer, unseen_classes),
+        "transformer": Trained(Transformer, unseen_classes, (1800, 600), 2e-3),
         "transformer, our loss": _ours_with_a_transformer,
         "our network, another loss": _ours_with_another_loss,
         "ours": partial(_ours, encoder="auto"),
@@ -145,11 +144,13 @@ class Searched:
 class Trained:
     """A deep method whose number of steps is searched; `curve` is that of the last training.
 
-    `seconds_before` are those that went into what was trained for another method.
+    `n_steps` are tried, the first is taken if in doubt. `seconds_before` are those that went into
+    what was trained for another method.
     """
 
-    def __init__(self, make, unseen_classes=False):
+    def __init__(self, make, unseen_classes=False, n_steps=(900, 300), learning_rate=1e-3):
         self.make, self.unseen_classes = make, unseen_classes
+        self.n_steps, self.learning_rate = n_steps, learning_rate
         self.chosen, self.curve, self.seconds_before = "", [], 0.0
 
     def __call__(self, fit_samples, fit_labels, new_samples, random_state):
@@ -165,7 +166,9 @@ class Trained:
     def training(self, samples, labels, seed):
         """The training, made now or for another method before."""
         start = time.perf_counter()
-        found = _trained(self.make, samples, labels, seed, self.unseen_classes)
+        found = _trained(
+            self.make, samples, labels, seed, self.unseen_classes, self.n_steps, self.learning_rate
+        )
         self.seconds_before = max(0.0, found.seconds - (time.perf_counter() - start))
         self.chosen, self.curve = f"{found.n_steps} steps", found.losses
         return found
@@ -220,29 +223,29 @@ class _Training(NamedTuple):
 
 
 @_only_once
-def _trained(make, samples, labels, seed, unseen_classes):
-    """A training of as many steps as served a fifth that was left out best; if in doubt of most."""
+def _trained(make, samples, labels, seed, unseen_classes, n_steps_tried, learning_rate):
+    """A training of as many steps as served a fifth that was left out best."""
     start = time.perf_counter()
     codes = np.unique(labels, return_inverse=True)[1]
     part, left = a_fifth(codes, seed, unseen_classes)
+
+    def trained(images, codes, n_steps):
+        classes, codes = np.unique(codes, return_inverse=True)
+        module = make(images.shape[1:], len(classes))
+        return module, train(module, images, torch.from_numpy(codes), n_steps, learning_rate)
+
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         images_of_part = Arranged(samples[part])
         seen, left_out = images_of_part(samples[part]), images_of_part(samples[left])
-        tried = {n_steps: _train(make, seen, codes[part], n_steps)[0] for n_steps in N_STEPS}
+        tried = {n: trained(seen, codes[part], n)[0] for n in n_steps_tried}
         scores = {n: score(embed(module, left_out), codes[left]) for n, module in tried.items()}
         n_steps = max(scores, key=scores.get)
         images = Arranged(samples)
-        module, losses = _train(make, images(samples), codes, n_steps)
+        module, losses = trained(images(samples), codes, n_steps)
     seconds = time.perf_counter() - start
-    return _Training(images, module, n_steps, losses, images_of_part, tried[N_STEPS[0]], seconds)
-
-
-def _train(make, images, codes, n_steps):
-    """A new module, trained, and how its loss fell."""
-    classes, codes = np.unique(codes, return_inverse=True)
-    module = make(images.shape[1:], len(classes))
-    return module, train(module, images, torch.from_numpy(codes), n_steps, 1e-3)
+    module_of_part = tried[n_steps_tried[0]]
+    return _Training(images, module, n_steps, losses, images_of_part, module_of_part, seconds)
 
 
 def a_fifth(labels, seed, unseen_classes=False):

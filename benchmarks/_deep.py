@@ -19,7 +19,6 @@ from torch.nn import functional
 
 from tensorly_norank.encoders import ConvEncoder
 
-N_STEPS = (900, 300)  # tried; the first if in doubt
 STEPS_OF_CLUSTERING = (200, 600)
 _STEPS_OF_TARGETS = 20  # after which they are computed again
 BATCH = 32

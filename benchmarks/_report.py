@@ -36,13 +36,12 @@ def against_the_best(rows, figure, first, others):
         if not pairs:
             continue
         best = min(pairs, key=lambda other: _ahead(pairs[other]).mean())
-        test_to_fit = (own["n_test"] / own["n_fit"]).mean()
         found[data] = {
             "mean": pairs[best][first].mean(),
             "best": best,
             "best_mean": pairs[best][best].mean(),
             "difference": _ahead(pairs[best]).mean(),
-            "p_value": corrected_resampled_t_test(_ahead(pairs[best]), test_to_fit),
+            "p_value": corrected_resampled_t_test(_ahead(pairs[best]), test_to_fit(own)),
             "n_splits": len(pairs[best]),
         }
     return pandas.DataFrame.from_dict(found, orient="index")
@@ -52,27 +51,44 @@ def _ahead(pair):
     return pair.iloc[:, 0] - pair.iloc[:, 1]
 
 
-def mean_and_error(figures, n_digits=3):
-    """As text: the mean and its standard error over the splits."""
+def mean_and_error(figures, n_digits=3, test_to_fit=0.0):
+    """As text: the mean and its standard error over the splits.
+
+    Splits of the same samples are not independent: with the share of scored to fitted samples
+    given, the error is the one by which the corrected t-test divides.
+    """
     figures = figures.dropna()
     if not len(figures):
         return "–"
     mean = f"{figures.mean():.{n_digits}f}"
     if len(figures) == 1:
         return mean
-    return f"{mean} ± {figures.std() / np.sqrt(len(figures)):.{n_digits}f}"
+    error = figures.std() * np.sqrt(1 / len(figures) + test_to_fit)
+    return f"{mean} ± {error:.{n_digits}f}"
 
 
-def methods_by_data(rows, figure, methods, data_sets):
-    """A table of means and standard errors; the largest mean of each data set is bold."""
+def test_to_fit(rows):
+    """How many samples are scored for one that is fitted."""
+    return (rows["n_test"] / rows["n_fit"]).mean()
+
+
+def methods_by_data(rows, figure, methods, data_sets, is_best_bold=True):
+    """A table of means and standard errors.
+
+    Of each data set the largest means are bold, of methods that were scored on every split.
+    """
     body = [[method] for method in in_order(rows["method"], methods)]
     names = in_order(rows["data"], data_sets)
     for data in names:
-        table = values(rows[rows["data"] == data], figure)
-        best = table.mean().idxmax() if table.notna().any(axis=None) else None
+        own = rows[rows["data"] == data]
+        table = values(own, figure).round(3)
+        table = table[in_order(table, methods)]
+        whole = table.dropna(axis=1).mean() if is_best_bold else pandas.Series(dtype=float)
         for line in body:
-            cell = mean_and_error(table[line[0]]) if line[0] in table else "–"
-            line.append(f"**{cell}**" if line[0] == best else cell)
+            known = line[0] in table
+            cell = mean_and_error(table[line[0]], 3, test_to_fit(own)) if known else "–"
+            is_best = line[0] in whole and whole[line[0]] == whole.max()
+            line.append(f"**{cell}**" if is_best else cell)
     return rst_table(["", *names], body)
 
 

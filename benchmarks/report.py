@@ -47,12 +47,14 @@ COMPETITORS = (
     "autoencoder",
     "VAE",
     "DEC",
+    "CNN",
     "transformer",
     "transformer, our loss",
 )
 METHODS = (*COMPETITORS, "our network, another loss", *OURS[1:], "ours")
 TRAINED = [method for method in DEEP if method not in BESIDE]
-ALPHA = 0.05
+ALPHA, FEWEST_SPLITS = 0.05, 5  # for a difference to be called significant
+LEVEL = 0.0005  # no difference in three digits
 LABELS = {
     "silhouette": "silhouette",
     "ari": "ARI",
@@ -71,14 +73,15 @@ def main():
     parser.add_argument("--paper", default="paper", help="name of paper.py's table")
     parser.add_argument("--results", type=Path, default=HERE / "results")
     parser.add_argument("--to", type=Path, default=HERE.parent / "doc" / "paper")
-    parser.add_argument("--show", action="store_true", help="print the parts that were made")
+    parser.add_argument("--show", action="store_true", help="print what that table gave")
     options = parser.parse_args()
     options.to.mkdir(parents=True, exist_ok=True)
     for name, (source, part) in PARTS.items():
         path = options.results / f"{source.replace('paper', options.paper)}.csv"
         text = part(pandas.read_csv(path), options.to) if path.exists() else ""
         (options.to / f"{name}.inc").write_text(text or "*Not run yet.*\n", encoding="utf-8")
-        if options.show and text:
+        is_of_others = options.paper != "paper" and not path.name.startswith(options.paper)
+        if options.show and text and not is_of_others:
             print(name.replace("_", " "), text, sep="\n\n")
 
 
@@ -126,11 +129,11 @@ def what_was_run(rows, folder):
     return text + "\nVersions: " + "; ".join(sorted(set(rows["versions"].dropna()))) + ".\n"
 
 
-def held_out(figure):
+def held_out(figure, **options):
     """A part: that figure of held-out samples, of all methods."""
 
     def part(rows, folder):
-        return methods_by_data(of_kind(rows, "held out"), figure, METHODS, DATA)
+        return methods_by_data(of_kind(rows, "held out"), figure, METHODS, DATA, **options)
 
     return part
 
@@ -139,7 +142,7 @@ PARTS |= {
     "silhouette": ("paper", held_out("silhouette")),
     "ari": ("paper", held_out("ari")),
     "knn": ("paper", held_out("knn_accuracy")),
-    "trustworthiness": ("paper", held_out("trustworthiness")),
+    "trustworthiness": ("paper", held_out("trustworthiness", is_best_bold=False)),
 }
 
 
@@ -217,23 +220,41 @@ def _verdict(rows, figures):
         ]
         header = [LABELS[name], "ours", "best competitor", "difference", "p", "splits"]
         text += rst_table(header, body)
-    return text + "".join(_in_words(name, table) for name, table in found.items() if len(table))
+    text += "".join(_in_words(name, table) for name, table in found.items() if len(table))
+    return text + _left_out(rows, figures[0])
 
 
 def _in_words(name, table):
-    known = in_order(table.index, SIX)
-    first = [data for data in known if table.loc[data, "difference"] > 0]
-    sure = [data for data in first if table.loc[data, "p_value"] < ALPHA]
-    behind = [data for data in known if data not in first]
-    text = (
-        f"In {LABELS[name]}, ours is ahead of every competitor on {len(first)} of {len(known)} of "
-        f"the six data sets, significantly (p < {ALPHA}) on {len(sure)}"
-    )
-    text += f" ({listed(sure)})" if sure else ""
-    if behind:
-        parts = [f"{data} by {-table.loc[data, 'difference']:.3f}" for data in behind]
-        text += f"; it is behind on {listed(parts)}"
-    return text + ".\n\n"
+    parts = []
+    for group, names in (("the six", SIX), ("the others", DATA[len(SIX) :])):
+        known = table.loc[in_order(table.index, names)]
+        if not len(known):
+            continue
+        first = known[known["difference"] > LEVEL]
+        sure = first[(first["p_value"] < ALPHA) & (first["n_splits"] >= FEWEST_SPLITS)]
+        behind = known[known["difference"] < -LEVEL]
+        level = known.index.difference(first.index.union(behind.index), sort=False)
+        part = f"{group} ours is ahead on {len(first)} of {len(known)}"
+        part += f" ({listed(first.index)})" if len(first) else ""
+        part += f", significantly on {len(sure)} ({listed(sure.index)})" if len(sure) else ""
+        part += f"; level on {listed(level)}" if len(level) else ""
+        by_much = [f"{data} by {-row['difference']:.3f}" for data, row in behind.iterrows()]
+        parts.append(part + (f"; behind on {listed(by_much)}" if by_much else ""))
+    return f"In {LABELS[name]}, of " + ". Of ".join(parts) + ".\n\n"
+
+
+def _left_out(rows, figure):
+    """Which competitors are in no verdict, for lack of splits."""
+    text = ""
+    for data in in_order(rows["data"], DATA):
+        table = values(rows[rows["data"] == data], figure)
+        if "ours" not in table:
+            text += f"- {data}: ours has not been run.\n"
+            continue
+        shared = table[table["ours"].notna()].notna().sum()
+        missing = [method for method in COMPETITORS if shared.get(method, 0) < 2]
+        text += f"- {data}: {listed(missing)}.\n" if missing else ""
+    return f"Left out, with fewer than two splits:\n\n{text}\n" if text else ""
 
 
 def of_kind(rows, kind):
@@ -288,9 +309,9 @@ def scarcity(rows, folder):
             for method in methods:
                 own = rows[(rows["data"] == data) & (rows["method"] == method)]
                 grouped = own.groupby("each")[name]
-                means, errors = grouped.mean(), grouped.sem().fillna(0)
+                means, spread = grouped.mean(), grouped.std().fillna(0)
                 ax.errorbar(
-                    means.index, means, errors, marker=".", label=method, color=COLOURS[method]
+                    means.index, means, spread, marker=".", label=method, color=COLOURS[method]
                 )
             ax.set_xscale("log")
             ax.set_title(f"{data}, {LABELS[name]}", fontsize=9)
@@ -298,7 +319,7 @@ def scarcity(rows, folder):
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="upper center", ncols=len(methods))
     figure.tight_layout(rect=(0, 0, 1, 0.94))
     text = save(figure, folder, "scarcity", "Held-out figures against labelled samples a class")
-    for rival in in_order(methods, ("transformer", "LDA", "NCA", "supervised UMAP")):
+    for rival in in_order(methods, ("transformer", "CNN", "LDA", "NCA", "supervised UMAP")):
         text += f"- Beside {rival}: {_crossings(rows, names, rival)}.\n"
     return text
 
@@ -336,7 +357,7 @@ def verification(rows, folder):
         methods = tables["auc"].mean().sort_values(ascending=False).index
         header = [data, "AUC", *[f"true at {name.split('_')[-1]} false" for name in columns[1:]]]
         body = [
-            [method, *[mean_and_error(table[method]) for table in tables.values()]]
+            [method, *[mean_and_error(table[method], 3, 1.0) for table in tables.values()]]
             for method in methods
         ]
         text += rst_table(header, body)
@@ -378,9 +399,10 @@ def abide(rows, folder):
 def simulated_connectivity(rows, folder):
     """Against the effect size."""
     measures = [name for name in rows if name not in ("effect_size", "seed", "site")]
+    studies = rows.groupby(["effect_size", "seed"])[measures].mean()  # over the sites of each
     body = [
         [size, *[mean_and_error(own[name], 2) for name in measures]]
-        for size, own in rows.groupby("effect_size")
+        for size, own in studies.groupby("effect_size")
     ]
     return rst_table(["effect size", *measures], body)
 

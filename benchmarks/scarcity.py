@@ -18,7 +18,7 @@ from _rows import Rows
 from _runner import FIELDS, check_names, loaded, run_missing, score_split
 from held_out import split_of
 
-METHODS = ("ours", "LDA", "NCA", "supervised UMAP", "transformer", "PCA", "raw")
+METHODS = ("ours", "LDA", "NCA", "supervised UMAP", "CNN", "transformer", "PCA", "raw")
 KEYS = ("data", "each", "split", "method")
 
 

@@ -1,10 +1,10 @@
-"""The same person or another one? Pairs of people who were not fitted, told apart by `similarity`.
+"""The same person or another one? Pairs of people none of whom was fitted.
 
     python benchmarks/verification.py
     python benchmarks/verification.py olivetti --splits 10
 
-Half of the people is fitted, all pairs of images of the others are scored: by the entries of
-`result.similarity()` of a result for new samples (inner products from the mean of the fitted ones),
+Half of the people is fitted, all pairs of images of the others are scored: by inner
+products from the mean of the fitted ones, which are what `similarity` is of a result's own samples,
 and for every method by distance. Rows with the area under the ROC curve and the true accepts at
 given false accepts are appended to results/verification.csv, the curves to
 results/verification_curves.csv; what is there already is not run again.
@@ -30,6 +30,7 @@ METHODS = (
     "LDA",
     "NCA",
     "supervised UMAP",
+    "CNN",
     "transformer",
     "PCA",
     "raw",

@@ -63,7 +63,7 @@ for study in studies:
             result = no_rank_decomposition(tensor, groups, encoder="linear", random_state=0)
         n_significant.append(result.rank_evidence.significant)
         nearest = KNeighborsClassifier(15).fit(result.embedding, groups)
-        lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+        lda = LinearDiscriminantAnalysis("lsqr", shrinkage="auto", priors=[0.5, 0.5])
         lda.fit(tl.unfold(tensor, 0), groups)
         accuracies["no-rank"].append(
             balanced_accuracy_score(truth, nearest.predict(result.transform(new)))

@@ -27,9 +27,9 @@ for name, size in zip(names, np.bincount(labels), strict=True):
 # Three folds
 # -----------
 # Two thirds are fitted, one is scored, three times. Each space is read in two ways: by the 15
-# nearest fitted samples, and by LDA, to which all outcomes are as likely. Outcomes count alike, so
-# that chance gives 0.2, and the seven mild ones weigh as much as all the severe ones. Some samples
-# may be of one patient; the data do not say which, so that the figures may flatter.
+# nearest fitted samples, and by LDA, to which all outcomes are as likely. Outcomes count alike,
+# however few samples they have, so that chance gives 0.2. Some samples may be of one patient; the
+# data do not say which, so that the figures may flatter.
 
 flat = tensor.reshape(len(tensor), -1)
 equal = np.full(5, 0.2)

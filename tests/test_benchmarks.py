@@ -78,6 +78,14 @@ def test_a_run_that_was_interrupted_is_completed_by_the_next(module, tmp_path):
         assert (tmp_path / "table.csv").read_text() == whole
 
 
+def test_runs_beside_one_another_write_a_row_once(module, tmp_path):
+    one, other = (module("_rows").Rows("table", ("data", "figure"), 1) for _ in range(2))
+    one.add("faces", 0.5)
+    other.add("faces", 0.25)
+    other.add("digits", "in\ntwo lines")
+    assert (tmp_path / "table.csv").read_text() == "data,figure\nfaces,0.5\ndigits,in two lines\n"
+
+
 def test_a_table_of_other_columns_is_not_added_to(module, tmp_path):
     module("_rows").Rows("table", ("data", "figure"), 1).add("faces", 0.5)
     with pytest.raises(ValueError, match=r"table\.csv has the columns \['data', 'figure'\]"):
@@ -118,3 +126,166 @@ def test_the_page_has_every_part_that_it_includes(tmp_path):
     for part in tmp_path.glob("*.inc"):
         for image in re.findall(r"image:: /paper/(\w+\.png)", part.read_text(encoding="utf-8")):
             assert (tmp_path / image).stat().st_size > 0
+
+
+@pytest.mark.parametrize("n_each", [1, 2, 3, 5, 20])
+@pytest.mark.parametrize("n_classes", [2, 3, 4, 5, 7, 20])
+@pytest.mark.parametrize("unseen", [False, True])
+def test_a_search_leaves_classes_to_fit_and_classes_to_score(module, n_classes, n_each, unseen):
+    labels = np.repeat(np.arange(n_classes), n_each)
+    fit, left = module("_competitors").a_fifth(labels, 0, unseen)
+    np.testing.assert_array_equal(np.sort(np.r_[fit, left]), np.arange(len(labels)))
+    assert min(len(np.unique(labels[part])) for part in (fit, left)) >= min(2, len(labels) // 2)
+    if unseen and n_classes > 3:
+        assert not set(labels[fit]) & set(labels[left])
+    elif n_each > 1:
+        assert set(labels[fit]) == set(labels[left])
+
+
+def _shown(strength):
+    """A method that shows the first entry so plainly, beside noise; of None, none."""
+
+    def method(fit_samples, fit_labels, new_samples, random_state):
+        if strength is None:
+            raise ValueError("too few samples")
+        rng = np.random.default_rng(random_state)
+        return [
+            np.c_[strength * part[:, 0, 0], rng.normal(size=len(part))]
+            for part in (fit_samples, new_samples)
+        ]
+
+    return method
+
+
+def test_a_search_takes_what_separates_samples_that_were_left_out(module):
+    labels = np.repeat(np.arange(3), 10)
+    samples = np.tile(labels[:, None, None].astype(float), (1, 2, 2))
+    Searched = module("_competitors").Searched
+    candidates = {"fails": _shown(None), "weak": _shown(0.1), "strong": _shown(20.0)}
+    found = Searched(candidates)
+    found(samples, labels, samples, 0)
+    assert found.chosen == "strong"
+    undecided = Searched({"default": _shown(1.0), "other": _shown(1.0)})
+    undecided(samples, labels, samples, 0)
+    assert undecided.chosen == "default"
+    with pytest.raises(ValueError, match="too few samples"):
+        Searched({"a": _shown(None), "b": _shown(None)})(samples, labels, samples, 0)
+
+
+def test_patches_of_the_pines_that_are_scored_share_no_pixel_with_fitted_ones(module):
+    held_out = module("held_out")
+    rng = np.random.default_rng(0)
+    positions, labels = rng.integers(0, 145, (600, 2)), rng.integers(0, 3, 600)
+    fit, new = held_out.split_apart(labels, positions, 0)
+    steps = np.abs(positions[fit][:, None] - positions[new]).max(axis=2)
+    assert len(fit) > 100
+    assert len(new) > 50
+    assert steps.min() >= 5
+
+
+def _rows_of(figures, n_fit=50, n_test=50):
+    return pandas.DataFrame(
+        [
+            {"data": data, "split": split, "method": method, "silhouette": figure}
+            | {"n_fit": n_fit, "n_test": n_test}
+            for (data, method), own in figures.items()
+            for split, figure in enumerate(own)
+        ]
+    )
+
+
+def test_methods_are_compared_on_the_splits_that_they_share(module):
+    """Of a method with one split nothing is said, nor of data on which there is no other."""
+    figures = {
+        ("faces", "ours"): [0.5, 0.5, 0.2],
+        ("faces", "LDA"): [0.3, 0.4],
+        ("faces", "CNN"): [0.9],
+        ("digits", "ours"): [0.5, 0.6],
+    }
+    found = module("_report").against_the_best(
+        _rows_of(figures), "silhouette", "ours", ("LDA", "CNN")
+    )
+    assert list(found.index) == ["faces"]
+    row = found.loc["faces"]
+    assert (row["best"], row["n_splits"]) == ("LDA", 2)
+    assert (row["mean"], row["difference"]) == pytest.approx((0.5, 0.15))
+
+
+def test_words_say_ahead_level_behind_and_what_is_sure(module):
+    report = module("report")
+    table = pandas.DataFrame(
+        {
+            "difference": [0.2, 0.1, 0.3, -0.25, 0.0001],
+            "p_value": [0.001, 0.2, 0.001, 0.001, 0.9],
+            "n_splits": [5, 5, 2, 5, 5],
+        },
+        index=["olivetti", "lfw", "digits", "pines", "serology"],
+    )
+    assert report._in_words("silhouette", table) == (
+        "In silhouette, of the six ours is ahead on 3 of 4 (olivetti, lfw and digits), "
+        "significantly on 1 (olivetti); behind on pines by 0.250. "
+        "Of the others ours is ahead on 0 of 1; level on serology.\n\n"
+    )
+
+
+def test_standard_errors_are_those_of_the_corrected_test(module):
+    figures = pandas.Series([0.1, 0.3, 0.2, 0.4])
+    say = module("_report").mean_and_error
+    assert say(figures) == f"0.250 ± {figures.std() / 2:.3f}"
+    assert say(figures, test_to_fit=1.0) == f"0.250 ± {figures.std() * np.sqrt(1.25):.3f}"
+    assert say(figures[:1]) == "0.100"
+    assert say(figures[:0]) == "–"
+
+
+def test_only_methods_with_every_split_are_bold_and_all_of_those_that_tie(module):
+    figures = {
+        ("faces", "ours"): [0.5, 0.5],
+        ("faces", "LDA"): [0.5, 0.5],
+        ("faces", "raw"): [0.1, 0.2],
+        ("faces", "CNN"): [0.9],
+    }
+    table = module("_report").methods_by_data(
+        _rows_of(figures), "silhouette", ("raw", "LDA", "CNN", "ours"), ("faces",)
+    )
+    bold = {line.split(",")[0].strip().strip('"') for line in table.splitlines() if "**" in line}
+    assert bold == {"ours", "LDA"}
+
+
+def test_labels_are_permuted_within_sites(module):
+    connectivity = module("connectivity")
+    rng = np.random.default_rng(0)
+    labels, sites = rng.integers(0, 2, 60), np.repeat([0, 1, 2], 20)
+    permuted = connectivity.permuted_within(labels, sites, rng)
+    assert (permuted != labels).any()
+    for site in range(3):
+        own = sites == site
+        np.testing.assert_array_equal(np.sort(permuted[own]), np.sort(labels[own]))
+
+
+def test_slices_of_the_t_svd_span_what_was_fitted(module):
+    """With as many as there are, products of samples are those of the samples themselves."""
+    rng = np.random.default_rng(0)
+    samples, new = rng.normal(size=(30, 4, 6)), rng.normal(size=(7, 4, 6))
+    fitted, embedded = module("_competitors")._t_svd(samples, None, new, 0, rank=4)
+    centred = [(part - samples.mean(axis=0)).reshape(len(part), -1) for part in (samples, new)]
+    np.testing.assert_allclose(embedded @ fitted.T, centred[1] @ centred[0].T, atol=1e-9)
+
+
+def test_clustering_pulls_codes_to_their_centres(module):
+    import torch
+
+    deep = module("_deep")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        images = torch.randn(60, 1, 8, 8) + 2 * torch.arange(3).repeat(20)[:, None, None, None]
+        autoencoder = deep.Autoencoder((1, 8, 8))
+        deep.train(autoencoder, images, torch.zeros(60), 30, 1e-3)
+        start = deep.Clustering(autoencoder, images, 3, 0)
+        clustering, losses = deep.clustered(autoencoder, images, np.arange(60) % 3, 100, 0)
+
+    def surest(one):
+        soft = one.soften(torch.from_numpy(deep.embed(one, images)))
+        return float(soft.detach().max(dim=1).values.mean())
+
+    assert surest(clustering) > surest(start)
+    assert np.isfinite(losses).all()
