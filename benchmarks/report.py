@@ -3,7 +3,7 @@
     python benchmarks/report.py                                   # into doc/paper/
     python benchmarks/report.py --paper reduced --to build/paper  # of what `make paper` ran
 
-The documentation calls it when it is built, so that no figure of that page is typed by hand. Each
+The documentation calls it when it is built, so that no result on that page is typed by hand. Each
 part is a piece of reStructuredText that the page includes; what has not been run says so.
 """
 
@@ -15,11 +15,9 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas
-from _competitors import BESIDE, DEEP, OURS
+from _competitors import BESIDE, DEEP
 from _report import (
-    against_the_best,
     in_order,
     listed,
     mean_and_error,
@@ -28,40 +26,10 @@ from _report import (
     rst_table,
     values,
 )
-from paper import DATA as ALL_DATA
+from _verdict import DATA, LABELS, METHODS, SIX, verdict_of
 
 HERE = Path(__file__).parent
-SIX = ("olivetti", "lfw", "pines", "digits", "galaxies", "crystals")
-DATA = (*SIX, *[data for data in ALL_DATA if data not in SIX])
-COMPETITORS = (
-    "raw",
-    "PCA",
-    "kernel PCA",
-    "UMAP",
-    "CP",
-    "Tucker",
-    "t-SVD",
-    "LDA",
-    "NCA",
-    "supervised UMAP",
-    "autoencoder",
-    "VAE",
-    "DEC",
-    "CNN",
-    "transformer",
-    "transformer, our loss",
-)
-METHODS = (*COMPETITORS, "our network, another loss", *OURS[1:], "ours")
 TRAINED = [method for method in DEEP if method not in BESIDE]
-ALPHA, FEWEST_SPLITS = 0.05, 5  # for a difference to be called significant
-LEVEL = 0.0005  # no difference in three digits
-LABELS = {
-    "silhouette": "silhouette",
-    "ari": "ARI",
-    "recall_at_1": "recall at 1",
-    "verification_auc": "verification AUC",
-    "knn_accuracy": "3-NN accuracy",
-}
 RED, BLUE = "#b3261e", "#1f5fa8"
 COLOURS = {name: plt.get_cmap("tab20")(number % 20) for number, name in enumerate(METHODS)}
 COLOURS |= {"ours": RED, "ours, by similarity": RED}
@@ -160,14 +128,14 @@ def seconds(rows, folder):
 @of_table("paper")
 def verdict(rows, folder):
     """Ours against the best competitor on held-out samples."""
-    return _verdict(of_kind(rows, "held out"), ("silhouette", "ari"))
+    return verdict_of(of_kind(rows, "held out"), ("silhouette", "ari"))
 
 
 @of_table("paper")
 def verdict_of_new_classes(rows, folder):
     """The same on classes that were not fitted."""
     figures = ("silhouette", "ari", "recall_at_1", "verification_auc")
-    return _verdict(of_kind(rows, "new classes"), figures)
+    return verdict_of(of_kind(rows, "new classes"), figures)
 
 
 @of_table("paper")
@@ -200,61 +168,6 @@ def in_sample(rows, folder):
     figure.tight_layout(rect=(0, 0, 1, 0.96))
     alt = "Silhouettes of fitted samples, of held-out samples and of classes not fitted"
     return save(figure, folder, "in_sample", alt)
-
-
-def _verdict(rows, figures):
-    """A table, and in words on how many of the six data sets ours is first, and how surely."""
-    found = {name: against_the_best(rows, name, "ours", COMPETITORS) for name in figures}
-    text = ""
-    for name, table in found.items():
-        body = [
-            [
-                data,
-                f"{row['mean']:.3f}",
-                f"{row['best_mean']:.3f} ({row['best']})",
-                f"{row['difference']:+.3f}",
-                "–" if np.isnan(row["p_value"]) else f"{row['p_value']:.2g}",
-                row["n_splits"],
-            ]
-            for data, row in table.loc[in_order(table.index, DATA)].iterrows()
-        ]
-        header = [LABELS[name], "ours", "best competitor", "difference", "p", "splits"]
-        text += rst_table(header, body)
-    text += "".join(_in_words(name, table) for name, table in found.items() if len(table))
-    return text + _left_out(rows, figures[0])
-
-
-def _in_words(name, table):
-    parts = []
-    for group, names in (("the six", SIX), ("the others", DATA[len(SIX) :])):
-        known = table.loc[in_order(table.index, names)]
-        if not len(known):
-            continue
-        first = known[known["difference"] > LEVEL]
-        sure = first[(first["p_value"] < ALPHA) & (first["n_splits"] >= FEWEST_SPLITS)]
-        behind = known[known["difference"] < -LEVEL]
-        level = known.index.difference(first.index.union(behind.index), sort=False)
-        part = f"{group} ours is ahead on {len(first)} of {len(known)}"
-        part += f" ({listed(first.index)})" if len(first) else ""
-        part += f", significantly on {len(sure)} ({listed(sure.index)})" if len(sure) else ""
-        part += f"; level on {listed(level)}" if len(level) else ""
-        by_much = [f"{data} by {-row['difference']:.3f}" for data, row in behind.iterrows()]
-        parts.append(part + (f"; behind on {listed(by_much)}" if by_much else ""))
-    return f"In {LABELS[name]}, of " + ". Of ".join(parts) + ".\n\n"
-
-
-def _left_out(rows, figure):
-    """Which competitors are in no verdict, for lack of splits."""
-    text = ""
-    for data in in_order(rows["data"], DATA):
-        table = values(rows[rows["data"] == data], figure)
-        if "ours" not in table:
-            text += f"- {data}: ours has not been run.\n"
-            continue
-        shared = table[table["ours"].notna()].notna().sum()
-        missing = [method for method in COMPETITORS if shared.get(method, 0) < 2]
-        text += f"- {data}: {listed(missing)}.\n" if missing else ""
-    return f"Left out, with fewer than two splits:\n\n{text}\n" if text else ""
 
 
 def of_kind(rows, kind):

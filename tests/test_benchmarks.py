@@ -212,7 +212,6 @@ def test_methods_are_compared_on_the_splits_that_they_share(module):
 
 
 def test_words_say_ahead_level_behind_and_what_is_sure(module):
-    report = module("report")
     table = pandas.DataFrame(
         {
             "difference": [0.2, 0.1, 0.3, -0.25, 0.0001],
@@ -221,7 +220,7 @@ def test_words_say_ahead_level_behind_and_what_is_sure(module):
         },
         index=["olivetti", "lfw", "digits", "pines", "serology"],
     )
-    assert report._in_words("silhouette", table) == (
+    assert module("_verdict")._in_words("silhouette", table) == (
         "In silhouette, of the six ours is ahead on 3 of 4 (olivetti, lfw and digits), "
         "significantly on 1 (olivetti); behind on pines by 0.250. "
         "Of the others ours is ahead on 0 of 1; level on serology.\n\n"

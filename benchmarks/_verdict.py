@@ -1,0 +1,92 @@
+"""Who is ahead: of what, against whom, how surely; as tables and in words."""
+
+import numpy as np
+from _competitors import OURS
+from _report import against_the_best, in_order, listed, rst_table, values
+from paper import DATA as ALL_DATA
+
+SIX = ("olivetti", "lfw", "pines", "digits", "galaxies", "crystals")
+DATA = (*SIX, *[data for data in ALL_DATA if data not in SIX])
+COMPETITORS = (
+    "raw",
+    "PCA",
+    "kernel PCA",
+    "UMAP",
+    "CP",
+    "Tucker",
+    "t-SVD",
+    "LDA",
+    "NCA",
+    "supervised UMAP",
+    "autoencoder",
+    "VAE",
+    "DEC",
+    "CNN",
+    "transformer",
+    "transformer, our loss",
+)
+METHODS = (*COMPETITORS, "our network, another loss", *OURS[1:], "ours")
+ALPHA, FEWEST_SPLITS = 0.05, 5  # for a difference to be called significant
+LEVEL = 0.0005  # no difference in three digits
+LABELS = {
+    "silhouette": "silhouette",
+    "ari": "ARI",
+    "recall_at_1": "recall at 1",
+    "verification_auc": "verification AUC",
+    "knn_accuracy": "3-NN accuracy",
+}
+
+
+def verdict_of(rows, figures):
+    """A table, and in words on how many of the six data sets ours is first, and how surely."""
+    found = {name: against_the_best(rows, name, "ours", COMPETITORS) for name in figures}
+    text = ""
+    for name, table in found.items():
+        body = [
+            [
+                data,
+                f"{row['mean']:.3f}",
+                f"{row['best_mean']:.3f} ({row['best']})",
+                f"{row['difference']:+.3f}",
+                "–" if np.isnan(row["p_value"]) else f"{row['p_value']:.2g}",
+                row["n_splits"],
+            ]
+            for data, row in table.loc[in_order(table.index, DATA)].iterrows()
+        ]
+        header = [LABELS[name], "ours", "best competitor", "difference", "p", "splits"]
+        text += rst_table(header, body)
+    text += "".join(_in_words(name, table) for name, table in found.items() if len(table))
+    return text + _left_out(rows, figures[0])
+
+
+def _in_words(name, table):
+    parts = []
+    for group, names in (("the six", SIX), ("the others", DATA[len(SIX) :])):
+        known = table.loc[in_order(table.index, names)]
+        if not len(known):
+            continue
+        first = known[known["difference"] > LEVEL]
+        sure = first[(first["p_value"] < ALPHA) & (first["n_splits"] >= FEWEST_SPLITS)]
+        behind = known[known["difference"] < -LEVEL]
+        level = known.index.difference(first.index.union(behind.index), sort=False)
+        part = f"{group} ours is ahead on {len(first)} of {len(known)}"
+        part += f" ({listed(first.index)})" if len(first) else ""
+        part += f", significantly on {len(sure)} ({listed(sure.index)})" if len(sure) else ""
+        part += f"; level on {listed(level)}" if len(level) else ""
+        by_much = [f"{data} by {-row['difference']:.3f}" for data, row in behind.iterrows()]
+        parts.append(part + (f"; behind on {listed(by_much)}" if by_much else ""))
+    return f"In {LABELS[name]}, of " + ". Of ".join(parts) + ".\n\n"
+
+
+def _left_out(rows, figure):
+    """Which competitors are in no verdict, for lack of splits."""
+    text = ""
+    for data in in_order(rows["data"], DATA):
+        table = values(rows[rows["data"] == data], figure)
+        if "ours" not in table:
+            text += f"- {data}: ours has not been run.\n"
+            continue
+        shared = table[table["ours"].notna()].notna().sum()
+        missing = [method for method in COMPETITORS if shared.get(method, 0) < 2]
+        text += f"- {data}: {listed(missing)}.\n" if missing else ""
+    return f"Left out, with fewer than two splits:\n\n{text}\n" if text else ""
