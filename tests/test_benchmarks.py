@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
+import tensorly as tl
 
 from tensorly_norank.evaluation import compare
 
@@ -24,6 +25,7 @@ FIELDS = ("job", "seconds", "note", "versions")
 def module(monkeypatch, tmp_path):
     """Imports a module of the benchmarks, whose tables are in a folder of the test."""
     monkeypatch.syspath_prepend(BENCHMARKS)
+    tl.set_backend("numpy")  # which they run on
 
     def load(name):
         monkeypatch.setattr("_rows.RESULTS", tmp_path)
