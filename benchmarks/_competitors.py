@@ -5,8 +5,7 @@ embeddings, as `tensorly_norank.evaluation.compare` takes it. Settings are searc
 fitted samples alone: each candidate embeds a stratified fifth (or a fifth of the classes, where new
 classes are asked for) that it was not fitted to, and that with the largest sum of silhouette and
 adjusted Rand index is fitted to all. Ours are not searched: that is what `"auto"` is for. Deep
-embedded clustering goes on from the autoencoder of the same split, and its time counts from there
-where that has just been trained.
+embedded clustering goes on from the autoencoder of the same split, whose time counts in its own.
 """
 
 import time

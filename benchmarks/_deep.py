@@ -17,6 +17,7 @@ from sklearn.cluster import KMeans
 from torch import nn
 from torch.nn import functional
 
+from tensorly_norank._embedder import move
 from tensorly_norank.encoders import ConvEncoder
 
 STEPS_OF_CLUSTERING = (200, 600)
@@ -42,21 +43,21 @@ class Arranged:
 
     def __call__(self, samples):
         samples = torch.from_numpy((samples - self.mean) / self.scale).float()
-        last = range(samples.ndim - len(self.modes), samples.ndim)
-        samples = samples.movedim([mode + 1 for mode in self.modes], list(last))
-        return samples.reshape(len(samples), -1, *samples.shape[samples.ndim - len(self.modes) :])
+        return channels_first(samples, self.modes)
+
+
+def channels_first(samples, modes):
+    """Those modes of a sample last, the others as channels: (n, channels, *places)."""
+    first = samples.ndim - len(modes)
+    samples = samples.movedim([mode + 1 for mode in modes], list(range(first, samples.ndim)))
+    return samples.reshape(len(samples), -1, *samples.shape[first:])
 
 
 def varied(images):
     """Each moved along each mode of places by a few of them, and with white noise."""
     for dim in range(2, images.ndim):
-        length = images.shape[dim]
-        most = max(1, int(_SHIFT * length))
-        steps = torch.randint(-most, most + 1, (len(images), 1))
-        places = (torch.arange(length) + steps).clamp(0, length - 1)
-        shape = [len(images)] + [1] * (images.ndim - 1)
-        shape[dim] = length
-        images = images.take_along_dim(places.view(shape), dim)
+        most = max(1, int(_SHIFT * images.shape[dim]))
+        images = move(images, dim, torch.randint(-most, most + 1, (len(images), 1)))
     return images + _NOISE * torch.randn_like(images)
 
 
@@ -193,10 +194,7 @@ class ChannelsFirst(nn.Module):
 
     def forward(self, samples):
         """(batch, *sample_shape) to (batch, D)."""
-        last = range(samples.ndim - len(self.modes), samples.ndim)
-        samples = samples.movedim([mode + 1 for mode in self.modes], list(last))
-        places = samples.shape[samples.ndim - len(self.modes) :]
-        return self.module(samples.reshape(len(samples), -1, *places))
+        return self.module(channels_first(samples, self.modes))
 
 
 class Clustering(nn.Module):
