@@ -182,13 +182,13 @@ class Clustered(Trained):
         codes = np.unique(labels, return_inverse=True)[1]
         part, left = a_fifth(codes, seed, self.unseen_classes)
         arranged, left_out = (before.images_of_part(samples[rows]) for rows in (part, left))
-        scores = {}
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            for n_steps in STEPS_OF_CLUSTERING:
-                tried, _ = clustered(before.module_of_part, arranged, codes[part], n_steps, seed)
-                scores[n_steps] = score(embed(tried, left_out), codes[left])
-            n_steps = max(scores, key=scores.get)
+            tried = {
+                n: clustered(before.module_of_part, arranged, codes[part], n, seed)[0]
+                for n in STEPS_OF_CLUSTERING
+            }
+            n_steps = _best(tried, left_out, codes[left])
             module, curve = clustered(before.module, before.images(samples), codes, n_steps, seed)
         self.chosen += f", then {n_steps}"
         self.curve = self.curve + curve
@@ -238,13 +238,18 @@ def _trained(make, samples, labels, seed, unseen_classes, n_steps_tried, learnin
         images_of_part = Arranged(samples[part])
         seen, left_out = images_of_part(samples[part]), images_of_part(samples[left])
         tried = {n: trained(seen, codes[part], n)[0] for n in n_steps_tried}
-        scores = {n: score(embed(module, left_out), codes[left]) for n, module in tried.items()}
-        n_steps = max(scores, key=scores.get)
+        n_steps = _best(tried, left_out, codes[left])
         images = Arranged(samples)
         module, losses = trained(images(samples), codes, n_steps)
     seconds = time.perf_counter() - start
     module_of_part = tried[n_steps_tried[0]]
     return _Training(images, module, n_steps, losses, images_of_part, module_of_part, seconds)
+
+
+def _best(modules, images, labels):
+    """The name of the module that embeds them best."""
+    scores = {name: score(embed(module, images), labels) for name, module in modules.items()}
+    return max(scores, key=scores.get)
 
 
 def a_fifth(labels, seed, unseen_classes=False):

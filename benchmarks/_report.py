@@ -29,10 +29,7 @@ def against_the_best(rows, figure, first, others):
     found = {}
     for data, own in rows.groupby("data", sort=False):
         table = values(own, figure)
-        if first not in table:
-            continue
-        pairs = {other: table[[first, other]].dropna() for other in in_order(table, others)}
-        pairs = {other: pair for other, pair in pairs.items() if len(pair) > 1}
+        pairs = pairs_of(table, first, others)
         if not pairs:
             continue
         best = min(pairs, key=lambda other: _ahead(pairs[other]).mean())
@@ -45,6 +42,14 @@ def against_the_best(rows, figure, first, others):
             "n_splits": len(pairs[best]),
         }
     return pandas.DataFrame.from_dict(found, orient="index")
+
+
+def pairs_of(table, first, others):
+    """By the name of the other: what both have on the splits of both, of which there are two."""
+    if first not in table:
+        return {}
+    pairs = {other: table[[first, other]].dropna() for other in in_order(table, others)}
+    return {other: pair for other, pair in pairs.items() if len(pair) > 1}
 
 
 def _ahead(pair):

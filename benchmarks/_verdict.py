@@ -2,7 +2,7 @@
 
 import numpy as np
 from _competitors import OURS
-from _report import against_the_best, in_order, listed, rst_table, values
+from _report import against_the_best, in_order, listed, pairs_of, rst_table, values
 from paper import DATA as ALL_DATA
 
 SIX = ("olivetti", "lfw", "pines", "digits", "galaxies", "crystals")
@@ -86,7 +86,7 @@ def _left_out(rows, figure):
         if "ours" not in table:
             text += f"- {data}: ours has not been run.\n"
             continue
-        shared = table[table["ours"].notna()].notna().sum()
-        missing = [method for method in COMPETITORS if shared.get(method, 0) < 2]
+        pairs = pairs_of(table, "ours", COMPETITORS)
+        missing = [method for method in COMPETITORS if method not in pairs]
         text += f"- {data}: {listed(missing)}.\n" if missing else ""
     return f"Left out, with fewer than two splits:\n\n{text}\n" if text else ""
