@@ -20,7 +20,6 @@ from _deep import (
     STEPS_OF_CLUSTERING,
     Arranged,
     Autoencoder,
-    ChannelsFirst,
     ConvNet,
     Transformer,
     clustered,
@@ -376,9 +375,9 @@ def _ours_with_another_loss(fit_samples, fit_labels, new_samples, random_state):
 
 def _ours_with_a_transformer(fit_samples, fit_labels, new_samples, random_state):
     """The transformer as our encoder."""
-    arranged = Arranged(fit_samples)
+    images = Arranged(fit_samples)
+    fit, new = (images(samples).numpy() for samples in (fit_samples, new_samples))
     with torch.random.fork_rng():
         torch.manual_seed(random_state)
-        module = Transformer(arranged(fit_samples[:1]).shape[1:])
-    encoder = ChannelsFirst(module, arranged.modes)
-    return _ours(fit_samples, fit_labels, new_samples, random_state, encoder=encoder)
+        module = Transformer(fit.shape[1:])
+    return _ours(fit, fit_labels, new, random_state, encoder=module)

@@ -1,10 +1,11 @@
 """Deep methods that ours is set beside: autoencoders, deep embedded clustering, classifiers.
 
 They are small, for a few hundred samples on a CPU. All see samples that are centred by the fitted
-mean and divided by one number, with the modes that have neighbourhoods last and the others as
-channels. All are trained by AdamW under a one-cycle schedule; for how long is searched: a
-fit of four fifths of the fitted samples is scored on the fifth, as the competitors in
-`_competitors` are, and the number of steps that was best is then taken with all samples.
+mean and divided by one number a channel, with the modes that have neighbourhoods last and the
+others as channels, as our own convolutions do. All are trained by AdamW under a one-cycle schedule;
+for how long is searched: a fit of four fifths of the fitted samples is scored on the fifth, as the
+competitors in `_competitors` are, and the number of steps that was best is then taken with all
+samples.
 """
 
 import copy
@@ -34,12 +35,14 @@ _SIDE = {1: 64, 2: 8, 3: 4}  # of a transformer's patches, by how many modes the
 
 
 class Arranged:
-    """From samples to (n, channels, *places), float32, in units of the fitted samples."""
+    """From samples to (n, channels, *places), float32, each channel in units of the fitted ones."""
 
     def __init__(self, samples):
         self.modes = ConvEncoder(samples.shape[1:], 2).convolved_modes
         self.mean = samples.mean(axis=0)
-        self.scale = np.sqrt(np.mean((samples - self.mean) ** 2)) or 1.0
+        of_channel = (0, *[mode + 1 for mode in self.modes])
+        scale = np.sqrt(np.mean((samples - self.mean) ** 2, axis=of_channel, keepdims=True))[0]
+        self.scale = np.where(scale > 0, scale, 1.0)
 
     def __call__(self, samples):
         samples = torch.from_numpy((samples - self.mean) / self.scale).float()
@@ -183,18 +186,6 @@ class ConvNet(nn.Module):
         """Cross-entropy."""
         points = self.to_classes(self.features(varied(images)))
         return functional.cross_entropy(points, labels, label_smoothing=0.1)
-
-
-class ChannelsFirst(nn.Module):
-    """A module of images as an encoder of samples as they lie in the tensor."""
-
-    def __init__(self, module, modes):
-        super().__init__()
-        self.module, self.modes = module, modes
-
-    def forward(self, samples):
-        """(batch, *sample_shape) to (batch, D)."""
-        return self.module(channels_first(samples, self.modes))
 
 
 class Clustering(nn.Module):

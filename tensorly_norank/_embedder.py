@@ -15,6 +15,7 @@ from tensorly_norank.encoders import Encoder
 
 Moves = tuple[tuple[int, int], ...]
 
+_ROUNDING = 8.0  # units in the last place of a channel's largest entry
 _AT_ONCE = 256  # samples embedded together: memory stays bounded, and rows do not depend on it
 
 
@@ -23,7 +24,9 @@ class Embedder(nn.Module):
 
     Samples are centred by the mean sample and divided by one number, the root mean square of what
     is left: the contrast between entries, which an image or a panel of assays owes its meaning to,
-    stays. An embedding of one dimension has no sphere to lie on; there x becomes x / √(1 + x²).
+    stays. Of an encoder with channels each one is divided by a number of its own, or a strong band
+    of light would drown a weak one. An embedding of one dimension has no sphere to lie on; there x
+    becomes x / √(1 + x²).
 
     Parameters
     ----------
@@ -63,13 +66,12 @@ class Embedder(nn.Module):
         self.keeps_distances = keeps_distances
         self.imputer = imputer
         samples = self.fill(samples)
-        # In units of the largest magnitude, whose square neither overflows nor vanishes.
-        largest = samples.abs().amax()
-        unit = torch.where(largest > 0, largest, torch.ones_like(largest))
-        mean = (samples / unit).mean(dim=0) * unit
-        scale = ((samples - mean) / unit).square().mean().sqrt() * unit
+        mean, scale = _mean_and_scale(samples)
+        channels = encoder.channel_modes if isinstance(encoder, Encoder) else ()
+        if channels and not keeps_distances:
+            scale = _scale_of_channels(samples, mean, scale, channels)
         self.register_buffer("mean", mean)
-        self.register_buffer("scale", torch.where(scale > 0, scale, torch.ones_like(scale)))
+        self.register_buffer("scale", scale)
         self.moves = self.augmentation.moves(samples.shape[1:]) if moves is None else moves
 
     @property
@@ -140,6 +142,31 @@ class Embedder(nn.Module):
             for one in (-step, step):
                 points = points + self.encode(self.scaled(move(samples, mode + 1, one)))
         return points / (1 + 2 * len(moves))
+
+
+def _mean_and_scale(samples: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean sample, and the root mean square of what is left."""
+    # In units of the largest magnitude, whose square neither overflows nor vanishes.
+    largest = samples.abs().amax()
+    unit = torch.where(largest > 0, largest, torch.ones_like(largest))
+    mean = (samples / unit).mean(dim=0) * unit
+    scale = ((samples - mean) / unit).square().mean().sqrt() * unit
+    return mean, torch.where(scale > 0, scale, torch.ones_like(scale))
+
+
+def _scale_of_channels(
+    samples: Tensor, mean: Tensor, scale: Tensor, channel_modes: Sequence[int]
+) -> Tensor:
+    """The root mean square for each channel, to be broadcast over a sample.
+
+    A channel that varies no more than by rounding keeps the `scale` of all: it is not blown up.
+    """
+    dims = [dim for dim in range(samples.ndim) if dim - 1 not in channel_modes]
+    largest = samples.abs().amax(dims, keepdim=True)
+    unit = torch.where(largest > 0, largest, torch.ones_like(largest))
+    share = ((samples - mean) / unit).square().mean(dims, keepdim=True).sqrt()
+    varies = share > _ROUNDING * torch.finfo(samples.dtype).eps
+    return torch.where(varies, share * unit, scale).squeeze(0)
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,53 @@ def test_short_modes_are_moved_by_one_place_and_by_none_where_nothing_is_moved()
     assert Augmentation(noise=0, shift=0, shifted_modes=(0, 1)).moves((16, 64)) == ()
 
 
+def _of_bands(n_samples=30, units=(1.0, 1000.0, 1e-3)):
+    """Samples (n, 3, 8, 8) whose bands come in units of their own, and an encoder of them."""
+    bands = torch.randn(n_samples, 3, 8, 8, generator=torch.Generator().manual_seed(2)).double()
+    return (bands + 5) * torch.tensor(units).double().view(3, 1, 1)
+
+
+def test_each_channel_is_standardised_by_itself():
+    samples = _of_bands()
+    scaled = Embedder(make_encoder("conv", (3, 8, 8), 4), samples).scaled(samples).numpy()
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose((scaled**2).mean(axis=(0, 2, 3)), 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("mlp", {}), ("linear", {}), ("conv", {"keeps_distances": True})]
+)
+def test_contrasts_stay_where_there_are_no_channels_or_distances_are_kept(name, options):
+    samples = _of_bands()
+    embedder = Embedder(make_encoder(name, (3, 8, 8), 4), samples, **options)
+    assert embedder.scale.shape == ()
+    own = samples - samples.mean(dim=0)
+    torch.testing.assert_close(embedder.scaled(samples), own / own.square().mean().sqrt())
+
+
+@pytest.mark.parametrize("constant", [0.0, 7.0, 0.1])
+def test_a_channel_that_does_not_vary_is_not_blown_up(constant):
+    samples = _of_bands().float()
+    samples[:, 1] = constant
+    embedder = Embedder(make_encoder("conv", (3, 8, 8), 4), samples)
+    of_all = (samples - samples.mean(dim=0)).square().mean().sqrt()
+    torch.testing.assert_close(embedder.scale[1], of_all.expand(1, 1))
+    assert embedder.scaled(samples)[:, 1].abs().max() < 1e-5
+    assert embedder.scaled(samples)[:, 0].square().mean().sqrt() == pytest.approx(1, rel=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:The error still improved")
+def test_units_of_channels_do_not_matter_to_convolutions():
+    labels = np.arange(30) % 3
+    options = dict(encoder="conv", rank=2, validation_fraction=0, n_iter_max=2, random_state=0)
+    embeddings = [
+        no_rank_decomposition(tl.tensor(_of_bands(units=units).numpy()), labels, **options)
+        for units in [(1.0, 1.0, 1.0), (1.0, 1024.0, 2.0**-10)]  # powers of two round nothing
+    ]
+    first, second = (tl.to_numpy(result.embedding) for result in embeddings)
+    np.testing.assert_allclose(first, second, atol=1e-6)
+
+
 def test_rows_do_not_depend_on_their_company():
     embedder, samples = _embedder()
     torch.testing.assert_close(

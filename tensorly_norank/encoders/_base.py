@@ -83,6 +83,11 @@ class Encoder(nn.Module):
         """Sample modes along which training may shift samples a little."""
         return ()
 
+    @property
+    def channel_modes(self) -> tuple[int, ...]:
+        """Sample modes of different quantities, each of which is standardised by itself."""
+        return ()
+
     def draw_from(self, generator: torch.Generator | None) -> None:
         """Lend a generator to all layers that draw random numbers, or take it back."""
         for layer in self.modules():

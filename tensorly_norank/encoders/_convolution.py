@@ -26,7 +26,8 @@ class ConvEncoder(Encoder):
     For samples whose modes have neighbourhoods: images, spectra, volumes. By default up to three
     modes are convolved, of at least 4 entries and of like lengths (the longest at most four times
     the shortest): of an image of many bands the two of the image. Where several such sets of modes
-    exist it is that of most modes, then that of the longest; the other modes are channels.
+    exist it is that of most modes, then that of the longest; the other modes are channels, and in a
+    fit with labels each channel is standardised by itself.
 
     Each block is a convolution of width 3, max pooling along modes that are still at least 4 long,
     a normalisation within the sample and a rectifier. If the convolved modes have more than 1,024
@@ -140,6 +141,12 @@ class ConvEncoder(Encoder):
     def shifted_modes(self) -> tuple[int, ...]:
         """The convolved modes: what a kernel slides along has no fixed place."""
         return self.convolved_modes
+
+    @property
+    def channel_modes(self) -> tuple[int, ...]:
+        """The other modes: bands of light, sensors."""
+        order = range(len(self.sample_shape))
+        return tuple(mode for mode in order if mode not in self.convolved_modes)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Embed samples: ``(batch, *sample_shape)`` to (batch, n_components)."""
