@@ -36,7 +36,7 @@ class Rows:
         whole = text[: text.rfind("\n") + 1]
         if whole != text:
             file.truncate(len(whole.encode()))
-        found, *rows = csv.reader(io.StringIO(whole or ",".join(self.fields)))
+        found, *rows = list(csv.reader(io.StringIO(whole))) or [self.fields]
         if tuple(found) != tuple(self.fields):
             raise ValueError(f"{self.path} has the columns {found}, not {list(self.fields)}.")
         self._done = {self._key(row) for row in rows}

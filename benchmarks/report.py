@@ -46,7 +46,8 @@ def main():
     options.to.mkdir(parents=True, exist_ok=True)
     for name, (source, part) in PARTS.items():
         path = options.results / f"{source.replace('paper', options.paper)}.csv"
-        text = part(pandas.read_csv(path), options.to) if path.exists() else ""
+        is_begun = path.exists() and path.stat().st_size > 0
+        text = part(pandas.read_csv(path), options.to) if is_begun else ""
         (options.to / f"{name}.inc").write_text(text or "*Not run yet.*\n", encoding="utf-8")
         is_of_others = options.paper != "paper" and not path.name.startswith(options.paper)
         if options.show and text and not is_of_others:

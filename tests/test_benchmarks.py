@@ -88,6 +88,13 @@ def test_runs_beside_one_another_write_a_row_once(module, tmp_path):
     assert (tmp_path / "table.csv").read_text() == "data,figure\nfaces,0.5\ndigits,in two lines\n"
 
 
+def test_names_of_columns_may_have_commas(module):
+    rows = module("_rows").Rows("table", ("data", "ours, linear"), 1)
+    rows.add("faces", 0.5)
+    rows.add("digits", 0.7)
+    assert rows.table()["ours, linear"].tolist() == [0.5, 0.7]
+
+
 def test_a_table_of_other_columns_is_not_added_to(module, tmp_path):
     module("_rows").Rows("table", ("data", "figure"), 1).add("faces", 0.5)
     with pytest.raises(ValueError, match=r"table\.csv has the columns \['data', 'figure'\]"):
