@@ -48,7 +48,7 @@ doc: $(VENV)/.installed-doc  ## Build the documentation in doc/_build/html, runn
 
 paper: $(VENV)/.installed-paper  ## Run a part of the paper's experiments (under 45 minutes on two cores) and report on it
 	$(PAPER) digits --deep-splits 2
-	$(PAPER) serology pines olivetti lfw galaxies "galaxies, paper" "crystals, paper" --deep-splits 0
+	$(PAPER) serology pines olivetti lfw "galaxies, paper" "crystals, paper" --deep-splits 0
 	$(PY) benchmarks/report.py --paper reduced --to build/paper --show
 
 wheel: $(VENV)/.installed-dev  ## Build the wheel in dist/

@@ -57,8 +57,8 @@ def competitors(n_fit, n_entries, unseen_classes=False):
         "transformer": Trained(Transformer, unseen_classes, (1800, 600), 2e-3),
         "transformer, our loss": _ours_with_a_transformer,
         "our network, another loss": _ours_with_another_loss,
-        "ours": partial(_ours, encoder="auto"),
-        **{name: partial(_ours, encoder=name.removeprefix("ours, ")) for name in OURS[1:]},
+        "ours": partial(ours, encoder="auto"),
+        **{name: partial(ours, encoder=name.removeprefix("ours, ")) for name in OURS[1:]},
     }
 
 
@@ -360,7 +360,8 @@ def _t_svd(fit_samples, fit_labels, new_samples, random_state, rank):
     return embeddings
 
 
-def _ours(fit_samples, fit_labels, new_samples, random_state, **keywords):
+def ours(fit_samples, fit_labels, new_samples, random_state, **keywords):
+    """Ours, as a method; with other settings than the defaults, if given."""
     result = no_rank_decomposition(fit_samples, fit_labels, random_state=random_state, **keywords)
     return result.embedding, result.transform(new_samples)
 
@@ -370,7 +371,7 @@ def _ours_with_another_loss(fit_samples, fit_labels, new_samples, random_state):
     from pytorch_metric_learning.losses import TripletMarginLoss
 
     keywords = {"encoder": "conv", "loss": TripletMarginLoss()}
-    return _ours(fit_samples, fit_labels, new_samples, random_state, **keywords)
+    return ours(fit_samples, fit_labels, new_samples, random_state, **keywords)
 
 
 def _ours_with_a_transformer(fit_samples, fit_labels, new_samples, random_state):
@@ -380,4 +381,4 @@ def _ours_with_a_transformer(fit_samples, fit_labels, new_samples, random_state)
     with torch.random.fork_rng():
         torch.manual_seed(random_state)
         module = Transformer(fit.shape[1:])
-    return _ours(fit, fit_labels, new, random_state, encoder=module)
+    return ours(fit, fit_labels, new, random_state, encoder=module)

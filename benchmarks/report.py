@@ -27,12 +27,14 @@ from _report import (
     values,
 )
 from _verdict import DATA, LABELS, METHODS, SIX, verdict_of
+from scarcity import RANK_GIVEN
+from verification import SIMILARITY
 
 HERE = Path(__file__).parent
 TRAINED = [method for method in DEEP if method not in BESIDE]
 RED, BLUE = "#b3261e", "#1f5fa8"
 COLOURS = {name: plt.get_cmap("tab20")(number % 20) for number, name in enumerate(METHODS)}
-COLOURS |= {"ours": RED, "ours, by similarity": RED}
+COLOURS |= dict.fromkeys(("ours", SIMILARITY, RANK_GIVEN), RED)
 
 
 def main():
@@ -216,7 +218,7 @@ def scarcity(rows, folder):
     """Curves against the number of labelled samples a class, and where they cross."""
     rows = rows[rows["silhouette"].notna()]
     names = in_order(rows["data"], SIX)
-    methods = in_order(rows["method"], METHODS)
+    methods = in_order(rows["method"], (*METHODS, RANK_GIVEN))
     figure, axes = plt.subplots(2, len(names), figsize=(3.2 * len(names), 6), squeeze=False)
     for line, name in zip(axes, ("ari", "knn_accuracy"), strict=True):
         for ax, data in zip(line, names, strict=True):
@@ -224,8 +226,9 @@ def scarcity(rows, folder):
                 own = rows[(rows["data"] == data) & (rows["method"] == method)]
                 grouped = own.groupby("each")[name]
                 means, spread = grouped.mean(), grouped.std().fillna(0)
+                style = "--" if method == RANK_GIVEN else "-"
                 ax.errorbar(
-                    means.index, means, spread, marker=".", label=method, color=COLOURS[method]
+                    means.index, means, spread, fmt=f".{style}", label=method, color=COLOURS[method]
                 )
             ax.set_xscale("log")
             ax.set_title(f"{data}, {LABELS[name]}", fontsize=9)
@@ -233,29 +236,30 @@ def scarcity(rows, folder):
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="upper center", ncols=len(methods))
     figure.tight_layout(rect=(0, 0, 1, 0.94))
     text = save(figure, folder, "scarcity", "Held-out figures against labelled samples a class")
-    for rival in in_order(methods, ("transformer", "CNN", "LDA", "NCA", "supervised UMAP")):
-        text += f"- Beside {rival}: {_crossings(rows, names, rival)}.\n"
+    rivals = in_order(methods, ("transformer", "CNN", "LDA", "NCA", "supervised UMAP", "raw"))
+    for first in in_order(methods, ("ours", RANK_GIVEN)):
+        for rival in rivals:
+            text += f"- {first}, beside {rival}: {_crossings(rows, names, first, rival)}.\n"
     return text
 
 
-def _crossings(rows, names, rival):
-    """At which numbers of samples ours has the larger mean 3-NN accuracy, as a phrase."""
+def _crossings(rows, names, first, rival):
+    """At which numbers of samples `first` has the larger mean 3-NN accuracy, as a phrase."""
     parts = []
     for data in names:
         own = rows[rows["data"] == data]
         table = own.pivot(index=["each", "split"], columns="method", values="knn_accuracy")
-        if "ours" not in table or rival not in table:
+        if first not in table or rival not in table:
             continue
-        ahead = (table["ours"] - table[rival]).dropna().groupby("each").mean()
+        ahead = (table[first] - table[rival]).dropna().groupby("each").mean()
         better, worse = ahead.index[ahead > 0], ahead.index[ahead <= 0]
         if not len(worse):
-            parts.append(f"{data}, ours is ahead at {listed(map(str, better))}")
+            parts.append(f"{data}, ahead at {listed(map(str, better))}")
         elif not len(better):
-            parts.append(f"{data}, ours is behind at {listed(map(str, worse))}")
+            parts.append(f"{data}, behind at {listed(map(str, worse))}")
         else:
             parts.append(
-                f"{data}, ours is ahead at {listed(map(str, better))}, behind at "
-                f"{listed(map(str, worse))}"
+                f"{data}, ahead at {listed(map(str, better))}, behind at {listed(map(str, worse))}"
             )
     return "; ".join(parts)
 
@@ -285,9 +289,9 @@ def roc(rows, folder):
     figure, axes = plt.subplots(1, len(names), figsize=(5.5 * len(names), 4.5), squeeze=False)
     for ax, data in zip(axes.flat, names, strict=True):
         own = rows[rows["data"] == data]
-        for method in in_order(own["method"], ("ours, by similarity", "ours", *METHODS[:-1])):
+        for method in in_order(own["method"], (SIMILARITY, "ours", *METHODS[:-1])):
             curve = own[own["method"] == method].groupby("false")["true"].mean()
-            style = "--" if method == "ours, by similarity" else "-"
+            style = "--" if method == SIMILARITY else "-"
             ax.plot(curve.index, curve, style, label=method, color=COLOURS[method])
         ax.set(xscale="log", xlabel="false accepts", ylabel="true accepts", title=data)
     axes[0, 0].legend(fontsize=8)

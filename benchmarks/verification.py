@@ -23,8 +23,9 @@ from held_out import split_samples
 from scipy.spatial.distance import pdist
 from sklearn.metrics import roc_auc_score, roc_curve
 
+SIMILARITY = "ours, by similarity"
 METHODS = (
-    "ours, by similarity",
+    SIMILARITY,
     "ours",
     "our network, another loss",
     "LDA",
@@ -84,7 +85,7 @@ def run(data, split, method):
         return None
     labels = loaded(data)[1]
     _, new = split_samples(labels, split, True)
-    by_similarity = method == METHODS[0]
+    by_similarity = method == SIMILARITY
     try:
         points, seconds, chosen = embedded(data, split, "ours" if by_similarity else method)
     except Exception as error:  # whatever a method raises is its result
