@@ -297,3 +297,29 @@ def test_clustering_pulls_codes_to_their_centres(module):
 
     assert surest(clustering) > surest(start)
     assert np.isfinite(losses).all()
+
+
+def test_deep_methods_see_each_channel_in_its_own_units(module):
+    deep = module("_deep")
+    rng = np.random.default_rng(0)
+    samples = 5 + rng.normal(size=(40, 8, 8, 3)) * [1.0, 1000.0, 0.0]  # the last does not vary
+    images = deep.Arranged(samples)(samples).numpy()
+    assert images.shape == (40, 3, 8, 8)
+    np.testing.assert_allclose(images.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose((images**2).mean(axis=(0, 2, 3)), [1, 1, 0], atol=1e-5)
+
+
+def test_crossings_name_the_numbers_of_samples(module):
+    figures = {"ours": [0.4, 0.8, 0.9], "LDA": [0.5, 0.8, 0.7], "raw": [0.1, 0.2, 0.3]}
+    rows = pandas.DataFrame(
+        [
+            {"data": "faces", "each": each, "split": split, "method": method, "knn_accuracy": value}
+            for method, values in figures.items()
+            for each, value in zip((2, 5, 10), values, strict=True)
+            for split in (0, 1)
+        ]
+    )
+    say = module("report")._crossings
+    assert say(rows, ["faces"], "ours", "LDA") == "faces, ahead at 10, behind at 2 and 5"
+    assert say(rows, ["faces"], "ours", "raw") == "faces, ahead at 2, 5 and 10"
+    assert say(rows, ["faces"], "raw", "LDA") == "faces, behind at 2, 5 and 10"
