@@ -26,8 +26,8 @@ class ConvEncoder(Encoder):
     For samples whose modes have neighbourhoods: images, spectra, volumes. By default up to three
     modes are convolved, of at least 4 entries and of like lengths (the longest at most four times
     the shortest): of an image of many bands the two of the image. Where several such sets of modes
-    exist it is that of most modes, then that of the longest; the other modes are channels, and in a
-    fit with labels each channel is standardised by itself.
+    exist it is that of most modes, then that of the longest; the other modes are channels.
+    Each channel is standardised by itself, but where distances are to be kept (without labels).
 
     Each block is a convolution of width 3, max pooling along modes that are still at least 4 long,
     a normalisation within the sample and a rectifier. If the convolved modes have more than 1,024
