@@ -219,7 +219,8 @@ def scarcity(rows, folder):
     rows = rows[rows["silhouette"].notna()]
     names = in_order(rows["data"], SIX)
     methods = in_order(rows["method"], (*METHODS, RANK_GIVEN))
-    figure, axes = plt.subplots(2, len(names), figsize=(3.2 * len(names), 6), squeeze=False)
+    width = 3.2 * len(names) + 2  # with the legend
+    figure, axes = plt.subplots(2, len(names), figsize=(width, 6), squeeze=False)
     for line, name in zip(axes, ("ari", "knn_accuracy"), strict=True):
         for ax, data in zip(line, names, strict=True):
             for method in methods:
@@ -233,8 +234,8 @@ def scarcity(rows, folder):
             ax.set_xscale("log")
             ax.set_title(f"{data}, {LABELS[name]}", fontsize=9)
     figure.supxlabel("labelled samples a class")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="upper center", ncols=len(methods))
-    figure.tight_layout(rect=(0, 0, 1, 0.94))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="center right")
+    figure.tight_layout(rect=(0, 0, 1 - 2 / width, 1))
     text = save(figure, folder, "scarcity", "Held-out figures against labelled samples a class")
     rivals = in_order(methods, ("transformer", "CNN", "LDA", "NCA", "supervised UMAP", "raw"))
     for first in in_order(methods, ("ours", RANK_GIVEN)):
