@@ -46,14 +46,10 @@ class Arranged:
 
     def __call__(self, samples):
         samples = torch.from_numpy((samples - self.mean) / self.scale).float()
-        return channels_first(samples, self.modes)
-
-
-def channels_first(samples, modes):
-    """Those modes of a sample last, the others as channels: (n, channels, *places)."""
-    first = samples.ndim - len(modes)
-    samples = samples.movedim([mode + 1 for mode in modes], list(range(first, samples.ndim)))
-    return samples.reshape(len(samples), -1, *samples.shape[first:])
+        first = samples.ndim - len(self.modes)
+        last = list(range(first, samples.ndim))
+        samples = samples.movedim([mode + 1 for mode in self.modes], last)
+        return samples.reshape(len(samples), -1, *samples.shape[first:])
 
 
 def varied(images):

@@ -146,9 +146,7 @@ class Embedder(nn.Module):
 
 def _mean_and_scale(samples: Tensor) -> tuple[Tensor, Tensor]:
     """The mean sample, and the root mean square of what is left."""
-    # In units of the largest magnitude, whose square neither overflows nor vanishes.
-    largest = samples.abs().amax()
-    unit = torch.where(largest > 0, largest, torch.ones_like(largest))
+    unit = _unit(samples)
     mean = (samples / unit).mean(dim=0) * unit
     scale = ((samples - mean) / unit).square().mean().sqrt() * unit
     return mean, torch.where(scale > 0, scale, torch.ones_like(scale))
@@ -162,11 +160,19 @@ def _scale_of_channels(
     A channel that varies no more than by rounding keeps the `scale` of all: it is not blown up.
     """
     dims = [dim for dim in range(samples.ndim) if dim - 1 not in channel_modes]
-    largest = samples.abs().amax(dims, keepdim=True)
-    unit = torch.where(largest > 0, largest, torch.ones_like(largest))
+    unit = _unit(samples, dims)
     share = ((samples - mean) / unit).square().mean(dims, keepdim=True).sqrt()
     varies = share > _ROUNDING * torch.finfo(samples.dtype).eps
     return torch.where(varies, share * unit, scale).squeeze(0)
+
+
+def _unit(samples: Tensor, dims: Sequence[int] = ()) -> Tensor:
+    """The largest magnitude, of all or along dimensions that are kept; 1 where all is zero.
+
+    In such units squares neither overflow nor vanish.
+    """
+    largest = samples.abs().amax(tuple(dims), keepdim=bool(dims))
+    return torch.where(largest > 0, largest, torch.ones_like(largest))
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def test_short_modes_are_moved_by_one_place_and_by_none_where_nothing_is_moved()
 
 
 def _of_bands(n_samples=30, units=(1.0, 1000.0, 1e-3)):
-    """Samples (n, 3, 8, 8) whose bands come in units of their own, and an encoder of them."""
+    """Samples (n, 3, 8, 8) whose bands come in units of their own."""
     bands = torch.randn(n_samples, 3, 8, 8, generator=torch.Generator().manual_seed(2)).double()
     return (bands + 5) * torch.tensor(units).double().view(3, 1, 1)
 
