@@ -9,7 +9,7 @@ ARGS ?=
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 SET_UP := pyproject.toml $(CONSTRAINTS)
-PAPER = $(PY) -W ignore benchmarks/paper.py --name reduced --splits 2 --kinds "held out"
+PAPER = $(PY) -W ignore benchmarks/paper.py --kinds "held out" --name reduced --splits 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format types doctest doc paper dev wheel clean

@@ -2,6 +2,8 @@
 
 import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,6 +125,24 @@ def test_the_report_compares_as_compare_does(module):
     assert row["best_mean"] == pytest.approx(expected.loc[row["best"], "mean"])
     for name in ("mean", "difference", "p_value"):
         assert row[name] == pytest.approx(expected.loc["ours", name])
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_paper_asks_for_two_splits_of_data_and_methods_that_there_are(module, monkeypatch):
+    printed = subprocess.run(
+        ["make", "--dry-run", "paper"], cwd=HERE, capture_output=True, text=True, check=True
+    ).stdout
+    commands = [shlex.split(line) for line in printed.splitlines() if "/paper.py" in line]
+    asked = []
+    monkeypatch.setattr(module("paper"), "run_missing", lambda rows, jobs, *_: asked.extend(jobs))
+    for command in commands:
+        (program,) = [place for place, word in enumerate(command) if word.endswith("/paper.py")]
+        monkeypatch.setattr(sys, "argv", command[program:])
+        module("paper").main()
+    assert {(kind, split) for _, kind, split, _ in asked} == {("held out", 0), ("held out", 1)}
+    assert {"digits", "olivetti", "lfw", "pines"} <= {data for data, *_ in asked}
+    assert {"ours", "LDA"} <= {job[-1] for job in asked if job[0] == "olivetti"}
+    assert {"CNN", "transformer"} <= {job[-1] for job in asked if job[0] == "digits"}
 
 
 @pytest.mark.slow
