@@ -17,6 +17,8 @@ from tensorly_norank._warnings import warn
 _BEYOND_LINEAR = 3.0  # standard errors by which an embedding must beat its linear part
 _WORTH_BENDING = 0.02  # share of triplets: less is what taking noise out of a linear map buys
 N_RESAMPLES = 50
+_LIKELY = 1 / 2  # level where samples are too few for ALPHA: one count in two may be too high
+_FEW = 3  # samples: of a class with more, some can be held out
 WORTH_AN_AXIS = 0.001  # share of triplets: axes that bring less are not needed
 _MOST_FOR_TRIPLETS = 600  # samples: each candidate takes a sort of all their pairs
 
@@ -51,8 +53,8 @@ class RankEvidence:
         no bound and no test: where nothing is significant it may be any number.
     chosen : int
         The number of components that the decomposition keeps when `rank` is not given:
-        `significant` (about neighbourhoods the smaller of it and `needed`), but at least 1 and at
-        most `max_rank`.
+        `significant` (`likely` where that is not None; about neighbourhoods the smaller of
+        `significant` and `needed`), but at least 1 and at most `max_rank`.
     n_held_out : int
         Number of samples that were held out, of all fits together. Of classes, where fewer than
         500, the hypotheses are also tested on all labelled samples, see :doc:`the method's page
@@ -76,6 +78,12 @@ class RankEvidence:
         Directions that only they take are not counted.
     refits : tuple of int
         `chosen` of each of the `n_init` fits; empty with a single one.
+    likely : int or None
+        Where most classes have three samples or fewer and none are held out, what separates the
+        classes can rarely be proved, and to keep too little costs more than to keep too much. There
+        this is the number of candidates in order whose p-value is 1/2 or less: more than there are
+        in no more than half of all data sets. It is one less than there are classes if that is so
+        of all candidates that there are samples to test. Else None.
     about : {"classes", "comparisons", "neighbourhoods"}
         What the evidence is about. Without classes the hypotheses are others. Of comparisons: "of
         by how much the squared distances of negatives exceed those of positives, no axis from this
@@ -100,10 +108,13 @@ class RankEvidence:
     n_untested: int = 0
     refits: tuple[int, ...] = ()
     about: str = "classes"
+    likely: int | None = None
 
     @property
     def found(self) -> int:
         """How many components there are to keep, if no bound is set to them."""
+        if self.likely is not None:
+            return self.likely
         return found_components(self.about, self.significant, self.needed)
 
     def __str__(self) -> str:
@@ -112,9 +123,11 @@ class RankEvidence:
         kind = "linear in the data" if self.linear else "not linear in the data"
         kind = "about neighbourhoods" if self.about == "neighbourhoods" else kind
         kind = f"about comparisons; {kind}" if self.about == "comparisons" else kind
-        needed = f", {self.needed} needed" if self.needed else ""
+        other = f", {self.needed} needed" if self.needed else ""
+        if self.likely is not None:
+            other = f", {self.likely} likely"
         lines = [
-            f"{self.chosen} chosen: {self.significant} significant{needed} ({held_out}; {kind})",
+            f"{self.chosen} chosen: {self.significant} significant{other} ({held_out}; {kind})",
             "components  statistic  p-value  triplets in order",
         ]
         is_shown = ~np.isnan(self.p_value) | (self.candidates <= self.needed)
@@ -217,7 +230,9 @@ def count_components(
         bends = tests.classes <= of_bent.classes or tests.count <= of_bent.count
         if bends:
             axes, looks, tests = whole, bent, of_bent
-    most, n_candidates = n_kept_and_shown(tests.count, n_dimensions, max_rank)
+    likely = None if held_out else _likely(tests, looks[0])
+    found = tests.count if likely is None else likely
+    most, n_candidates = n_kept_and_shown(found, n_dimensions, max_rank)
     n_given = len({code for look in looks for points in look for code in points.codes.tolist()})
     n_resamples = N_RESAMPLES if tests.p_value and tests.can_resample else 0
     counts = [tests.count_in_resample(rng) for _ in range(n_resamples)]
@@ -227,12 +242,23 @@ def count_components(
         p_value=_by_candidate(tests.p_value, n_candidates),
         **_triplet_reading(axes, n_candidates, rng),
         significant=tests.count,
-        chosen=min(max(tests.count, 1), most),
+        chosen=min(max(found, 1), most),
         n_held_out=sum(len(one) for one in held_out),
         stability={count: counts.count(count) / len(counts) for count in sorted(set(counts))},
         linear=not bends,
         n_untested=(n_classes or n_given) - len(tests.classes),
+        likely=likely,
     )
+
+
+def _likely(tests: SequentialTest, look: Look) -> int | None:
+    """How many directions there seem to be, where most classes have too few samples to prove it."""
+    sizes = np.bincount(np.concatenate([points.codes for points in look]))
+    if np.mean(sizes[sizes > 0] <= _FEW) <= 1 / 2:
+        return None
+    count = tests.count_at(_LIKELY)
+    is_bounded = count < tests.n_tests or count == 0
+    return count if is_bounded else len(tests.classes) - 1
 
 
 def n_kept_and_shown(found: int, n_dimensions: int, max_rank: int | None) -> tuple[int, int]:
@@ -323,7 +349,7 @@ def warn_of_count(evidence: RankEvidence, max_rank: int | None) -> None:
             "others: directions that only they take are not counted. Pass a rank to keep more"
             + (f"; {evidence.needed} order the held-out triplets best." if needs_more else ".")
         )
-    if evidence.found > 0:
+    if min(evidence.found, evidence.significant) > 0:
         return
     if evidence.about == "comparisons" and not evidence.n_held_out:
         return  # which has been said

@@ -78,6 +78,8 @@ class SequentialTest:
         Those that were tested in any set.
     can_resample : bool
         Whether in any set most of the classes have four samples or more.
+    n_tests : int
+        Number of hypotheses that there are samples to test.
     """
 
     def __init__(self, looks: Sequence[Look], rng: np.random.Generator, n_before: int = 0) -> None:
@@ -89,9 +91,10 @@ class SequentialTest:
         by_set = [own for tests in self._observed for own in tests.classes_by_set]
         self.classes = set(np.concatenate(by_set).tolist())
         self.can_resample = any(any(tests.may_be_resampled) for tests in self._observed)
+        self.n_tests = max(tests.n_tests for tests in self._observed)
         self.statistic: dict[int, float] = {}
         self.p_value: dict[int, float] = {}
-        self.count = self._search(max(tests.n_tests for tests in self._observed))
+        self.count = self._search(self.n_tests)
 
     def _search(self, n_tests: int) -> int:
         """The number of leading rejections."""
@@ -105,6 +108,17 @@ class SequentialTest:
             middle = (low + high) // 2
             low, high = (middle, high) if self._rejects(middle) else (low, middle)
         return high
+
+    def count_at(self, level: float) -> int:
+        """The count at a level that is more lenient; what that takes is tested now."""
+        r = self.count
+        while r < self.n_tests:
+            if r not in self.p_value:
+                self._rejects(r)
+            if self.p_value[r] > level:
+                break
+            r += 1
+        return r
 
     def _rejects(self, r: int) -> bool:
         first = [value for value in self._observed[0].statistics(r) if not np.isnan(value)]

@@ -32,10 +32,11 @@ from tensorly_norank._optional import import_optional
 from tensorly_norank._rank_evidence import RankEvidence
 from tensorly_norank.encoders import Encoder
 
-FORMAT = 2  # what is written; `_MIGRATIONS` bring older files up to it
+FORMAT = 3  # what is written; `_MIGRATIONS` bring older files up to it
 # From format k, a function of tensors and header to those of format k + 1.
 _MIGRATIONS: dict[int, Any] = {
     1: lambda tensors, header: (tensors, header | {"moves": []}),  # there was one copy of a sample
+    2: lambda tensors, header: (tensors, _without_likely(header)),
 }
 _HEADER, _DIGEST = "tensorly_norank", "sha256"
 _ENCODERS = {name: getattr(encoders, name) for name in encoders.__all__ if name != "Encoder"}
@@ -196,6 +197,12 @@ def _migrate(
     for older in range(header["format"], FORMAT):
         tensors, header = _MIGRATIONS[older](tensors, header)
     return tensors, header
+
+
+def _without_likely(header: dict[str, Any]) -> dict[str, Any]:
+    """What is significant was kept, also of few samples."""
+    evidence = header["rank_evidence"]
+    return header if evidence is None else header | {"rank_evidence": evidence | {"likely": None}}
 
 
 def _bad(path: Any, reason: str) -> ValueError:

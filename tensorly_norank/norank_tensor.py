@@ -324,7 +324,8 @@ class NoRankTensor(CPTensor):
         if evidence is None:
             counted = "not counted"
         else:
-            word = "found" if evidence.about == "neighbourhoods" else "significant"
+            is_proved = evidence.about != "neighbourhoods" and evidence.likely is None
+            word = "significant" if is_proved else "found"
             counted = f"{evidence.found} {word}, {evidence.n_held_out} samples held out"
         end = "converged" if self.converged else "not converged"
         return (

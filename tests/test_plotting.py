@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -192,9 +193,11 @@ def test_evidence_that_is_missing_or_of_another_kind_is_named(evidence):
 def test_evidence_without_held_out_samples_shows_p_values_alone():
     with pytest.warns(UserWarning, match="No samples could be held out"):
         evidence = _of_triples().rank_evidence
+    evidence = replace(evidence, significant=1, likely=2)
     ax = plot_rank_evidence(evidence)
-    assert ax.get_title(loc="left") == f"{evidence.significant} significant"
-    accuracy = ax.lines[0]
+    assert ax.get_title(loc="left") == "1 significant, 2 likely"
+    accuracy, significant, likely = ax.lines
+    assert set(significant.get_xdata()) == {1} and set(likely.get_xdata()) == {2}
     assert np.isnan(accuracy.get_ydata()).all()
     assert not len(ax.get_yticks())
     (beside,) = (axes for axes in ax.figure.axes if axes is not ax)

@@ -260,10 +260,66 @@ def test_classes_of_three_are_not_resampled(n_each, says_something):
     assert bool(evidence.stability) is says_something
 
 
+def _few(n_separated, n_classes, n_each=2, seed=0, **options):
+    """All samples, none held out."""
+    held_out = _gaussian(n_separated, n_each * n_classes, n_classes, seed=seed, **options)
+    return [[held_out.linear]]
+
+
+def _count_few(blind, n_dimensions=8, seed=0, **options):
+    return count_components([], blind, n_dimensions, np.random.default_rng(seed), **options)
+
+
+def test_of_few_samples_what_is_likely_is_kept():
+    """Directions that two samples a class show and do not prove; at most half of the time more."""
+    blinds = [_few(3, n_classes=8, strength=3.5, seed=seed) for seed in range(20)]
+    evidence = [_count_few(blind, seed=seed) for seed, blind in enumerate(blinds)]
+    proved = np.array([one.significant for one in evidence])
+    kept = np.array([one.chosen for one in evidence])
+    assert all(one.chosen == max(one.likely, 1) and one.found == one.likely for one in evidence)
+    assert np.all(kept >= proved)
+    assert np.all(proved < 3)
+    assert np.mean(np.abs(kept - 3)) < 0.5 * np.mean(np.abs(proved - 3))
+    assert np.mean(kept > 3) <= 0.5
+
+
+@pytest.mark.parametrize(("n_each", "is_few"), [(2, True), (3, True), (4, False)])
+def test_only_classes_of_three_or_fewer_are_counted_leniently(n_each, is_few):
+    evidence = _count_few(_few(2, n_classes=8, n_each=n_each))
+    assert (evidence.likely is not None) is is_few
+    if not is_few:
+        assert evidence.chosen == max(evidence.significant, 1)
+
+
+def test_held_out_samples_are_never_counted_leniently():
+    held_out = _gaussian(2, n_samples=24, n_classes=12)
+    assert _count(held_out).likely is None
+
+
+def test_where_no_hypothesis_holds_what_could_not_be_tested_is_kept():
+    blind = [[points.leading(4) for points in look] for look in _few(4, 12, strength=20)]
+    evidence = _count_few(blind)
+    assert evidence.significant == 4  # all that there are
+    assert (evidence.likely, evidence.chosen) == (11, 8)
+    assert _count_few(blind, n_dimensions=20).chosen == 11
+    assert _count_few(blind, max_rank=5).chosen == 5
+
+
+def test_what_is_likely_and_not_proved_is_kept_with_a_warning():
+    """And printed."""
+    blinds = [_few(3, n_classes=12, strength=1.8, seed=seed) for seed in range(10)]
+    evidence = next(
+        one for one in map(_count_few, blinds) if one.likely > 1 and one.significant == 0
+    )
+    assert f"0 significant, {evidence.likely} likely (none held out" in str(evidence)
+    with pytest.warns(UserWarning, match=f"No component separates .* {evidence.likely} are kept"):
+        warn_of_count(evidence, None)
+
+
 def test_where_nothing_was_tested_there_is_no_stability():
     nothing = LabelledPoints(np.zeros((4, 2)), np.array([0, 0, 1, 1]))
     evidence = count_components([], [[nothing]], 2, np.random.default_rng(0))
-    assert (evidence.significant, evidence.stability) == (0, {})
+    assert (evidence.significant, evidence.likely, evidence.stability) == (0, 0, {})
     assert str(evidence).endswith("nothing was tested")
 
 

@@ -354,7 +354,7 @@ def test_newer_formats_are_named(tmp_path):
     _, result = _fit()
     result.save(tmp_path / "one")
     _saved(tmp_path / "one", format=_storage.FORMAT + 1)
-    message = r"of format 3, written by tensorly_norank \S+; this version reads formats up to 2"
+    message = r"of format 4, written by tensorly_norank \S+; this version reads formats up to 3"
     with pytest.raises(ValueError, match=message):
         NoRankTensor.load(tmp_path / "one")
 
@@ -425,6 +425,21 @@ def test_files_of_format_1_have_one_copy_of_a_sample(tmp_path):
     np.testing.assert_allclose(tl.to_numpy(again.transform(tensor)), points.numpy(), atol=1e-6)
 
 
+def test_files_of_format_2_kept_what_is_significant(tmp_path):
+    tensor, labels = _data("float32")
+    some = np.concatenate([np.flatnonzero(labels == one)[:2] for one in np.unique(labels)])
+    with pytest.warns(UserWarning, match="No samples could be held out"):
+        result = no_rank_decomposition(tensor[some], labels[some], n_iter_max=2, random_state=0)
+    evidence = result.rank_evidence
+    assert evidence.likely is not None
+    result.save(tmp_path / "one")
+    assert NoRankTensor.load(tmp_path / "one").rank_evidence.likely == evidence.likely
+    _, header = _storage.read(tmp_path / "one")
+    del header["rank_evidence"]["likely"]
+    _saved(tmp_path / "one", format=2, rank_evidence=header["rank_evidence"])
+    assert NoRankTensor.load(tmp_path / "one").rank_evidence.likely is None
+
+
 def test_what_was_changed_in_place_is_not_saved(tmp_path):
     _, result = _fit()
     result.factors[1] = result.factors[1][:3]
@@ -437,7 +452,7 @@ def test_the_header_says_what_wrote_the_file(tmp_path):
     result.save(tmp_path / "one")
     with safetensors.safe_open(tmp_path / "one", framework="pt") as file:
         header = json.loads(file.metadata()["tensorly_norank"])
-    assert header["format"] == _storage.FORMAT == 2
+    assert header["format"] == _storage.FORMAT == 3
     assert header["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
 
 

@@ -34,8 +34,8 @@ def plot_rank_evidence(evidence: Any, ax: Axes | None = None) -> Axes:
         Over the number of components: the share of held-out triplets in the right order, with its
         standard error (line and band, left), and the p-value of there being fewer (squares, right,
         filled where 0.01 or less). A solid line stands at the number that is significant, if any, a
-        dotted one at the number that is needed. Candidates far behind both are left out. Where no
-        sample could be held out there are p-values alone.
+        dotted one at the number that is needed, or likely where that is kept. Candidates far behind
+        both are left out. Where no sample could be held out there are p-values alone.
 
     Raises
     ------
@@ -57,7 +57,10 @@ def plot_rank_evidence(evidence: Any, ax: Axes | None = None) -> Axes:
     '2 significant, 2 needed'
     """
     evidence = _as_evidence(evidence)
-    last = max(evidence.significant, evidence.needed) + _CANDIDATES_BEHIND
+    other, word = evidence.needed, "needed"
+    if evidence.likely is not None:
+        other, word = evidence.likely, "likely"
+    last = max(evidence.significant, other) + _CANDIDATES_BEHIND
     shown = slice(min(last, len(evidence.candidates)))
     candidates = evidence.candidates[shown]
     accuracy, error = evidence.triplet_accuracy[shown], evidence.triplet_accuracy_se[shown]
@@ -67,10 +70,10 @@ def plot_rank_evidence(evidence: Any, ax: Axes | None = None) -> Axes:
     if evidence.significant:
         ax.axvline(evidence.significant, color=DARK, linewidth=1)
     title = f"{evidence.significant} significant"
-    if evidence.needed:
-        ax.axvline(evidence.needed, color=DARK, linewidth=1, linestyle=":")
-        title += f", {evidence.needed} needed"
-    else:
+    if other:
+        ax.axvline(other, color=DARK, linewidth=1, linestyle=":")
+        title += f", {other} {word}"
+    if not evidence.needed:
         ax.set_yticks([])
     ax.set_xlabel("components")
     ax.set_ylabel("held-out triplets in order" if evidence.needed else "")
