@@ -7,7 +7,7 @@ So many samples of every class are drawn for fitting (from one stratified half; 
 all are scored), and nothing else is known. Rows are appended to results/scarcity.csv; what is there
 already is not run again. With one sample a class nothing can be learned of what is alike: our own
 method says so, and the row has its words. "ours, rank given" counts no components, but keeps one
-fewer than there are classes: few samples prove few components.
+fewer than there are classes: what the two differ by is what counting costs.
 """
 
 import argparse
