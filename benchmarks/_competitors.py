@@ -42,24 +42,30 @@ from tensorly_norank.evaluation import evaluate_embedding
 
 OURS = ("ours", "ours, mlp", "ours, conv", "ours, linear", "ours, multilinear")
 BESIDE = ("our network, another loss", "transformer, our loss")  # partly ours
-DEEP = ("autoencoder", "DEC", "VAE", "CNN", "transformer", *BESIDE)
+DEEP = ("autoencoder", "DEC", "VAE", "CNN", "longer CNN", "transformer", *BESIDE)
 IN_SAMPLE_ONLY = ("t-SNE",)
 
 
 def competitors(n_fit, n_entries, unseen_classes=False):
     """All methods by name, for so many fitted samples of so many entries."""
     found = _searched(n_fit, n_entries)
-    return {name: Searched(candidates, unseen_classes) for name, candidates in found.items()} | {
-        "autoencoder": Trained(_autoencoder, unseen_classes),
-        "DEC": Clustered(_autoencoder, unseen_classes),
-        "VAE": Trained(_variational_autoencoder, unseen_classes),
-        "CNN": Trained(ConvNet, unseen_classes),
-        "transformer": Trained(Transformer, unseen_classes, (1800, 600), 2e-3),
-        "transformer, our loss": _ours_with_a_transformer,
-        "our network, another loss": _ours_with_another_loss,
-        "ours": partial(ours, encoder="auto"),
-        **{name: partial(ours, encoder=name.removeprefix("ours, ")) for name in OURS[1:]},
-    }
+    return (
+        {name: Searched(candidates, unseen_classes) for name, candidates in found.items()}
+        | {
+            "autoencoder": Trained(_autoencoder, unseen_classes),
+            "DEC": Clustered(_autoencoder, unseen_classes),
+            "VAE": Trained(_variational_autoencoder, unseen_classes),
+            "CNN": Trained(ConvNet, unseen_classes),
+            "longer CNN": Trained(
+                ConvNet, unseen_classes, (2700,)
+            ),  # the longest was always taken
+            "transformer": Trained(Transformer, unseen_classes, (1800, 600), 2e-3),
+            "transformer, our loss": _ours_with_a_transformer,
+            "our network, another loss": _ours_with_another_loss,
+            "ours": Ours(encoder="auto"),
+            **{name: Ours(encoder=name.removeprefix("ours, ")) for name in OURS[1:]},
+        }
+    )
 
 
 def _searched(n_fit, n_entries):
@@ -129,21 +135,26 @@ class Searched:
             part, left = a_fifth(fit_labels, random_state, self.unseen_classes)
             for name, method in self.candidates.items():
                 try:
-                    _, placed = method(
-                        fit_samples[part], fit_labels[part], fit_samples[left], random_state
-                    )
-                except (ValueError, np.linalg.LinAlgError):  # too few samples for this one
+                    placed = _quietly(method, fit_samples, fit_labels, part, left, random_state)
+                except Exception:  # whatever it raises, of few samples for example: another will do
                     continue
                 scores[name] = score(placed, fit_labels[left])
         self.chosen = max(scores, key=scores.get) if scores else next(iter(self.candidates))
         return self.candidates[self.chosen](fit_samples, fit_labels, new_samples, random_state)
 
 
+def _quietly(method, samples, labels, part, left, random_state):
+    """Samples that were left out, embedded; of a search nobody wants to be warned."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return method(samples[part], labels[part], samples[left], random_state)[1]
+
+
 class Trained:
     """A deep method whose number of steps is searched; `curve` is that of the last training.
 
-    `n_steps` are tried, the first is taken if in doubt. `seconds_before` are those that went into
-    what was trained for another method.
+    `n_steps` are tried, the first is taken if in doubt; a single one is taken without a search.
+    `seconds_before` are those that went into what was trained for another method.
     """
 
     def __init__(self, make, unseen_classes=False, n_steps=(900, 300), learning_rate=1e-3):
@@ -216,7 +227,7 @@ class _Training(NamedTuple):
     n_steps: int
     losses: list
     images_of_part: Arranged
-    module_of_part: torch.nn.Module
+    module_of_part: torch.nn.Module | None  # of as many steps; None where one number was tried
     seconds: float
 
 
@@ -236,12 +247,13 @@ def _trained(make, samples, labels, seed, unseen_classes, n_steps_tried, learnin
         torch.manual_seed(seed)
         images_of_part = Arranged(samples[part])
         seen, left_out = images_of_part(samples[part]), images_of_part(samples[left])
-        tried = {n: trained(seen, codes[part], n)[0] for n in n_steps_tried}
-        n_steps = _best(tried, left_out, codes[left])
+        searched = n_steps_tried if len(n_steps_tried) > 1 else ()
+        tried = {n: trained(seen, codes[part], n)[0] for n in searched}
+        n_steps = _best(tried, left_out, codes[left]) if tried else n_steps_tried[0]
         images = Arranged(samples)
         module, losses = trained(images(samples), codes, n_steps)
     seconds = time.perf_counter() - start
-    module_of_part = tried[n_steps_tried[0]]
+    module_of_part = tried.get(n_steps)
     return _Training(images, module, n_steps, losses, images_of_part, module_of_part, seconds)
 
 
@@ -360,10 +372,20 @@ def _t_svd(fit_samples, fit_labels, new_samples, random_state, rank):
     return embeddings
 
 
-def ours(fit_samples, fit_labels, new_samples, random_state, **keywords):
-    """Ours, as a method; with other settings than the defaults, if given."""
-    result = no_rank_decomposition(fit_samples, fit_labels, random_state=random_state, **keywords)
-    return result.embedding, result.transform(new_samples)
+class Ours:
+    """Ours, as a method, with the settings given; `chosen` is the encoder of the last fit."""
+
+    def __init__(self, **keywords):
+        self.keywords = keywords
+        self.chosen = ""
+
+    def __call__(self, fit_samples, fit_labels, new_samples, random_state):
+        """Fit, embed both."""
+        result = no_rank_decomposition(
+            fit_samples, fit_labels, random_state=random_state, **self.keywords
+        )
+        self.chosen = type(result.encoder).__name__
+        return result.embedding, result.transform(new_samples)
 
 
 def _ours_with_another_loss(fit_samples, fit_labels, new_samples, random_state):
@@ -371,7 +393,7 @@ def _ours_with_another_loss(fit_samples, fit_labels, new_samples, random_state):
     from pytorch_metric_learning.losses import TripletMarginLoss
 
     keywords = {"encoder": "conv", "loss": TripletMarginLoss()}
-    return ours(fit_samples, fit_labels, new_samples, random_state, **keywords)
+    return Ours(**keywords)(fit_samples, fit_labels, new_samples, random_state)
 
 
 def _ours_with_a_transformer(fit_samples, fit_labels, new_samples, random_state):
@@ -381,4 +403,4 @@ def _ours_with_a_transformer(fit_samples, fit_labels, new_samples, random_state)
     with torch.random.fork_rng():
         torch.manual_seed(random_state)
         module = Transformer(fit.shape[1:])
-    return ours(fit, fit_labels, new, random_state, encoder=module)
+    return Ours(encoder=module)(fit, fit_labels, new, random_state)

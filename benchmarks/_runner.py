@@ -43,6 +43,7 @@ FIELDS = (
     "note",
     "versions",
 )
+_NOT_CONVERGED = "ConvergenceWarning"
 _PACKAGES = ("tensorly-norank", "tensorly", "torch", "scikit-learn", "numpy")
 
 loaded = lru_cache(load)
@@ -186,7 +187,8 @@ def _watched(function, job):
             found = function(*job)
         except Exception as error:  # whatever it is, the other jobs go on
             found = {"note": f"{type(error).__name__}: {error}"}, []
-    if found is not None and any("converge" in str(one.message) for one in caught):
+    # Of scikit-learn and of this package: both have that name.
+    if found is not None and any(one.category.__name__ == _NOT_CONVERGED for one in caught):
         row, curve = found
         notes = [note for note in (row.get("note"), "did not converge") if note]
         found = row | {"note": "; ".join(notes)}, curve
@@ -197,6 +199,7 @@ def _watched(function, job):
 def _versions():
     numbers = " ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
     code = hashlib.sha256()
-    for path in sorted(Path(tensorly_norank.__file__).parent.rglob("*.py")):
+    package, here = Path(tensorly_norank.__file__).parent, Path(__file__).parent
+    for path in (*sorted(package.rglob("*.py")), *sorted(here.glob("_*.py"))):
         code.update(path.read_bytes())
     return f"{numbers} code {code.hexdigest()[:8]}"

@@ -22,6 +22,7 @@ COMPETITORS = (
     "VAE",
     "DEC",
     "CNN",
+    "longer CNN",
     "transformer",
     "transformer, our loss",
 )
@@ -67,15 +68,28 @@ def _in_words(name, table):
             continue
         first = known[known["difference"] > LEVEL]
         sure = first[(first["p_value"] < ALPHA) & (first["n_splits"] >= FEWEST_SPLITS)]
+        by_holm = sure[_by_holm(known["p_value"])[sure.index] < ALPHA]
         behind = known[known["difference"] < -LEVEL]
         level = known.index.difference(first.index.union(behind.index), sort=False)
         part = f"{group} ours is ahead on {len(first)} of {len(known)}"
         part += f" ({listed(first.index)})" if len(first) else ""
-        part += f", significantly on {len(sure)} ({listed(sure.index)})" if len(sure) else ""
+        if len(sure):
+            part += f", significantly on {len(sure)} ({listed(sure.index)}; by Holm's method for "
+            part += f"{len(known)} comparisons {len(by_holm)})"
         part += f"; level on {listed(level)}" if len(level) else ""
-        by_much = [f"{data} by {-row['difference']:.3f}" for data, row in behind.iterrows()]
+        by_much = [
+            f"{data} by {-row['difference']:.3f} (p = {row['p_value']:.2g})"
+            for data, row in behind.iterrows()
+        ]
         parts.append(part + (f"; behind on {listed(by_much)}" if by_much else ""))
     return f"In {LABELS[name]}, of " + ". Of ".join(parts) + ".\n\n"
+
+
+def _by_holm(p_values):
+    """P-values corrected for how many there are; where there is none it counts as 1."""
+    ordered = p_values.fillna(1.0).sort_values()
+    factors = np.arange(len(ordered), 0, -1)
+    return np.minimum(ordered * factors, 1.0).cummax()
 
 
 def _left_out(rows, figure):

@@ -26,7 +26,7 @@ from _report import (
     rst_table,
     values,
 )
-from _verdict import DATA, LABELS, METHODS, SIX, verdict_of
+from _verdict import DATA, LABELS, LEVEL, METHODS, SIX, verdict_of
 from scarcity import RANK_GIVEN
 from verification import SIMILARITY
 
@@ -84,7 +84,7 @@ def what_was_run(rows, folder):
         body.append(
             [
                 data,
-                " and ".join(str(n) for n in sizes.iloc[0]),
+                " and ".join(_span(sizes[name]) for name in sizes),
                 spread.get("held out", "–"),
                 spread.get("new classes", "–"),
                 own["method"].nunique(),
@@ -98,6 +98,22 @@ def what_was_run(rows, folder):
         short = " ".join(str(note).split())[:100]
         text += f"- {method}, {count} of {sum(rows['method'] == method)} rows: {short}\n"
     return text + "\nVersions: " + "; ".join(sorted(set(rows["versions"].dropna()))) + ".\n"
+
+
+def _span(numbers):
+    """The smallest and the largest, or the only one."""
+    least, most = numbers.min(), numbers.max()
+    return "–" if not len(numbers) else str(least) if least == most else f"{least} to {most}"
+
+
+@of_table("paper")
+def splits(rows, folder):
+    """How many held-out splits each method has been scored on."""
+    own = of_kind(rows, "held out").dropna(subset="silhouette")
+    counts = own.groupby(["method", "data"]).size().unstack(fill_value=0)
+    names = in_order(counts.columns, DATA)
+    body = [[method, *counts.loc[method, names]] for method in in_order(counts.index, METHODS)]
+    return rst_table(["", *names], body)
 
 
 def held_out(figure, **options):
@@ -245,23 +261,24 @@ def scarcity(rows, folder):
 
 
 def _crossings(rows, names, first, rival):
-    """At which numbers of samples `first` has the larger mean 3-NN accuracy, as a phrase."""
+    """Where `first` has the larger 3-NN accuracy, by more than a standard error, as a phrase."""
     parts = []
     for data in names:
         own = rows[rows["data"] == data]
         table = own.pivot(index=["each", "split"], columns="method", values="knn_accuracy")
         if first not in table or rival not in table:
             continue
-        ahead = (table[first] - table[rival]).dropna().groupby("each").mean()
-        better, worse = ahead.index[ahead > 0], ahead.index[ahead <= 0]
-        if not len(worse):
-            parts.append(f"{data}, ahead at {listed(map(str, better))}")
-        elif not len(better):
-            parts.append(f"{data}, behind at {listed(map(str, worse))}")
-        else:
-            parts.append(
-                f"{data}, ahead at {listed(map(str, better))}, behind at {listed(map(str, worse))}"
-            )
+        by_each = (table[first] - table[rival]).dropna().groupby("each")
+        ahead = by_each.mean()
+        error = by_each.sem().fillna(0).clip(lower=LEVEL)  # over splits, of paired differences
+        groups = {
+            "ahead": ahead.index[ahead > error],
+            "behind": ahead.index[ahead < -error],
+            "level": ahead.index[ahead.abs() <= error],
+            "not compared": sorted(set(own["each"]) - set(ahead.index)),
+        }
+        words = [f"{word} at {listed(map(str, n))}" for word, n in groups.items() if len(n)]
+        parts.append(f"{data}, {', '.join(words)}")
     return "; ".join(parts)
 
 
@@ -274,9 +291,14 @@ def verification(rows, folder):
         columns = ["auc", *[name for name in rows if name.startswith("true_at_")]]
         tables = {name: values(own, name) for name in columns}
         methods = tables["auc"].mean().sort_values(ascending=False).index
-        header = [data, "AUC", *[f"true at {name.split('_')[-1]} false" for name in columns[1:]]]
+        rates = [f"true at {name.split('_')[-1]} false" for name in columns[1:]]
+        header = [data, "splits", "AUC", *rates]
         body = [
-            [method, *[mean_and_error(table[method], 3, 1.0) for table in tables.values()]]
+            [
+                method,
+                len(tables["auc"][method].dropna()),
+                *[mean_and_error(table[method]) for table in tables.values()],
+            ]
             for method in methods
         ]
         text += rst_table(header, body)

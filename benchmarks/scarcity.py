@@ -3,7 +3,7 @@
     python benchmarks/scarcity.py digits
     python benchmarks/scarcity.py lfw --each 2 5 10 20 50 --splits 10
 
-So many samples of every class are drawn for fitting (from one stratified half; of the other half
+So many samples of every class are drawn for fitting (from one half, as in paper.py; of the other
 all are scored), and nothing else is known. Rows are appended to results/scarcity.csv; what is there
 already is not run again. With one sample a class nothing can be learned of what is alike: our own
 method says so, and the row has its words. "ours, rank given" counts no components, but keeps one
@@ -11,10 +11,9 @@ fewer than there are classes: what the two differ by is what counting costs.
 """
 
 import argparse
-from functools import partial
 
 import numpy as np
-from _competitors import competitors, ours
+from _competitors import Ours, competitors
 from _data import NAMES
 from _rows import Rows
 from _runner import FIELDS, check_names, loaded, run_missing, score_split
@@ -55,17 +54,18 @@ def run(data, each, split, method):
     tensor, labels = loaded(data)
     half, new = split_of(data, labels, split)
     fit = some_of_each(half, labels, each, split)
-    if len(fit) < each * len(np.unique(labels)):
+    n_classes = len(np.unique(labels[half]))
+    if len(fit) < each * n_classes:
         return {"note": "a class has fewer samples"}, []
     if method == RANK_GIVEN:
-        one = partial(ours, rank=len(np.unique(labels)) - 1)
+        one = Ours(rank=n_classes - 1)
     else:
         one = competitors(len(fit), tensor[0].size)[method]
     return score_split(tensor, labels, one, fit, new, split)
 
 
 def some_of_each(rows, labels, each, seed):
-    """So many rows of each class, or all where there are fewer."""
+    """So many rows of each class, at most."""
     order = np.random.default_rng(seed).permutation(rows)
     taken = [order[labels[order] == label][:each] for label in np.unique(labels)]
     return np.sort(np.concatenate(taken))

@@ -17,7 +17,7 @@ from tensorly_norank._warnings import warn
 _BEYOND_LINEAR = 3.0  # standard errors by which an embedding must beat its linear part
 _WORTH_BENDING = 0.02  # share of triplets: less is what taking noise out of a linear map buys
 N_RESAMPLES = 50
-_LIKELY = 1 / 2  # level where samples are too few for ALPHA: one count in two may be too high
+_LIKELY = 1 / 2  # level where samples are too few for ALPHA
 _FEW = 3  # samples: of a class with more, some can be held out
 WORTH_AN_AXIS = 0.001  # share of triplets: axes that bring less are not needed
 _MOST_FOR_TRIPLETS = 600  # samples: each candidate takes a sort of all their pairs
@@ -79,11 +79,11 @@ class RankEvidence:
     refits : tuple of int
         `chosen` of each of the `n_init` fits; empty with a single one.
     likely : int or None
-        Where most classes have three samples or fewer and none are held out, what separates the
-        classes can rarely be proved, and to keep too little costs more than to keep too much. There
-        this is the number of candidates in order whose p-value is 1/2 or less: more than there are
-        in no more than half of all data sets. It is one less than there are classes if that is so
-        of all candidates that there are samples to test. Else None.
+        Where most classes have three labelled samples or fewer and none are held out, what
+        separates the classes can seldom be proved, and to keep too little costs more than to keep
+        too much. There this is the number of candidates in order whose p-value is 1/2 or less. If
+        that is so of all that there are samples to test, nothing says where they end, and it is one
+        less than there are classes of two samples or more. It may well be too large. Else None.
     about : {"classes", "comparisons", "neighbourhoods"}
         What the evidence is about. Without classes the hypotheses are others. Of comparisons: "of
         by how much the squared distances of negatives exceed those of positives, no axis from this
@@ -252,7 +252,7 @@ def count_components(
 
 
 def _likely(tests: SequentialTest, look: Look) -> int | None:
-    """How many directions there seem to be, where most classes have too few samples to prove it."""
+    """How many directions there may be, where most classes have too few samples to prove it."""
     sizes = np.bincount(np.concatenate([points.codes for points in look]))
     if np.mean(sizes[sizes > 0] <= _FEW) <= 1 / 2:
         return None
@@ -378,7 +378,7 @@ def _nothing_found(evidence: RankEvidence) -> tuple[str, str]:
             "to keep more",
         )
     return (
-        "separates the classes",
+        f"{'is proved to separate' if evidence.likely else 'separates'} the classes",
         f"({p_value}): the labels may not depend on the data, or there are too few samples to show "
         "it",
     )

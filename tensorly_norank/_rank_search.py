@@ -94,37 +94,29 @@ class SequentialTest:
         self.n_tests = max(tests.n_tests for tests in self._observed)
         self.statistic: dict[int, float] = {}
         self.p_value: dict[int, float] = {}
-        self.count = self._search(self.n_tests)
-
-    def _search(self, n_tests: int) -> int:
-        """The number of leading rejections."""
-        for r in range(min(n_tests, _TESTED_IN_TURN)):
-            if not self._rejects(r):
-                for behind in range(r + 1, min(r + 1 + TESTED_BEHIND, n_tests)):
-                    self._rejects(behind)
-                return r
-        low, high = min(n_tests, _TESTED_IN_TURN) - 1, n_tests  # rejected; there is none
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if self._rejects(middle) else (low, middle)
-        return high
+        self.count = self.count_at(ALPHA)
+        if self.count < min(self.n_tests, _TESTED_IN_TURN):
+            for behind in range(self.count + 1, min(self.count + 1 + TESTED_BEHIND, self.n_tests)):
+                self._rejects(behind, ALPHA)
 
     def count_at(self, level: float) -> int:
-        """The count at a level that is more lenient; what that takes is tested now."""
-        r = self.count
-        while r < self.n_tests:
-            if r not in self.p_value:
-                self._rejects(r)
-            if self.p_value[r] > level:
-                break
-            r += 1
-        return r
+        """The number of leading hypotheses that are rejected at a level, ALPHA or more lenient."""
+        for r in range(min(self.n_tests, _TESTED_IN_TURN)):
+            if not self._rejects(r, level):
+                return r
+        low, high = min(self.n_tests, _TESTED_IN_TURN) - 1, self.n_tests  # rejected; there is none
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._rejects(middle, level) else (low, middle)
+        return high
 
-    def _rejects(self, r: int) -> bool:
-        first = [value for value in self._observed[0].statistics(r) if not np.isnan(value)]
-        self.statistic[r] = float(np.mean(first)) if first else np.nan
-        self.p_value[r] = self._p_value(self._observed, r)
-        return self.p_value[r] <= ALPHA
+    def _rejects(self, r: int, level: float) -> bool:
+        """Whether the p-value is no larger, which is found out once."""
+        if r not in self.p_value:
+            first = [value for value in self._observed[0].statistics(r) if not np.isnan(value)]
+            self.statistic[r] = float(np.mean(first)) if first else np.nan
+            self.p_value[r] = self._p_value(self._observed, r)
+        return self.p_value[r] <= level
 
     def _p_value(self, tests: Sequence[_Tests], r: int) -> float:
         able = [k for k, observed in enumerate(self._observed) if r < observed.n_tests]

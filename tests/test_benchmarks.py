@@ -15,6 +15,7 @@ import numpy as np
 import pandas
 import pytest
 import tensorly as tl
+from sklearn.exceptions import ConvergenceWarning
 
 from tensorly_norank.evaluation import compare
 
@@ -39,7 +40,7 @@ def module(monkeypatch, tmp_path):
 def behave(name):
     """A job that does as it is called."""
     if name == "does not converge":
-        warnings.warn("ConvergenceWarning: not converged", stacklevel=1)
+        warnings.warn("stopped too early", ConvergenceWarning, stacklevel=1)
     elif name == "takes long":
         time.sleep(60)
     elif name == "is killed":
@@ -251,7 +252,8 @@ def test_words_say_ahead_level_behind_and_what_is_sure(module):
     )
     assert module("_verdict")._in_words("silhouette", table) == (
         "In silhouette, of the six ours is ahead on 3 of 4 (olivetti, lfw and digits), "
-        "significantly on 1 (olivetti); behind on pines by 0.250. "
+        "significantly on 1 (olivetti; by Holm's method for 4 comparisons 1); "
+        "behind on pines by 0.250 (p = 0.001). "
         "Of the others ours is ahead on 0 of 1; level on serology.\n\n"
     )
 
@@ -340,6 +342,52 @@ def test_crossings_name_the_numbers_of_samples(module):
         ]
     )
     say = module("report")._crossings
-    assert say(rows, ["faces"], "ours", "LDA") == "faces, ahead at 10, behind at 2 and 5"
+    assert say(rows, ["faces"], "ours", "LDA") == "faces, ahead at 10, behind at 2, level at 5"
     assert say(rows, ["faces"], "ours", "raw") == "faces, ahead at 2, 5 and 10"
     assert say(rows, ["faces"], "raw", "LDA") == "faces, behind at 2, 5 and 10"
+    noise = [0.4, -0.4] + [0] * (len(rows) - 2)  # of ours at 2
+    noisy = rows.assign(knn_accuracy=rows["knn_accuracy"] + noise)
+    few = noisy[(noisy["each"] > 5) | (noisy["method"] != "LDA")]
+    assert say(few, ["faces"], "ours", "LDA") == "faces, ahead at 10, not compared at 2 and 5"
+    assert say(noisy, ["faces"], "ours", "raw") == "faces, ahead at 5 and 10, level at 2"
+
+
+def test_p_values_are_corrected_by_holms_method(module):
+    p_values = pandas.Series([0.04, 0.01, np.nan, 0.02], index=list("abcd"))
+    corrected = module("_verdict")._by_holm(p_values)
+    assert corrected[list("abcd")].tolist() == pytest.approx([0.08, 0.04, 1.0, 0.06])
+
+
+def test_few_samples_are_drawn_of_the_classes_that_a_half_has(module, monkeypatch):
+    """Of Indian Pines a half lacks some: the others are fitted, and the rank is theirs."""
+    scarcity = module("scarcity")
+    labels = np.repeat(np.arange(4), 6)
+    half, new = np.flatnonzero((labels < 3) & (np.arange(24) % 2 == 0)), np.arange(1, 24, 2)
+    monkeypatch.setattr(scarcity, "loaded", lambda data: (np.zeros((24, 2, 2)), labels))
+    monkeypatch.setattr(scarcity, "split_of", lambda *_: (half, new))
+    fitted = []
+    monkeypatch.setattr(scarcity, "score_split", lambda *args: fitted.append(args[2:4]))
+    scarcity.run("pines", 2, 0, "ours, rank given")
+    ((method, rows),) = fitted
+    assert np.bincount(labels[rows]).tolist() == [2, 2, 2]
+    assert method.keywords == {"rank": 2}
+    row, _ = scarcity.run("pines", 4, 0, "ours, rank given")
+    assert row["note"] == "a class has fewer samples"
+
+
+def test_a_search_goes_on_where_a_candidate_raises_and_says_nothing(module, recwarn):
+    """UMAP raises a TypeError of its own for more components than samples."""
+
+    def fails(fit, labels, new, random_state):
+        raise TypeError("k >= N")
+
+    def works(fit, labels, new, random_state):
+        warnings.warn("of few samples", stacklevel=1)
+        return fit, new
+
+    searched = module("_competitors").Searched({"fails": fails, "works": works})
+    samples = np.repeat(np.eye(3), 10, axis=0)
+    searched(samples, np.repeat(np.arange(3), 10), samples, 0)
+    assert searched.chosen == "works"
+    warned = [one for one in recwarn if str(one.message) == "of few samples"]
+    assert len(warned) == 1  # of the last fit alone

@@ -291,6 +291,13 @@ def test_only_classes_of_three_or_fewer_are_counted_leniently(n_each, is_few):
         assert evidence.chosen == max(evidence.significant, 1)
 
 
+@pytest.mark.parametrize(("sizes", "is_few"), [([2, 2, 4, 4], False), ([2, 2, 2, 4, 4], True)])
+def test_most_classes_of_those_that_have_samples_decide(sizes, is_few):
+    codes = np.repeat(2 * np.arange(len(sizes)), sizes)  # codes that no sample has do not count
+    points = np.random.default_rng(0).normal(size=(len(codes), 4))
+    assert (_count_few([[LabelledPoints(points, codes)]], 4).likely is not None) is is_few
+
+
 def test_held_out_samples_are_never_counted_leniently():
     held_out = _gaussian(2, n_samples=24, n_classes=12)
     assert _count(held_out).likely is None
@@ -312,7 +319,7 @@ def test_what_is_likely_and_not_proved_is_kept_with_a_warning():
         one for one in map(_count_few, blinds) if one.likely > 1 and one.significant == 0
     )
     assert f"0 significant, {evidence.likely} likely (none held out" in str(evidence)
-    with pytest.warns(UserWarning, match=f"No component separates .* {evidence.likely} are kept"):
+    with pytest.warns(UserWarning, match=f"is proved to separate .* {evidence.likely} are kept"):
         warn_of_count(evidence, None)
 
 
