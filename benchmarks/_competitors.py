@@ -49,23 +49,19 @@ IN_SAMPLE_ONLY = ("t-SNE",)
 def competitors(n_fit, n_entries, unseen_classes=False):
     """All methods by name, for so many fitted samples of so many entries."""
     found = _searched(n_fit, n_entries)
-    return (
-        {name: Searched(candidates, unseen_classes) for name, candidates in found.items()}
-        | {
-            "autoencoder": Trained(_autoencoder, unseen_classes),
-            "DEC": Clustered(_autoencoder, unseen_classes),
-            "VAE": Trained(_variational_autoencoder, unseen_classes),
-            "CNN": Trained(ConvNet, unseen_classes),
-            "longer CNN": Trained(
-                ConvNet, unseen_classes, (2700,)
-            ),  # the longest was always taken
-            "transformer": Trained(Transformer, unseen_classes, (1800, 600), 2e-3),
-            "transformer, our loss": _ours_with_a_transformer,
-            "our network, another loss": _ours_with_another_loss,
-            "ours": Ours(encoder="auto"),
-            **{name: Ours(encoder=name.removeprefix("ours, ")) for name in OURS[1:]},
-        }
-    )
+    return {name: Searched(candidates, unseen_classes) for name, candidates in found.items()} | {
+        "autoencoder": Trained(_autoencoder, unseen_classes),
+        "DEC": Clustered(_autoencoder, unseen_classes),
+        "VAE": Trained(_variational_autoencoder, unseen_classes),
+        "CNN": Trained(ConvNet, unseen_classes),
+        # The search above takes the longest nearly always: is more better still?
+        "longer CNN": Trained(ConvNet, unseen_classes, (2700,)),
+        "transformer": Trained(Transformer, unseen_classes, (1800, 600), 2e-3),
+        "transformer, our loss": _ours_with_a_transformer,
+        "our network, another loss": _ours_with_another_loss,
+        "ours": Ours(encoder="auto"),
+        **{name: Ours(encoder=name.removeprefix("ours, ")) for name in OURS[1:]},
+    }
 
 
 def _searched(n_fit, n_entries):
