@@ -367,6 +367,22 @@ def test_classes_too_small_to_be_tested_make_a_warning_that_counts_them():
     assert result.rank == 2
 
 
+@pytest.mark.filterwarnings("ignore:.*labels are missing:UserWarning")
+@pytest.mark.parametrize("n_unlabelled", [0, 60])
+def test_of_two_samples_a_class_what_is_likely_is_kept(n_unlabelled):
+    """Also where most samples have no label: those that have one decide."""
+    rng = np.random.default_rng(0)
+    means = rng.normal(size=(12, 5, 4))
+    labels = np.concatenate([np.repeat(np.arange(12), 2), np.full(n_unlabelled, -1)])
+    values = means[np.arange(len(labels)) // 2 % 12] + 0.7 * rng.normal(size=(len(labels), 5, 4))
+    with pytest.warns(UserWarning, match="No samples could be held out"):
+        result = no_rank_decomposition(tl.tensor(values), labels, **QUICK)
+    evidence = result.rank_evidence
+    assert evidence.significant < evidence.likely
+    assert result.rank == evidence.chosen == evidence.likely
+    assert f"({evidence.likely} found, 0 samples held out)" in repr(result)
+
+
 @pytest.mark.parametrize("sizes", [[200, 5, 5, 5], [60, 60, 6], [300, 7]], ids=str)
 def test_small_classes_beside_large_ones_are_tested(sizes):
     rng = np.random.default_rng(0)
