@@ -30,6 +30,7 @@ from _peers import embed_by_parafac, embed_by_tucker, embed_by_umap
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA, KernelPCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.manifold import TSNE
 from sklearn.metrics import pairwise_distances
 from sklearn.model_selection import train_test_split
@@ -329,7 +330,8 @@ def _flat(estimator):
         fitted = estimator.fit_transform(fit, fit_labels)
         for step in getattr(estimator, "named_steps", {"": estimator}).values():
             if getattr(step, "n_iter_", 0) >= getattr(step, "max_iter", np.inf):
-                warnings.warn(f"did not converge in {step.max_iter} steps", stacklevel=1)
+                reason = f"stopped after {step.max_iter} steps"  # of which scikit-learn is silent
+                warnings.warn(reason, ConvergenceWarning, stacklevel=1)
         return fitted, estimator.transform(new) if hasattr(estimator, "transform") else None
 
     return method

@@ -16,6 +16,7 @@ import pandas
 import pytest
 import tensorly as tl
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.neighbors import NeighborhoodComponentsAnalysis
 
 from tensorly_norank.evaluation import compare
 
@@ -373,6 +374,21 @@ def test_few_samples_are_drawn_of_the_classes_that_a_half_has(module, monkeypatc
     assert method.keywords == {"rank": 2}
     row, _ = scarcity.run("pines", 4, 0, "ours, rank given")
     assert row["note"] == "a class has fewer samples"
+
+
+def test_a_method_that_stopped_at_its_last_iteration_is_noted(module):
+    """By the runner, though scikit-learn's NCA says so in its printed log alone."""
+    runner, competitors = module("_runner"), module("_competitors")
+    rng = np.random.default_rng(0)
+    samples, labels = rng.normal(size=(40, 12)), np.repeat(np.arange(4), 10)
+
+    def noted(max_iter):
+        method = competitors._flat(NeighborhoodComponentsAnalysis(2, max_iter=max_iter))
+        found = runner._watched(lambda: (method(samples, labels, samples, 0), ({}, []))[1], ())
+        return found[0].get("note")
+
+    assert noted(2) == "did not converge"
+    assert noted(2000) is None
 
 
 def test_a_search_goes_on_where_a_candidate_raises_and_says_nothing(module, recwarn):
