@@ -86,9 +86,9 @@ def methods_by_data(rows, figure, methods, data_sets, is_best_bold=True):
     names = in_order(rows["data"], data_sets)
     for data in names:
         own = rows[rows["data"] == data]
-        table = values(own, figure).round(3)
+        table = values(own, figure)
         table = table[in_order(table, methods)]
-        whole = table.dropna(axis=1).mean() if is_best_bold else pandas.Series(dtype=float)
+        whole = table.dropna(axis=1).mean().round(3) if is_best_bold else pandas.Series(dtype=float)
         for line in body:
             known = line[0] in table
             cell = mean_and_error(table[line[0]], 3, test_to_fit(own)) if known else "–"

@@ -48,6 +48,19 @@ class Rows:
     def __contains__(self, keys):
         return self._key(keys) in self._done
 
+    def drop_noted(self):
+        """Forget the rows that have a note: they are run again."""
+        with self._locked() as file:
+            self._read(file)
+            file.seek(0)
+            found, *rows = csv.reader(io.StringIO(file.read()))
+            place = found.index("note")
+            file.truncate(0)
+            csv.writer(file, lineterminator="\n").writerows(
+                [found, *[row for row in rows if not row[place]]]
+            )
+            self._done = {self._key(row) for row in rows if not row[place]}
+
     def table(self):
         """All rows, as a pandas table."""
         return pandas.read_csv(self.path)

@@ -1,5 +1,6 @@
 """Methods on splits, each in a process that can be stopped, as rows of a table that grows."""
 
+import argparse
 import contextlib
 import hashlib
 import importlib.metadata
@@ -87,6 +88,8 @@ def run_missing(rows, jobs, function, limit, add_curve=None, n_workers=1):
                 found = worker.result()
                 if found is not None:
                     _add(rows, worker.job, *found, add_curve)
+    except KeyboardInterrupt:
+        sys.exit("interrupted: the same command goes on where this stopped")
     finally:
         for worker in workers:
             worker.stop()
@@ -119,6 +122,22 @@ def score_split(tensor, labels, method, fit, new, seed, unseen_classes=False):
         row["seconds"] = f"{found['seconds'] + getattr(method, 'seconds_before', 0.0):.1f}"
     row["settings"] = getattr(method, "chosen", "")
     return row, getattr(method, "curve", [])
+
+
+def add_options(parser, n_splits):
+    """Those of all programs whose jobs `run_missing` runs."""
+    parser.add_argument("--splits", type=positive, default=n_splits)
+    parser.add_argument("--limit", type=positive, default=900, help="seconds, of one job")
+    parser.add_argument("--workers", type=positive, default=2, help="jobs that run at a time")
+    parser.add_argument("--again", action="store_true", help="also what has a note: what failed")
+
+
+def positive(text):
+    """A whole number, 1 or more, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {text}")
+    return number
 
 
 def check_names(parser, given, known):

@@ -71,7 +71,8 @@ def _in_words(name, table):
         by_holm = sure[_by_holm(known["p_value"])[sure.index] < ALPHA]
         behind = known[known["difference"] < -LEVEL]
         level = known.index.difference(first.index.union(behind.index), sort=False)
-        part = f"{group} ours is ahead on {len(first)} of {len(known)}"
+        part = group if len(known) == len(names) else f"{len(known)} of {group}"
+        part += f" ours is ahead on {len(first) or 'none'}"
         part += f" ({listed(first.index)})" if len(first) else ""
         if len(sure):
             part += f", significantly on {len(sure)} ({listed(sure.index)}; by Holm's method for "

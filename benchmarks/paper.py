@@ -18,7 +18,7 @@ import argparse
 
 from _competitors import DEEP, IN_SAMPLE_ONLY, OURS, competitors
 from _rows import Rows
-from _runner import FIELDS, check_names, loaded, run_missing, score_split
+from _runner import FIELDS, add_options, check_names, loaded, run_missing, score_split
 from held_out import split_of
 
 DATA = (
@@ -43,17 +43,17 @@ def main():
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", nargs="*", help=f"of {', '.join(DATA)}; by default all")
-    parser.add_argument("--splits", type=int, default=10)
+    add_options(parser, n_splits=10)
     parser.add_argument("--deep-splits", type=int, default=5, help="of those that take long")
     parser.add_argument("--methods", nargs="+")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
-    parser.add_argument("--limit", type=float, default=900, help="seconds, of one method and split")
-    parser.add_argument("--workers", type=int, default=2, help="jobs that run at a time")
     parser.add_argument("--name", default="paper", help="of the CSV file")
     options = parser.parse_args()
     check_names(parser, options.data, DATA)
     check_names(parser, options.methods or (), competitors(100, 100))
     rows = Rows(options.name, (*KEYS, *FIELDS), len(KEYS))
+    if options.again:
+        rows.drop_noted()
     curves = Rows(f"{options.name}_curves", (*KEYS, "tenth", "loss"), len(KEYS) + 1)
 
     def add_curve(job, losses):

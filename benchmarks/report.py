@@ -27,6 +27,7 @@ from _report import (
     values,
 )
 from _verdict import DATA, LABELS, LEVEL, METHODS, SIX, verdict_of
+from scarcity import METHODS as METHODS_OF_FEW
 from scarcity import RANK_GIVEN
 from verification import SIMILARITY
 
@@ -45,6 +46,8 @@ def main():
     parser.add_argument("--to", type=Path, default=HERE.parent / "doc" / "paper")
     parser.add_argument("--show", action="store_true", help="print what that table gave")
     options = parser.parse_args()
+    if not (options.results / f"{options.paper}.csv").exists():
+        parser.error(f"there is no {options.paper}.csv in {options.results}")
     options.to.mkdir(parents=True, exist_ok=True)
     for name, (source, part) in PARTS.items():
         path = options.results / f"{source.replace('paper', options.paper)}.csv"
@@ -79,12 +82,12 @@ def what_was_run(rows, folder):
     for data in in_order(rows["data"], DATA):
         own = rows[rows["data"] == data]
         counts = own.groupby(["kind", "method"])["split"].nunique().groupby("kind")
-        spread = {kind: f"{n.min()} to {n.max()}" for kind, n in counts}
+        spread = {kind: _span(n) for kind, n in counts}
         sizes = own[own["kind"] == "held out"][["n_fit", "n_test"]].dropna().astype(int)
         body.append(
             [
                 data,
-                " and ".join(_span(sizes[name]) for name in sizes),
+                " and ".join(_span(sizes[name]) for name in sizes) if len(sizes) else "–",
                 spread.get("held out", "–"),
                 spread.get("new classes", "–"),
                 own["method"].nunique(),
@@ -103,7 +106,7 @@ def what_was_run(rows, folder):
 def _span(numbers):
     """The smallest and the largest, or the only one."""
     least, most = numbers.min(), numbers.max()
-    return "–" if not len(numbers) else str(least) if least == most else f"{least} to {most}"
+    return str(least) if least == most else f"{least} to {most}"
 
 
 @of_table("paper")
@@ -248,6 +251,8 @@ def scarcity(rows, folder):
                     means.index, means, spread, fmt=f".{style}", label=method, color=COLOURS[method]
                 )
             ax.set_xscale("log")
+            ax.set_xticks(sorted(rows["each"].unique()), sorted(rows["each"].unique()))
+            ax.minorticks_off()
             ax.set_title(f"{data}, {LABELS[name]}", fontsize=9)
     figure.supxlabel("labelled samples a class")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="center right")
@@ -257,7 +262,8 @@ def scarcity(rows, folder):
     for first in in_order(methods, ("ours", RANK_GIVEN)):
         for rival in rivals:
             text += f"- {first}, beside {rival}: {_crossings(rows, names, first, rival)}.\n"
-    return text
+    missing = [method for method in METHODS_OF_FEW if method not in methods]
+    return text + (f"\nNot run yet: {listed(missing)}.\n" if missing else "")
 
 
 def _crossings(rows, names, first, rival):

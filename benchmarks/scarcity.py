@@ -16,7 +16,7 @@ import numpy as np
 from _competitors import Ours, competitors
 from _data import NAMES
 from _rows import Rows
-from _runner import FIELDS, check_names, loaded, run_missing, score_split
+from _runner import FIELDS, add_options, check_names, loaded, positive, run_missing, score_split
 from held_out import split_of
 
 RANK_GIVEN = "ours, rank given"
@@ -28,11 +28,9 @@ def main():
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", nargs="*", default=["digits", "lfw", "pines", "olivetti"])
-    parser.add_argument("--each", type=int, nargs="+", default=[1, 2, 5, 10, 20, 50])
-    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--each", type=positive, nargs="+", default=[1, 2, 5, 10, 20, 50])
+    add_options(parser, n_splits=5)
     parser.add_argument("--methods", nargs="+", default=METHODS)
-    parser.add_argument("--limit", type=float, default=900, help="seconds, of one method and split")
-    parser.add_argument("--workers", type=int, default=2, help="jobs that run at a time")
     options = parser.parse_args()
     check_names(parser, options.data, NAMES)
     check_names(parser, options.methods, (RANK_GIVEN, *competitors(100, 100)))
@@ -44,6 +42,8 @@ def main():
         for method in options.methods
     )
     rows = Rows("scarcity", (*KEYS, *FIELDS), len(KEYS))
+    if options.again:
+        rows.drop_noted()
     run_missing(rows, jobs, run, options.limit, n_workers=options.workers)
 
 

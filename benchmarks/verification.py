@@ -18,7 +18,7 @@ import numpy as np
 from _competitors import competitors
 from _data import NAMES
 from _rows import Rows
-from _runner import check_names, loaded, run_missing
+from _runner import add_options, check_names, loaded, run_missing
 from held_out import split_samples
 from scipy.spatial.distance import pdist
 from sklearn.metrics import roc_auc_score, roc_curve
@@ -55,10 +55,8 @@ def main():
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", nargs="*", default=["olivetti", "lfw"])
-    parser.add_argument("--splits", type=int, default=5)
+    add_options(parser, n_splits=5)
     parser.add_argument("--methods", nargs="+", default=METHODS)
-    parser.add_argument("--limit", type=float, default=900, help="seconds, of one method and split")
-    parser.add_argument("--workers", type=int, default=2, help="jobs that run at a time")
     options = parser.parse_args()
     check_names(parser, options.data, NAMES)
     check_names(parser, options.methods, METHODS)
@@ -76,6 +74,8 @@ def main():
                 curves.add(*job, f"{rate:.3g}", f"{accept:.4f}")
 
     rows = Rows("verification", FIELDS, len(KEYS))
+    if options.again:
+        rows.drop_noted()
     run_missing(rows, jobs, run, options.limit, add_curve, options.workers)
 
 

@@ -92,6 +92,38 @@ def test_runs_beside_one_another_write_a_row_once(module, tmp_path):
     assert (tmp_path / "table.csv").read_text() == "data,figure\nfaces,0.5\ndigits,in two lines\n"
 
 
+def test_rows_with_a_note_are_run_again_if_asked_for(module):
+    rows = module("_rows").Rows("jobs", FIELDS, 1)
+    rows.add("failed", "1.0", "TypeError: of something", "")
+    rows.add("done", "1.0", "", "")
+    rows.drop_noted()
+    assert ("failed",) not in rows and ("done",) in rows
+    again = module("_rows").Rows("jobs", FIELDS, 1)
+    assert ("failed",) not in again and ("done",) in again
+    again.add("failed", "2.0", "", "")
+    assert again.table()["job"].tolist() == ["done", "failed"]
+
+
+@pytest.mark.parametrize("text", ["0", "-1"])
+def test_numbers_that_ask_for_nothing_are_refused(module, monkeypatch, capsys, text):
+    monkeypatch.setattr(sys, "argv", ["paper.py", "digits", "--workers", text])
+    with pytest.raises(SystemExit):
+        module("paper").main()
+    assert f"--workers: must be 1 or more, got {text}" in capsys.readouterr().err
+
+
+def test_the_report_of_rows_that_all_failed_says_so(module, tmp_path):
+    fields = (*module("paper").KEYS, *module("_runner").FIELDS)
+    rows = pandas.DataFrame([dict.fromkeys(fields, np.nan)] * 2, dtype=object)
+    rows[["data", "kind", "split"]] = ["digits", "held out", 0]
+    rows["method"], rows["note"], rows["versions"] = ["ours", "raw"], "stopped after 1 s", "none"
+    report = module("report")
+    for source, part in report.PARTS.values():
+        if source == "paper":
+            part(rows, tmp_path)
+    assert "- raw, 1 of 1 rows: stopped after 1 s" in report.what_was_run(rows, tmp_path)
+
+
 def test_names_of_columns_may_have_commas(module):
     rows = module("_rows").Rows("table", ("data", "ours, linear"), 1)
     rows.add("faces", 0.5)
@@ -252,10 +284,10 @@ def test_words_say_ahead_level_behind_and_what_is_sure(module):
         index=["olivetti", "lfw", "digits", "pines", "serology"],
     )
     assert module("_verdict")._in_words("silhouette", table) == (
-        "In silhouette, of the six ours is ahead on 3 of 4 (olivetti, lfw and digits), "
+        "In silhouette, of 4 of the six ours is ahead on 3 (olivetti, lfw and digits), "
         "significantly on 1 (olivetti; by Holm's method for 4 comparisons 1); "
         "behind on pines by 0.250 (p = 0.001). "
-        "Of the others ours is ahead on 0 of 1; level on serology.\n\n"
+        "Of 1 of the others ours is ahead on none; level on serology.\n\n"
     )
 
 
