@@ -30,17 +30,21 @@ class Rows:
             yield file
 
     def _read(self, file):
-        """Note which rows there are; a last one that was interrupted while it was written goes."""
+        """The header and the rows, noting which these are; nothing of a table not begun.
+
+        A last row that was interrupted while it was written goes.
+        """
         file.seek(0)
         text = file.read()
         whole = text[: text.rfind("\n") + 1]
         if whole != text:
             file.truncate(len(whole.encode()))
-        found, *rows = list(csv.reader(io.StringIO(whole))) or [self.fields]
+        lines = list(csv.reader(io.StringIO(whole)))
+        found, *rows = lines or [self.fields]
         if tuple(found) != tuple(self.fields):
             raise ValueError(f"{self.path} has the columns {found}, not {list(self.fields)}.")
         self._done = {self._key(row) for row in rows}
-        return bool(whole)
+        return lines
 
     def _key(self, values):
         return tuple(str(value) for value in values)[: self._n_keys]
@@ -51,15 +55,11 @@ class Rows:
     def drop_noted(self):
         """Forget the rows that have a note: they are run again."""
         with self._locked() as file:
-            self._read(file)
-            file.seek(0)
-            found, *rows = csv.reader(io.StringIO(file.read()))
-            place = found.index("note")
+            lines = self._read(file)
+            kept = [row for row in lines[1:] if not row[self.fields.index("note")]]
             file.truncate(0)
-            csv.writer(file, lineterminator="\n").writerows(
-                [found, *[row for row in rows if not row[place]]]
-            )
-            self._done = {self._key(row) for row in rows if not row[place]}
+            csv.writer(file, lineterminator="\n").writerows([*lines[:1], *kept])
+            self._done = {self._key(row) for row in kept}
 
     def table(self):
         """All rows, as a pandas table."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from _data import load
+from sklearn.exceptions import ConvergenceWarning
 
 import tensorly_norank
 from tensorly_norank.evaluation import compare
@@ -44,7 +45,6 @@ FIELDS = (
     "note",
     "versions",
 )
-_NOT_CONVERGED = "ConvergenceWarning"
 _PACKAGES = ("tensorly-norank", "tensorly", "torch", "scikit-learn", "numpy")
 
 loaded = lru_cache(load)
@@ -206,8 +206,7 @@ def _watched(function, job):
             found = function(*job)
         except Exception as error:  # whatever it is, the other jobs go on
             found = {"note": f"{type(error).__name__}: {error}"}, []
-    # Of scikit-learn and of this package: both have that name.
-    if found is not None and any(one.category.__name__ == _NOT_CONVERGED for one in caught):
+    if found is not None and any(issubclass(one.category, ConvergenceWarning) for one in caught):
         row, curve = found
         notes = [note for note in (row.get("note"), "did not converge") if note]
         found = row | {"note": "; ".join(notes)}, curve

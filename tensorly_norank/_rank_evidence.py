@@ -117,15 +117,19 @@ class RankEvidence:
             return self.likely
         return found_components(self.about, self.significant, self.needed)
 
+    @property
+    def other_reading(self) -> tuple[int, str]:
+        """The number to be read beside `significant`, 0 if there is none, and what it is called."""
+        return (self.needed, "needed") if self.likely is None else (self.likely, "likely")
+
     def __str__(self) -> str:
         """The numbers, and a line for each candidate that was tested, or is needed."""
         held_out = f"{self.n_held_out} samples held out" if self.n_held_out else "none held out"
         kind = "linear in the data" if self.linear else "not linear in the data"
         kind = "about neighbourhoods" if self.about == "neighbourhoods" else kind
         kind = f"about comparisons; {kind}" if self.about == "comparisons" else kind
-        other = f", {self.needed} needed" if self.needed else ""
-        if self.likely is not None:
-            other = f", {self.likely} likely"
+        number, word = self.other_reading
+        other = f", {number} {word}" if number else ""
         lines = [
             f"{self.chosen} chosen: {self.significant} significant{other} ({held_out}; {kind})",
             "components  statistic  p-value  triplets in order",

@@ -57,9 +57,7 @@ def plot_rank_evidence(evidence: Any, ax: Axes | None = None) -> Axes:
     '2 significant, 2 needed'
     """
     evidence = _as_evidence(evidence)
-    other, word = evidence.needed, "needed"
-    if evidence.likely is not None:
-        other, word = evidence.likely, "likely"
+    other, word = evidence.other_reading
     last = max(evidence.significant, other) + _CANDIDATES_BEHIND
     shown = slice(min(last, len(evidence.candidates)))
     candidates = evidence.candidates[shown]
