@@ -17,8 +17,10 @@ from tensorly_norank._warnings import warn
 _BEYOND_LINEAR = 3.0  # standard errors by which an embedding must beat its linear part
 _WORTH_BENDING = 0.02  # share of triplets: less is what taking noise out of a linear map buys
 N_RESAMPLES = 50
-_LIKELY = 1 / 2  # level where samples are too few for ALPHA
-_FEW = 3  # samples: of a class with more, some can be held out
+_FEW = 7  # samples: most classes with no more seldom prove anything at ALPHA, but at
+_LEVEL_OF_FEW = 1 / 10
+_VERY_FEW = 3  # samples: of a class with more, some can be held out
+_LEVEL_OF_VERY_FEW = 1 / 2
 WORTH_AN_AXIS = 0.001  # share of triplets: axes that bring less are not needed
 _MOST_FOR_TRIPLETS = 600  # samples: each candidate takes a sort of all their pairs
 
@@ -79,11 +81,13 @@ class RankEvidence:
     refits : tuple of int
         `chosen` of each of the `n_init` fits; empty with a single one.
     likely : int or None
-        Where most classes have three labelled samples or fewer and none are held out, what
-        separates the classes can seldom be proved, and to keep too little costs more than to keep
-        too much. There this is the number of candidates in order whose p-value is 1/2 or less. If
-        that is so of all that there are samples to test, nothing says where they end, and it is one
-        less than there are classes of two samples or more. It may well be too large. Else None.
+        Where most classes have seven labelled samples or fewer, what separates them can seldom be
+        proved, and to keep too little costs more than to keep too much. There this is the number
+        of candidates in order whose p-value is 0.1 or less, and unless that is 0 at least `needed`,
+        as far as class means can differ. Where most have three or fewer and none are held out, the
+        p-value may be 1/2; if it is that or less of all that there are samples to test, nothing
+        says where they end, and `likely` is one less than there are classes of two samples or
+        more. It may well be too large. Else None.
     about : {"classes", "comparisons", "neighbourhoods"}
         What the evidence is about. Without classes the hypotheses are others. Of comparisons: "of
         by how much the squared distances of negatives exceed those of positives, no axis from this
@@ -186,7 +190,7 @@ def count_components(
     n_dimensions: int,
     rng: np.random.Generator,
     max_rank: int | None = None,
-    n_classes: int | None = None,
+    sizes: np.ndarray | None = None,
 ) -> RankEvidence:
     """Find how many leading canonical components carry structure.
 
@@ -214,8 +218,9 @@ def count_components(
         Draws the null distributions, and the resamples of `stability`.
     max_rank : int, optional
         No more are chosen; tests go on behind it.
-    n_classes : int, optional
-        How many classes there are; by default those of the samples given.
+    sizes : ndarray of int, optional
+        How many labelled samples each class has; by default how many of those given (of the blind
+        ones, if there are any).
 
     Returns
     -------
@@ -234,35 +239,39 @@ def count_components(
         bends = tests.classes <= of_bent.classes or tests.count <= of_bent.count
         if bends:
             axes, looks, tests = whole, bent, of_bent
-    likely = None if held_out else _likely(tests, looks[0])
-    found = tests.count if likely is None else likely
+    if sizes is None:
+        sizes = np.bincount(np.concatenate([points.codes for points in [*blind, linear][0]]))
+    lenient = _lenient_count(tests, sizes, bool(held_out))
+    found = tests.count if lenient is None else lenient
     most, n_candidates = n_kept_and_shown(found, n_dimensions, max_rank)
-    n_given = len({code for look in looks for points in look for code in points.codes.tolist()})
     n_resamples = N_RESAMPLES if tests.p_value and tests.can_resample else 0
     counts = [tests.count_in_resample(rng) for _ in range(n_resamples)]
+    triplets = _triplet_reading(axes, n_candidates, rng)
+    if lenient:  # of no structure any number may be needed
+        found = lenient = max(lenient, min(triplets["needed"], len(tests.classes) - 1))
     return RankEvidence(
         candidates=np.arange(1, n_candidates + 1),
         statistic=_by_candidate(tests.statistic, n_candidates),
         p_value=_by_candidate(tests.p_value, n_candidates),
-        **_triplet_reading(axes, n_candidates, rng),
+        **triplets,
         significant=tests.count,
         chosen=min(max(found, 1), most),
         n_held_out=sum(len(one) for one in held_out),
         stability={count: counts.count(count) / len(counts) for count in sorted(set(counts))},
         linear=not bends,
-        n_untested=(n_classes or n_given) - len(tests.classes),
-        likely=likely,
+        n_untested=int(np.sum(sizes > 0)) - len(tests.classes),
+        likely=lenient,
     )
 
 
-def _likely(tests: SequentialTest, look: Look) -> int | None:
+def _lenient_count(tests: SequentialTest, sizes: np.ndarray, has_held_out: bool) -> int | None:
     """How many directions there may be, where most classes have too few samples to prove it."""
-    sizes = np.bincount(np.concatenate([points.codes for points in look]))
-    if np.mean(sizes[sizes > 0] <= _FEW) <= 1 / 2:
-        return None
-    count = tests.count_at(_LIKELY)
-    is_bounded = count < tests.n_tests or count == 0
-    return count if is_bounded else len(tests.classes) - 1
+    sizes = sizes[sizes > 0]
+    if not has_held_out and np.mean(sizes <= _VERY_FEW) > 1 / 2:
+        count = tests.count_at(_LEVEL_OF_VERY_FEW)
+        # If all that can be tested are rejected, nothing says where they end.
+        return count if count < tests.n_tests or count == 0 else len(tests.classes) - 1
+    return tests.count_at(_LEVEL_OF_FEW) if np.mean(sizes <= _FEW) > 1 / 2 else None
 
 
 def n_kept_and_shown(found: int, n_dimensions: int, max_rank: int | None) -> tuple[int, int]:

@@ -229,9 +229,9 @@ class Recipe:
     ) -> RankEvidence:
         is_little = sum(len(part) for part in parts) < _ENOUGH_TO_TEST
         blind = self._principal_scores(embedder, rng) if is_little else []
-        return count_components(
-            parts, blind, self.n_dimensions, rng, self.max_rank, len(self.data.classes)
-        )
+        codes = self.data.part.codes
+        sizes = np.bincount(codes[codes >= 0])
+        return count_components(parts, blind, self.n_dimensions, rng, self.max_rank, sizes)
 
     def _principal_scores(self, embedder: Embedder, rng: np.random.Generator) -> list[Look]:
         """All labelled samples on so many leading principal components, and on fewer."""

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 import tensorly as tl
@@ -11,3 +12,16 @@ def _chosen_backend():
     tl.set_backend(backend)
     yield
     tl.set_backend(backend)
+
+
+@pytest.fixture
+def benchmark(monkeypatch, tmp_path):
+    """Imports a module of the benchmarks, whose tables are in a folder of the test."""
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent / "benchmarks")
+    tl.set_backend("numpy")  # which they run on
+
+    def load(name):
+        monkeypatch.setattr("_rows.RESULTS", tmp_path)
+        return __import__(name)
+
+    return load

@@ -100,7 +100,8 @@ def test_small_classes_are_not_left_out_for_an_embedding_that_bends():
     alone = _count(held_out)
     assert not alone.linear and alone.n_untested == 4
     blind = [[_gaussian(3).linear]]
-    evidence = count_components([held_out], blind, 6, np.random.default_rng(0), n_classes=6)
+    rng = np.random.default_rng(0)
+    evidence = count_components([held_out], blind, 6, rng, sizes=np.bincount(codes))
     assert evidence.linear and evidence.n_untested == 0
     assert evidence.significant == 3
 
@@ -283,24 +284,49 @@ def test_of_few_samples_what_is_likely_is_kept():
     assert np.mean(kept > 3) <= 0.5
 
 
-@pytest.mark.parametrize(("n_each", "is_few"), [(2, True), (3, True), (4, False)])
-def test_only_classes_of_three_or_fewer_are_counted_leniently(n_each, is_few):
-    evidence = _count_few(_few(2, n_classes=8, n_each=n_each))
-    assert (evidence.likely is not None) is is_few
-    if not is_few:
-        assert evidence.chosen == max(evidence.significant, 1)
+@pytest.mark.parametrize(("n_each", "level"), [(3, 1 / 2), (4, 1 / 10), (7, 1 / 10), (8, None)])
+def test_the_fewer_samples_a_class_has_the_more_lenient_is_the_count(n_each, level):
+    evidence = _count_few(_few(4, n_classes=8, n_each=n_each, strength=1.5))
+    assert (evidence.likely is None) is (level is None)
+    p_value = evidence.p_value[~np.isnan(evidence.p_value)]
+    assert evidence.chosen == max(np.argmax(p_value > (level or 0.01)), 1)
 
 
-@pytest.mark.parametrize(("sizes", "is_few"), [([2, 2, 4, 4], False), ([2, 2, 2, 4, 4], True)])
+@pytest.mark.parametrize(("sizes", "is_few"), [([2, 2, 8, 8], False), ([2, 2, 7, 8, 8], True)])
 def test_most_classes_of_those_that_have_samples_decide(sizes, is_few):
     codes = np.repeat(2 * np.arange(len(sizes)), sizes)  # codes that no sample has do not count
     points = np.random.default_rng(0).normal(size=(len(codes), 4))
     assert (_count_few([[LabelledPoints(points, codes)]], 4).likely is not None) is is_few
 
 
-def test_held_out_samples_are_never_counted_leniently():
-    held_out = _gaussian(2, n_samples=24, n_classes=12)
-    assert _count(held_out).likely is None
+def _count_some(held_out, n_each):
+    """Held-out samples, of classes with so many."""
+    sizes = np.full(6, n_each)
+    return count_components([held_out], [], 8, np.random.default_rng(0), sizes=sizes)
+
+
+def test_of_few_samples_what_orders_held_out_triplets_is_kept():
+    """Triplets need five directions, of which so few samples show one."""
+    held_out = _gaussian(5, n_samples=18, strength=1.5)
+    evidence, of_more = _count_some(held_out, 7), _count_some(held_out, 8)
+    assert evidence.significant < evidence.needed
+    assert evidence.chosen == evidence.likely == evidence.needed <= 5
+    assert (of_more.likely, of_more.chosen) == (None, max(of_more.significant, 1))
+    assert f"{evidence.significant} significant, {evidence.likely} likely" in str(evidence)
+
+
+def test_what_is_likely_is_no_more_than_class_means_can_span():
+    """Where the order of triplets takes more, within classes."""
+    held_out = _gaussian(2, n_samples=24, n_classes=3, strength=1.5)
+    evidence = _count_some(held_out, 4)
+    assert evidence.needed > 2
+    assert evidence.likely == 2
+
+
+def test_of_no_structure_nothing_is_likely_that_triplets_need():
+    evidence = _count_some(_gaussian(0, n_samples=24), 4)
+    assert evidence.needed > 1
+    assert (evidence.likely, evidence.chosen) == (0, 1)
 
 
 def test_where_no_hypothesis_holds_what_could_not_be_tested_is_kept():

@@ -1,0 +1,162 @@
+"""What the benchmarks set beside ours, and the samples that they fit and score."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.neighbors import NeighborhoodComponentsAnalysis
+
+
+@pytest.mark.parametrize("n_each", [1, 2, 3, 5, 20])
+@pytest.mark.parametrize("n_classes", [2, 3, 4, 5, 7, 20])
+@pytest.mark.parametrize("unseen", [False, True])
+def test_a_search_leaves_classes_to_fit_and_classes_to_score(benchmark, n_classes, n_each, unseen):
+    labels = np.repeat(np.arange(n_classes), n_each)
+    fit, left = benchmark("_competitors").a_fifth(labels, 0, unseen)
+    np.testing.assert_array_equal(np.sort(np.r_[fit, left]), np.arange(len(labels)))
+    assert min(len(np.unique(labels[part])) for part in (fit, left)) >= min(2, len(labels) // 2)
+    if unseen and n_classes > 3:
+        assert not set(labels[fit]) & set(labels[left])
+    elif n_each > 1:
+        assert set(labels[fit]) == set(labels[left])
+
+
+def _shown(strength):
+    """A method that shows the first entry so plainly, beside noise; of None, none."""
+
+    def method(fit_samples, fit_labels, new_samples, random_state):
+        if strength is None:
+            raise ValueError("too few samples")
+        rng = np.random.default_rng(random_state)
+        return [
+            np.c_[strength * part[:, 0, 0], rng.normal(size=len(part))]
+            for part in (fit_samples, new_samples)
+        ]
+
+    return method
+
+
+def test_a_search_takes_what_separates_samples_that_were_left_out(benchmark):
+    labels = np.repeat(np.arange(3), 10)
+    samples = np.tile(labels[:, None, None].astype(float), (1, 2, 2))
+    Searched = benchmark("_competitors").Searched
+    candidates = {"fails": _shown(None), "weak": _shown(0.1), "strong": _shown(20.0)}
+    found = Searched(candidates)
+    found(samples, labels, samples, 0)
+    assert found.chosen == "strong"
+    undecided = Searched({"default": _shown(1.0), "other": _shown(1.0)})
+    undecided(samples, labels, samples, 0)
+    assert undecided.chosen == "default"
+    with pytest.raises(ValueError, match="too few samples"):
+        Searched({"a": _shown(None), "b": _shown(None)})(samples, labels, samples, 0)
+
+
+def test_a_search_goes_on_where_a_candidate_raises_and_says_nothing(benchmark, recwarn):
+    """UMAP raises a TypeError of its own for more components than samples."""
+
+    def fails(fit, labels, new, random_state):
+        raise TypeError("k >= N")
+
+    def works(fit, labels, new, random_state):
+        warnings.warn("of few samples", stacklevel=1)
+        return fit, new
+
+    searched = benchmark("_competitors").Searched({"fails": fails, "works": works})
+    samples = np.repeat(np.eye(3), 10, axis=0)
+    searched(samples, np.repeat(np.arange(3), 10), samples, 0)
+    assert searched.chosen == "works"
+    warned = [one for one in recwarn if str(one.message) == "of few samples"]
+    assert len(warned) == 1  # of the last fit alone
+
+
+def test_a_method_that_stopped_at_its_last_iteration_is_noted(benchmark):
+    """By the runner, though scikit-learn's NCA says so in its printed log alone."""
+    runner, competitors = benchmark("_runner"), benchmark("_competitors")
+    rng = np.random.default_rng(0)
+    samples, labels = rng.normal(size=(40, 12)), np.repeat(np.arange(4), 10)
+
+    def noted(max_iter):
+        method = competitors._flat(NeighborhoodComponentsAnalysis(2, max_iter=max_iter))
+        found = runner._watched(lambda: (method(samples, labels, samples, 0), ({}, []))[1], ())
+        return found[0].get("note")
+
+    assert noted(2) == "did not converge"
+    assert noted(2000) is None
+
+
+def test_slices_of_the_t_svd_span_what_was_fitted(benchmark):
+    """With as many as there are, products of samples are those of the samples themselves."""
+    rng = np.random.default_rng(0)
+    samples, new = rng.normal(size=(30, 4, 6)), rng.normal(size=(7, 4, 6))
+    fitted, embedded = benchmark("_competitors")._t_svd(samples, None, new, 0, rank=4)
+    centred = [(part - samples.mean(axis=0)).reshape(len(part), -1) for part in (samples, new)]
+    np.testing.assert_allclose(embedded @ fitted.T, centred[1] @ centred[0].T, atol=1e-9)
+
+
+def test_clustering_pulls_codes_to_their_centres(benchmark):
+    import torch
+
+    deep = benchmark("_deep")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        images = torch.randn(60, 1, 8, 8) + 2 * torch.arange(3).repeat(20)[:, None, None, None]
+        autoencoder = deep.Autoencoder((1, 8, 8))
+        deep.train(autoencoder, images, torch.zeros(60), 30, 1e-3)
+        start = deep.Clustering(autoencoder, images, 3, 0)
+        clustering, losses = deep.clustered(autoencoder, images, np.arange(60) % 3, 100, 0)
+
+    def surest(one):
+        soft = one.soften(torch.from_numpy(deep.embed(one, images)))
+        return float(soft.detach().max(dim=1).values.mean())
+
+    assert surest(clustering) > surest(start)
+    assert np.isfinite(losses).all()
+
+
+def test_deep_methods_see_each_channel_in_its_own_units(benchmark):
+    deep = benchmark("_deep")
+    rng = np.random.default_rng(0)
+    samples = 5 + rng.normal(size=(40, 8, 8, 3)) * [1.0, 1000.0, 0.0]  # the last does not vary
+    images = deep.Arranged(samples)(samples).numpy()
+    assert images.shape == (40, 3, 8, 8)
+    np.testing.assert_allclose(images.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose((images**2).mean(axis=(0, 2, 3)), [1, 1, 0], atol=1e-5)
+
+
+def test_patches_of_the_pines_that_are_scored_share_no_pixel_with_fitted_ones(benchmark):
+    held_out = benchmark("held_out")
+    rng = np.random.default_rng(0)
+    positions, labels = rng.integers(0, 145, (600, 2)), rng.integers(0, 3, 600)
+    fit, new = held_out.split_apart(labels, positions, 0)
+    steps = np.abs(positions[fit][:, None] - positions[new]).max(axis=2)
+    assert len(fit) > 100
+    assert len(new) > 50
+    assert steps.min() >= 5
+
+
+def test_few_samples_are_drawn_of_the_classes_that_a_half_has(benchmark, monkeypatch):
+    """Of Indian Pines a half lacks some: the others are fitted, and the rank is theirs."""
+    scarcity = benchmark("scarcity")
+    labels = np.repeat(np.arange(4), 6)
+    half, new = np.flatnonzero((labels < 3) & (np.arange(24) % 2 == 0)), np.arange(1, 24, 2)
+    monkeypatch.setattr(scarcity, "loaded", lambda data: (np.zeros((24, 2, 2)), labels))
+    monkeypatch.setattr(scarcity, "split_of", lambda *_: (half, new))
+    fitted = []
+    monkeypatch.setattr(scarcity, "score_split", lambda *args: fitted.append(args[2:4]))
+    scarcity.run("pines", 2, 0, "ours, rank given")
+    ((method, rows),) = fitted
+    assert np.bincount(labels[rows]).tolist() == [2, 2, 2]
+    assert method.keywords == {"rank": 2}
+    row, _ = scarcity.run("pines", 4, 0, "ours, rank given")
+    assert row["note"] == "a class has fewer samples"
+
+
+def test_labels_are_permuted_within_sites(benchmark):
+    connectivity = benchmark("connectivity")
+    rng = np.random.default_rng(0)
+    labels, sites = rng.integers(0, 2, 60), np.repeat([0, 1, 2], 20)
+    permuted = connectivity.permuted_within(labels, sites, rng)
+    assert (permuted != labels).any()
+    for site in range(3):
+        own = sites == site
+        np.testing.assert_array_equal(np.sort(permuted[own]), np.sort(labels[own]))

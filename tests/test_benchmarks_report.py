@@ -1,0 +1,158 @@
+"""The tables and sentences that the page is made of."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+
+from tensorly_norank.evaluation import compare
+
+HERE = Path(__file__).parent.parent
+BENCHMARKS = HERE / "benchmarks"
+
+
+def _rows_of(figures, n_fit=50, n_test=50):
+    return pandas.DataFrame(
+        [
+            {"data": data, "split": split, "method": method, "silhouette": figure}
+            | {"n_fit": n_fit, "n_test": n_test}
+            for (data, method), own in figures.items()
+            for split, figure in enumerate(own)
+        ]
+    )
+
+
+def test_the_report_compares_as_compare_does(benchmark):
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), 16)
+    tensor = rng.normal(size=(48, 4, 3)) + labels[:, None, None]
+
+    def scaled(scale):
+        def method(samples, labels, new, random_state):
+            weights = np.random.default_rng(random_state).uniform(1, scale, 12)
+            return [part.reshape(len(part), -1) * weights for part in (samples, new)]
+
+        return method
+
+    methods = {"ours": scaled(1), "LDA": scaled(40), "raw": scaled(1000)}
+    table = compare(tensor, labels, methods, cv=4, random_state=0)
+    rows = pandas.DataFrame(table.attrs["splits"]).assign(data="planted")
+    found = benchmark("_report").against_the_best(rows, "silhouette", "ours", ("LDA", "raw"))
+    row, expected = found.loc["planted"], table.loc["silhouette"]
+    assert row["n_splits"] == 4
+    assert row["best"] == expected.loc["ours", "best_other"]
+    assert row["best_mean"] == pytest.approx(expected.loc[row["best"], "mean"])
+    for name in ("mean", "difference", "p_value"):
+        assert row[name] == pytest.approx(expected.loc["ours", name])
+
+
+def test_methods_are_compared_on_the_splits_that_they_share(benchmark):
+    """Of a method with one split nothing is said, nor of data on which there is no other."""
+    figures = {
+        ("faces", "ours"): [0.5, 0.5, 0.2],
+        ("faces", "LDA"): [0.3, 0.4],
+        ("faces", "CNN"): [0.9],
+        ("digits", "ours"): [0.5, 0.6],
+    }
+    found = benchmark("_report").against_the_best(
+        _rows_of(figures), "silhouette", "ours", ("LDA", "CNN")
+    )
+    assert list(found.index) == ["faces"]
+    row = found.loc["faces"]
+    assert (row["best"], row["n_splits"]) == ("LDA", 2)
+    assert (row["mean"], row["difference"]) == pytest.approx((0.5, 0.15))
+
+
+def test_words_say_ahead_level_behind_and_what_is_sure(benchmark):
+    table = pandas.DataFrame(
+        {
+            "difference": [0.2, 0.1, 0.3, -0.25, 0.0001],
+            "p_value": [0.001, 0.2, 0.001, 0.001, 0.9],
+            "n_splits": [5, 5, 2, 5, 5],
+        },
+        index=["olivetti", "lfw", "digits", "pines", "serology"],
+    )
+    assert benchmark("_verdict")._in_words("silhouette", table) == (
+        "In silhouette, of 4 of the six ours is ahead on 3 (olivetti, lfw and digits), "
+        "significantly on 1 (olivetti; by Holm's method for 4 comparisons 1); "
+        "behind on pines by 0.250 (p = 0.001). "
+        "Of 1 of the others ours is ahead on none; level on serology.\n\n"
+    )
+
+
+def test_p_values_are_corrected_by_holms_method(benchmark):
+    p_values = pandas.Series([0.04, 0.01, np.nan, 0.02], index=list("abcd"))
+    corrected = benchmark("_verdict")._by_holm(p_values)
+    assert corrected[list("abcd")].tolist() == pytest.approx([0.08, 0.04, 1.0, 0.06])
+
+
+def test_standard_errors_are_those_of_the_corrected_test(benchmark):
+    figures = pandas.Series([0.1, 0.3, 0.2, 0.4])
+    say = benchmark("_report").mean_and_error
+    assert say(figures) == f"0.250 ± {figures.std() / 2:.3f}"
+    assert say(figures, test_to_fit=1.0) == f"0.250 ± {figures.std() * np.sqrt(1.25):.3f}"
+    assert say(figures[:1]) == "0.100"
+    assert say(figures[:0]) == "–"
+
+
+def test_only_methods_with_every_split_are_bold_and_all_of_those_that_tie(benchmark):
+    figures = {
+        ("faces", "ours"): [0.5, 0.5],
+        ("faces", "LDA"): [0.5, 0.5],
+        ("faces", "raw"): [0.1, 0.2],
+        ("faces", "CNN"): [0.9],
+    }
+    table = benchmark("_report").methods_by_data(
+        _rows_of(figures), "silhouette", ("raw", "LDA", "CNN", "ours"), ("faces",)
+    )
+    bold = {line.split(",")[0].strip().strip('"') for line in table.splitlines() if "**" in line}
+    assert bold == {"ours", "LDA"}
+
+
+def test_crossings_name_the_numbers_of_samples(benchmark):
+    figures = {"ours": [0.4, 0.8, 0.9], "LDA": [0.5, 0.8, 0.7], "raw": [0.1, 0.2, 0.3]}
+    rows = pandas.DataFrame(
+        [
+            {"data": "faces", "each": each, "split": split, "method": method, "knn_accuracy": value}
+            for method, values in figures.items()
+            for each, value in zip((2, 5, 10), values, strict=True)
+            for split in (0, 1)
+        ]
+    )
+    say = benchmark("report")._crossings
+    assert say(rows, ["faces"], "ours", "LDA") == "faces, ahead at 10, behind at 2, level at 5"
+    assert say(rows, ["faces"], "ours", "raw") == "faces, ahead at 2, 5 and 10"
+    assert say(rows, ["faces"], "raw", "LDA") == "faces, behind at 2, 5 and 10"
+    noise = [0.4, -0.4] + [0] * (len(rows) - 2)  # of ours at 2
+    noisy = rows.assign(knn_accuracy=rows["knn_accuracy"] + noise)
+    few = noisy[(noisy["each"] > 5) | (noisy["method"] != "LDA")]
+    assert say(few, ["faces"], "ours", "LDA") == "faces, ahead at 10, not compared at 2 and 5"
+    assert say(noisy, ["faces"], "ours", "raw") == "faces, ahead at 5 and 10, level at 2"
+
+
+def test_the_report_of_rows_that_all_failed_says_so(benchmark, tmp_path):
+    fields = (*benchmark("paper").KEYS, *benchmark("_runner").FIELDS)
+    rows = pandas.DataFrame([dict.fromkeys(fields, np.nan)] * 2, dtype=object)
+    rows[["data", "kind", "split"]] = ["digits", "held out", 0]
+    rows["method"], rows["note"], rows["versions"] = ["ours", "raw"], "stopped after 1 s", "none"
+    report = benchmark("report")
+    for source, part in report.PARTS.values():
+        if source == "paper":
+            part(rows, tmp_path)
+    assert "- raw, 1 of 1 rows: stopped after 1 s" in report.what_was_run(rows, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_page_has_every_part_that_it_includes(tmp_path):
+    report = [sys.executable, BENCHMARKS / "report.py", "--to", tmp_path]
+    subprocess.run(report, check=True, capture_output=True)
+    page = (HERE / "doc" / "user_guide" / "paper.rst").read_text(encoding="utf-8")
+    included = set(re.findall(r"include:: \.\./paper/(\w+\.inc)", page))
+    assert included == {path.name for path in tmp_path.glob("*.inc")}
+    for part in tmp_path.glob("*.inc"):
+        for image in re.findall(r"image:: /paper/(\w+\.png)", part.read_text(encoding="utf-8")):
+            assert (tmp_path / image).stat().st_size > 0
