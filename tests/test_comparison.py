@@ -34,7 +34,7 @@ def data():
 
 
 RAW = FunctionTransformer()
-OURS = {"encoder": "linear", "n_iter_max": 3, "tol": 0}
+OURS = {"encoder": "linear", "rank": 2, "validation_fraction": 0, "n_iter_max": 3, "tol": 0}
 
 
 def rows_of(table, method=None):
