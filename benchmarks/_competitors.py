@@ -42,6 +42,7 @@ from tensorly_norank import no_rank_decomposition
 from tensorly_norank.evaluation import evaluate_embedding
 
 OURS = ("ours", "ours, mlp", "ours, conv", "ours, linear", "ours, multilinear")
+SPREAD = "ours, spread"  # as the documentation advises where new classes are what one is after
 BESIDE = ("our network, another loss", "transformer, our loss")  # partly ours
 DEEP = ("autoencoder", "DEC", "VAE", "CNN", "longer CNN", "transformer", *BESIDE)
 IN_SAMPLE_ONLY = ("t-SNE",)
@@ -62,6 +63,7 @@ def competitors(n_fit, n_entries, unseen_classes=False):
         "our network, another loss": _ours_with_another_loss,
         "ours": Ours(encoder="auto"),
         **{name: Ours(encoder=name.removeprefix("ours, ")) for name in OURS[1:]},
+        SPREAD: Ours(encoder="auto", diversity=10, rank=64),
     }
 
 

@@ -1,7 +1,7 @@
 """Who is ahead: of what, against whom, how surely; as tables and in words."""
 
 import numpy as np
-from _competitors import OURS
+from _competitors import OURS, SPREAD
 from _report import against_the_best, in_order, listed, pairs_of, rst_table, values
 from paper import DATA as ALL_DATA
 
@@ -26,7 +26,7 @@ COMPETITORS = (
     "transformer",
     "transformer, our loss",
 )
-METHODS = (*COMPETITORS, "our network, another loss", *OURS[1:], "ours")
+METHODS = (*COMPETITORS, "our network, another loss", *OURS[1:], SPREAD, "ours")
 ALPHA, FEWEST_SPLITS = 0.05, 5  # for a difference to be called significant
 LEVEL = 0.0005  # no difference in three digits
 LABELS = {

@@ -119,20 +119,22 @@ def splits(rows, folder):
     return rst_table(["", *names], body)
 
 
-def held_out(figure, **options):
-    """A part: that figure of held-out samples, of all methods."""
+def of_all(figure, kind="held out", **options):
+    """A part: that figure of held-out samples, or of new classes, of all methods."""
 
     def part(rows, folder):
-        return methods_by_data(of_kind(rows, "held out"), figure, METHODS, DATA, **options)
+        return methods_by_data(of_kind(rows, kind), figure, METHODS, DATA, **options)
 
     return part
 
 
 PARTS |= {
-    "silhouette": ("paper", held_out("silhouette")),
-    "ari": ("paper", held_out("ari")),
-    "knn": ("paper", held_out("knn_accuracy")),
-    "trustworthiness": ("paper", held_out("trustworthiness", is_best_bold=False)),
+    "silhouette": ("paper", of_all("silhouette")),
+    "ari": ("paper", of_all("ari")),
+    "knn": ("paper", of_all("knn_accuracy")),
+    "recall_of_new_classes": ("paper", of_all("recall_at_1", "new classes")),
+    "pairs_of_new_classes": ("paper", of_all("verification_auc", "new classes")),
+    "trustworthiness": ("paper", of_all("trustworthiness", is_best_bold=False)),
 }
 
 

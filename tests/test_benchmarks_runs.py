@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,17 @@ def test_a_table_of_other_columns_is_not_added_to(benchmark, tmp_path):
     benchmark("_rows").Rows("table", ("data", "figure"), 1).add("faces", 0.5)
     with pytest.raises(ValueError, match=r"table\.csv has the columns \['data', 'figure'\]"):
         benchmark("_rows").Rows("table", ("data", "other"), 1)
+
+
+def test_methods_are_asked_for_where_they_are_of_use(benchmark):
+    paper = benchmark("paper")
+    options = Namespace(methods=None, splits=1, deep_splits=1, data=["digits"], kinds=paper.KINDS)
+    kinds = {}
+    for _, kind, _, method in paper.jobs(options):
+        kinds.setdefault(method, set()).add(kind)
+    assert kinds.pop("t-SNE") == {"held out"}  # has no way to embed others
+    assert kinds.pop("ours, spread") == {"new classes"}
+    assert all(kind == set(paper.KINDS) for kind in kinds.values())
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
