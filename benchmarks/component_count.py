@@ -68,6 +68,7 @@ SCENARIOS = {
     },
     "20 classes of 5": {"n_samples": 100, "n_classes": 20},
     "10 classes of 4, noise 0.5": {"n_samples": 40, "n_classes": 10, "noise": 0.5},
+    "10 classes of 7, noise 0.5": {"n_samples": 70, "n_classes": 10, "noise": 0.5},
     "100 classes of 2": {"n_samples": 200, "n_classes": 100},
     "80 of 400 labelled": {"n_labelled": 80},
     "labels permuted": {"permute": True},

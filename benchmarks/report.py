@@ -141,10 +141,9 @@ PARTS |= {
 @of_table("paper")
 def seconds(rows, folder):
     """Of fitting and embedding, with the search."""
-    body = []
+    body, rows = [], of_kind(rows, "held out")
     for method in in_order(rows["method"], METHODS):
-        own = of_kind(rows, "held out")
-        own = own[own["method"] == method].groupby("data")["seconds"].median()
+        own = rows[rows["method"] == method].groupby("data")["seconds"].median()
         body.append([method, *[f"{own[d]:.1f}" if d in own else "–" for d in DATA]])
     return rst_table(["", *DATA], body)
 

@@ -17,7 +17,7 @@ from tensorly_norank._warnings import warn
 _BEYOND_LINEAR = 3.0  # standard errors by which an embedding must beat its linear part
 _WORTH_BENDING = 0.02  # share of triplets: less is what taking noise out of a linear map buys
 N_RESAMPLES = 50
-_FEW = 7  # samples: most classes with no more seldom prove anything at ALPHA, but at
+_FEW = 7  # samples: classes with no more seldom prove at ALPHA what they show
 _LEVEL_OF_FEW = 1 / 10
 _VERY_FEW = 3  # samples: of a class with more, some can be held out
 _LEVEL_OF_VERY_FEW = 1 / 2
@@ -64,7 +64,7 @@ class RankEvidence:
     stability : dict of int to float
         Share of 50 resamples for each number of components found: four fifths of each class in each
         look, but at least 2 samples (all, where most classes of a set have three or fewer);
-        without classes four fifths of the held-out samples.
+        without classes four fifths of the held-out samples. About what is `significant`.
         Fewer samples show less: a weak direction is found by all of them and missed by most
         resamples. Empty where nothing was tested, or most classes have three samples or fewer.
     linear : bool
@@ -81,13 +81,14 @@ class RankEvidence:
     refits : tuple of int
         `chosen` of each of the `n_init` fits; empty with a single one.
     likely : int or None
-        Where most classes have seven labelled samples or fewer, what separates them can seldom be
-        proved, and to keep too little costs more than to keep too much. There this is the number
-        of candidates in order whose p-value is 0.1 or less, and unless that is 0 at least `needed`,
-        as far as class means can differ. Where most have three or fewer and none are held out, the
-        p-value may be 1/2; if it is that or less of all that there are samples to test, nothing
-        says where they end, and `likely` is one less than there are classes of two samples or
-        more. It may well be too large. Else None.
+        Where most labelled samples are of classes of seven or fewer, what separates these can
+        seldom be proved, and to keep too little costs more than to keep too much. There this is the
+        number of candidates in order whose p-value is 0.1 or less, and if any is `significant`, at
+        least as many as order held-out triplets best: the smallest number, as `needed`, but no more
+        than one less than there are tested classes. Where most classes have three samples or fewer
+        and none are held out, the p-value may be 1/2; if it is that or less of all that there are
+        samples to test, nothing says where they end, and `likely` is one less than there are tested
+        classes. It may well be too large, and has no error bound. Else None.
     about : {"classes", "comparisons", "neighbourhoods"}
         What the evidence is about. Without classes the hypotheses are others. Of comparisons: "of
         by how much the squared distances of negatives exceed those of positives, no axis from this
@@ -132,8 +133,8 @@ class RankEvidence:
         kind = "linear in the data" if self.linear else "not linear in the data"
         kind = "about neighbourhoods" if self.about == "neighbourhoods" else kind
         kind = f"about comparisons; {kind}" if self.about == "comparisons" else kind
-        number, word = self.other_reading
-        other = f", {number} {word}" if number else ""
+        readings = [] if self.likely is None else [f", {self.likely} likely"]
+        other = "".join([*readings, f", {self.needed} needed"] if self.needed else readings)
         lines = [
             f"{self.chosen} chosen: {self.significant} significant{other} ({held_out}; {kind})",
             "components  statistic  p-value  triplets in order",
@@ -231,47 +232,58 @@ def count_components(
     looks += blind
     tests = SequentialTest(looks, rng)
     whole = [one.embedding for one in held_out]
-    bends = bool(held_out) and _is_beyond_linear(axes, whole, max(tests.count, 1))
+    if sizes is None:
+        sizes = np.bincount(np.concatenate([points.codes for points in [*blind, linear][0]]))
+    likely = _likely(tests, axes, sizes, rng)
+    found = tests.count if likely is None else likely
+    bends = bool(held_out) and _is_beyond_linear(axes, whole, max(found, 1))
     if bends:
         bent: list[Look] = [[_spanned(one, one.embedding) for one in held_out]]
         of_bent = SequentialTest(bent, rng, n_before=len(blind) + 1)
+        likely_of_bent = _likely(of_bent, whole, sizes, rng)
+        found_of_bent = of_bent.count if likely_of_bent is None else likely_of_bent
         # Few held-out samples may not speak for small classes, where all samples do.
-        bends = tests.classes <= of_bent.classes or tests.count <= of_bent.count
+        bends = tests.classes <= of_bent.classes or found <= found_of_bent
         if bends:
-            axes, looks, tests = whole, bent, of_bent
-    if sizes is None:
-        sizes = np.bincount(np.concatenate([points.codes for points in [*blind, linear][0]]))
-    lenient = _lenient_count(tests, sizes, bool(held_out))
-    found = tests.count if lenient is None else lenient
+            axes, tests = whole, of_bent
+            likely, found = likely_of_bent, found_of_bent
     most, n_candidates = n_kept_and_shown(found, n_dimensions, max_rank)
     n_resamples = N_RESAMPLES if tests.p_value and tests.can_resample else 0
     counts = [tests.count_in_resample(rng) for _ in range(n_resamples)]
-    triplets = _triplet_reading(axes, n_candidates, rng)
-    if lenient:  # of no structure any number may be needed
-        found = lenient = max(lenient, min(triplets["needed"], len(tests.classes) - 1))
     return RankEvidence(
         candidates=np.arange(1, n_candidates + 1),
         statistic=_by_candidate(tests.statistic, n_candidates),
         p_value=_by_candidate(tests.p_value, n_candidates),
-        **triplets,
+        **_triplet_reading(axes, n_candidates, rng),
         significant=tests.count,
         chosen=min(max(found, 1), most),
         n_held_out=sum(len(one) for one in held_out),
         stability={count: counts.count(count) / len(counts) for count in sorted(set(counts))},
         linear=not bends,
         n_untested=int(np.sum(sizes > 0)) - len(tests.classes),
-        likely=lenient,
+        likely=likely,
     )
 
 
-def _lenient_count(tests: SequentialTest, sizes: np.ndarray, has_held_out: bool) -> int | None:
-    """How many directions there may be, where most classes have too few samples to prove it."""
-    sizes = sizes[sizes > 0]
-    if not has_held_out and np.mean(sizes <= _VERY_FEW) > 1 / 2:
+def _likely(
+    tests: SequentialTest, axes: Look, sizes: np.ndarray, rng: np.random.Generator
+) -> int | None:
+    """How many directions there may be, where classes have too few samples to prove it.
+
+    `axes` are those of held-out samples, if there are any.
+    """
+    sizes, n_spanned = sizes[sizes > 1], len(tests.classes) - 1
+    if not axes and np.mean(sizes <= _VERY_FEW) > 1 / 2:
         count = tests.count_at(_LEVEL_OF_VERY_FEW)
         # If all that can be tested are rejected, nothing says where they end.
-        return count if count < tests.n_tests or count == 0 else len(tests.classes) - 1
-    return tests.count_at(_LEVEL_OF_FEW) if np.mean(sizes <= _FEW) > 1 / 2 else None
+        return count if count < tests.n_tests or count == 0 else n_spanned
+    if sizes[sizes <= _FEW].sum() <= sizes.sum() / 2:
+        return None
+    count = tests.count_at(_LEVEL_OF_FEW)
+    if not axes or not tests.count:  # of no structure any number may order triplets best
+        return count
+    most = min(n_spanned, axes[0].coordinates.shape[1])
+    return max(count, _triplet_reading(axes, most, rng)["needed"])
 
 
 def n_kept_and_shown(found: int, n_dimensions: int, max_rank: int | None) -> tuple[int, int]:

@@ -15,7 +15,7 @@ def _chosen_backend():
 
 
 @pytest.fixture
-def benchmark(monkeypatch, tmp_path):
+def benchmark_module(monkeypatch, tmp_path):
     """Imports a module of the benchmarks, whose tables are in a folder of the test."""
     monkeypatch.syspath_prepend(Path(__file__).parent.parent / "benchmarks")
     tl.set_backend("numpy")  # which they run on

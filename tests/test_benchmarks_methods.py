@@ -10,9 +10,11 @@ from sklearn.neighbors import NeighborhoodComponentsAnalysis
 @pytest.mark.parametrize("n_each", [1, 2, 3, 5, 20])
 @pytest.mark.parametrize("n_classes", [2, 3, 4, 5, 7, 20])
 @pytest.mark.parametrize("unseen", [False, True])
-def test_a_search_leaves_classes_to_fit_and_classes_to_score(benchmark, n_classes, n_each, unseen):
+def test_a_search_leaves_classes_to_fit_and_classes_to_score(
+    benchmark_module, n_classes, n_each, unseen
+):
     labels = np.repeat(np.arange(n_classes), n_each)
-    fit, left = benchmark("_competitors").a_fifth(labels, 0, unseen)
+    fit, left = benchmark_module("_competitors").a_fifth(labels, 0, unseen)
     np.testing.assert_array_equal(np.sort(np.r_[fit, left]), np.arange(len(labels)))
     assert min(len(np.unique(labels[part])) for part in (fit, left)) >= min(2, len(labels) // 2)
     if unseen and n_classes > 3:
@@ -36,10 +38,10 @@ def _shown(strength):
     return method
 
 
-def test_a_search_takes_what_separates_samples_that_were_left_out(benchmark):
+def test_a_search_takes_what_separates_samples_that_were_left_out(benchmark_module):
     labels = np.repeat(np.arange(3), 10)
     samples = np.tile(labels[:, None, None].astype(float), (1, 2, 2))
-    Searched = benchmark("_competitors").Searched
+    Searched = benchmark_module("_competitors").Searched
     candidates = {"fails": _shown(None), "weak": _shown(0.1), "strong": _shown(20.0)}
     found = Searched(candidates)
     found(samples, labels, samples, 0)
@@ -51,7 +53,7 @@ def test_a_search_takes_what_separates_samples_that_were_left_out(benchmark):
         Searched({"a": _shown(None), "b": _shown(None)})(samples, labels, samples, 0)
 
 
-def test_a_search_goes_on_where_a_candidate_raises_and_says_nothing(benchmark, recwarn):
+def test_a_search_goes_on_where_a_candidate_raises_and_says_nothing(benchmark_module, recwarn):
     """UMAP raises a TypeError of its own for more components than samples."""
 
     def fails(fit, labels, new, random_state):
@@ -61,7 +63,7 @@ def test_a_search_goes_on_where_a_candidate_raises_and_says_nothing(benchmark, r
         warnings.warn("of few samples", stacklevel=1)
         return fit, new
 
-    searched = benchmark("_competitors").Searched({"fails": fails, "works": works})
+    searched = benchmark_module("_competitors").Searched({"fails": fails, "works": works})
     samples = np.repeat(np.eye(3), 10, axis=0)
     searched(samples, np.repeat(np.arange(3), 10), samples, 0)
     assert searched.chosen == "works"
@@ -69,9 +71,9 @@ def test_a_search_goes_on_where_a_candidate_raises_and_says_nothing(benchmark, r
     assert len(warned) == 1  # of the last fit alone
 
 
-def test_a_method_that_stopped_at_its_last_iteration_is_noted(benchmark):
+def test_a_method_that_stopped_at_its_last_iteration_is_noted(benchmark_module):
     """By the runner, though scikit-learn's NCA says so in its printed log alone."""
-    runner, competitors = benchmark("_runner"), benchmark("_competitors")
+    runner, competitors = benchmark_module("_runner"), benchmark_module("_competitors")
     rng = np.random.default_rng(0)
     samples, labels = rng.normal(size=(40, 12)), np.repeat(np.arange(4), 10)
 
@@ -84,19 +86,19 @@ def test_a_method_that_stopped_at_its_last_iteration_is_noted(benchmark):
     assert noted(2000) is None
 
 
-def test_slices_of_the_t_svd_span_what_was_fitted(benchmark):
+def test_slices_of_the_t_svd_span_what_was_fitted(benchmark_module):
     """With as many as there are, products of samples are those of the samples themselves."""
     rng = np.random.default_rng(0)
     samples, new = rng.normal(size=(30, 4, 6)), rng.normal(size=(7, 4, 6))
-    fitted, embedded = benchmark("_competitors")._t_svd(samples, None, new, 0, rank=4)
+    fitted, embedded = benchmark_module("_competitors")._t_svd(samples, None, new, 0, rank=4)
     centred = [(part - samples.mean(axis=0)).reshape(len(part), -1) for part in (samples, new)]
     np.testing.assert_allclose(embedded @ fitted.T, centred[1] @ centred[0].T, atol=1e-9)
 
 
-def test_clustering_pulls_codes_to_their_centres(benchmark):
+def test_clustering_pulls_codes_to_their_centres(benchmark_module):
     import torch
 
-    deep = benchmark("_deep")
+    deep = benchmark_module("_deep")
     with torch.random.fork_rng():
         torch.manual_seed(0)
         images = torch.randn(60, 1, 8, 8) + 2 * torch.arange(3).repeat(20)[:, None, None, None]
@@ -113,8 +115,8 @@ def test_clustering_pulls_codes_to_their_centres(benchmark):
     assert np.isfinite(losses).all()
 
 
-def test_deep_methods_see_each_channel_in_its_own_units(benchmark):
-    deep = benchmark("_deep")
+def test_deep_methods_see_each_channel_in_its_own_units(benchmark_module):
+    deep = benchmark_module("_deep")
     rng = np.random.default_rng(0)
     samples = 5 + rng.normal(size=(40, 8, 8, 3)) * [1.0, 1000.0, 0.0]  # the last does not vary
     images = deep.Arranged(samples)(samples).numpy()
@@ -123,8 +125,8 @@ def test_deep_methods_see_each_channel_in_its_own_units(benchmark):
     np.testing.assert_allclose((images**2).mean(axis=(0, 2, 3)), [1, 1, 0], atol=1e-5)
 
 
-def test_patches_of_the_pines_that_are_scored_share_no_pixel_with_fitted_ones(benchmark):
-    held_out = benchmark("held_out")
+def test_patches_of_the_pines_that_are_scored_share_no_pixel_with_fitted_ones(benchmark_module):
+    held_out = benchmark_module("held_out")
     rng = np.random.default_rng(0)
     positions, labels = rng.integers(0, 145, (600, 2)), rng.integers(0, 3, 600)
     fit, new = held_out.split_apart(labels, positions, 0)
@@ -134,9 +136,9 @@ def test_patches_of_the_pines_that_are_scored_share_no_pixel_with_fitted_ones(be
     assert steps.min() >= 5
 
 
-def test_few_samples_are_drawn_of_the_classes_that_a_half_has(benchmark, monkeypatch):
+def test_few_samples_are_drawn_of_the_classes_that_a_half_has(benchmark_module, monkeypatch):
     """Of Indian Pines a half lacks some: the others are fitted, and the rank is theirs."""
-    scarcity = benchmark("scarcity")
+    scarcity = benchmark_module("scarcity")
     labels = np.repeat(np.arange(4), 6)
     half, new = np.flatnonzero((labels < 3) & (np.arange(24) % 2 == 0)), np.arange(1, 24, 2)
     monkeypatch.setattr(scarcity, "loaded", lambda data: (np.zeros((24, 2, 2)), labels))
@@ -151,8 +153,8 @@ def test_few_samples_are_drawn_of_the_classes_that_a_half_has(benchmark, monkeyp
     assert row["note"] == "a class has fewer samples"
 
 
-def test_labels_are_permuted_within_sites(benchmark):
-    connectivity = benchmark("connectivity")
+def test_labels_are_permuted_within_sites(benchmark_module):
+    connectivity = benchmark_module("connectivity")
     rng = np.random.default_rng(0)
     labels, sites = rng.integers(0, 2, 60), np.repeat([0, 1, 2], 20)
     permuted = connectivity.permuted_within(labels, sites, rng)

@@ -26,7 +26,7 @@ def _rows_of(figures, n_fit=50, n_test=50):
     )
 
 
-def test_the_report_compares_as_compare_does(benchmark):
+def test_the_report_compares_as_compare_does(benchmark_module):
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(3), 16)
     tensor = rng.normal(size=(48, 4, 3)) + labels[:, None, None]
@@ -41,7 +41,7 @@ def test_the_report_compares_as_compare_does(benchmark):
     methods = {"ours": scaled(1), "LDA": scaled(40), "raw": scaled(1000)}
     table = compare(tensor, labels, methods, cv=4, random_state=0)
     rows = pandas.DataFrame(table.attrs["splits"]).assign(data="planted")
-    found = benchmark("_report").against_the_best(rows, "silhouette", "ours", ("LDA", "raw"))
+    found = benchmark_module("_report").against_the_best(rows, "silhouette", "ours", ("LDA", "raw"))
     row, expected = found.loc["planted"], table.loc["silhouette"]
     assert row["n_splits"] == 4
     assert row["best"] == expected.loc["ours", "best_other"]
@@ -50,7 +50,7 @@ def test_the_report_compares_as_compare_does(benchmark):
         assert row[name] == pytest.approx(expected.loc["ours", name])
 
 
-def test_methods_are_compared_on_the_splits_that_they_share(benchmark):
+def test_methods_are_compared_on_the_splits_that_they_share(benchmark_module):
     """Of a method with one split nothing is said, nor of data on which there is no other."""
     figures = {
         ("faces", "ours"): [0.5, 0.5, 0.2],
@@ -58,7 +58,7 @@ def test_methods_are_compared_on_the_splits_that_they_share(benchmark):
         ("faces", "CNN"): [0.9],
         ("digits", "ours"): [0.5, 0.6],
     }
-    found = benchmark("_report").against_the_best(
+    found = benchmark_module("_report").against_the_best(
         _rows_of(figures), "silhouette", "ours", ("LDA", "CNN")
     )
     assert list(found.index) == ["faces"]
@@ -67,7 +67,7 @@ def test_methods_are_compared_on_the_splits_that_they_share(benchmark):
     assert (row["mean"], row["difference"]) == pytest.approx((0.5, 0.15))
 
 
-def test_words_say_ahead_level_behind_and_what_is_sure(benchmark):
+def test_words_say_ahead_level_behind_and_what_is_sure(benchmark_module):
     table = pandas.DataFrame(
         {
             "difference": [0.2, 0.1, 0.3, -0.25, 0.0001],
@@ -76,7 +76,7 @@ def test_words_say_ahead_level_behind_and_what_is_sure(benchmark):
         },
         index=["olivetti", "lfw", "digits", "pines", "serology"],
     )
-    assert benchmark("_verdict")._in_words("silhouette", table) == (
+    assert benchmark_module("_verdict")._in_words("silhouette", table) == (
         "In silhouette, of 4 of the six ours is ahead on 3 (olivetti, lfw and digits), "
         "significantly on 1 (olivetti; by Holm's method for 4 comparisons 1); "
         "behind on pines by 0.250 (p = 0.001). "
@@ -84,36 +84,36 @@ def test_words_say_ahead_level_behind_and_what_is_sure(benchmark):
     )
 
 
-def test_p_values_are_corrected_by_holms_method(benchmark):
+def test_p_values_are_corrected_by_holms_method(benchmark_module):
     p_values = pandas.Series([0.04, 0.01, np.nan, 0.02], index=list("abcd"))
-    corrected = benchmark("_verdict")._by_holm(p_values)
+    corrected = benchmark_module("_verdict")._by_holm(p_values)
     assert corrected[list("abcd")].tolist() == pytest.approx([0.08, 0.04, 1.0, 0.06])
 
 
-def test_standard_errors_are_those_of_the_corrected_test(benchmark):
+def test_standard_errors_are_those_of_the_corrected_test(benchmark_module):
     figures = pandas.Series([0.1, 0.3, 0.2, 0.4])
-    say = benchmark("_report").mean_and_error
+    say = benchmark_module("_report").mean_and_error
     assert say(figures) == f"0.250 ± {figures.std() / 2:.3f}"
     assert say(figures, test_to_fit=1.0) == f"0.250 ± {figures.std() * np.sqrt(1.25):.3f}"
     assert say(figures[:1]) == "0.100"
     assert say(figures[:0]) == "–"
 
 
-def test_only_methods_with_every_split_are_bold_and_all_of_those_that_tie(benchmark):
+def test_only_methods_with_every_split_are_bold_and_all_of_those_that_tie(benchmark_module):
     figures = {
         ("faces", "ours"): [0.5, 0.5],
         ("faces", "LDA"): [0.5, 0.5],
         ("faces", "raw"): [0.1, 0.2],
         ("faces", "CNN"): [0.9],
     }
-    table = benchmark("_report").methods_by_data(
+    table = benchmark_module("_report").methods_by_data(
         _rows_of(figures), "silhouette", ("raw", "LDA", "CNN", "ours"), ("faces",)
     )
     bold = {line.split(",")[0].strip().strip('"') for line in table.splitlines() if "**" in line}
     assert bold == {"ours", "LDA"}
 
 
-def test_crossings_name_the_numbers_of_samples(benchmark):
+def test_crossings_name_the_numbers_of_samples(benchmark_module):
     figures = {"ours": [0.4, 0.8, 0.9], "LDA": [0.5, 0.8, 0.7], "raw": [0.1, 0.2, 0.3]}
     rows = pandas.DataFrame(
         [
@@ -123,7 +123,7 @@ def test_crossings_name_the_numbers_of_samples(benchmark):
             for split in (0, 1)
         ]
     )
-    say = benchmark("report")._crossings
+    say = benchmark_module("report")._crossings
     assert say(rows, ["faces"], "ours", "LDA") == "faces, ahead at 10, behind at 2, level at 5"
     assert say(rows, ["faces"], "ours", "raw") == "faces, ahead at 2, 5 and 10"
     assert say(rows, ["faces"], "raw", "LDA") == "faces, behind at 2, 5 and 10"
@@ -134,12 +134,12 @@ def test_crossings_name_the_numbers_of_samples(benchmark):
     assert say(noisy, ["faces"], "ours", "raw") == "faces, ahead at 5 and 10, level at 2"
 
 
-def test_the_report_of_rows_that_all_failed_says_so(benchmark, tmp_path):
-    fields = (*benchmark("paper").KEYS, *benchmark("_runner").FIELDS)
+def test_the_report_of_rows_that_all_failed_says_so(benchmark_module, tmp_path):
+    fields = (*benchmark_module("paper").KEYS, *benchmark_module("_runner").FIELDS)
     rows = pandas.DataFrame([dict.fromkeys(fields, np.nan)] * 2, dtype=object)
     rows[["data", "kind", "split"]] = ["digits", "held out", 0]
     rows["method"], rows["note"], rows["versions"] = ["ours", "raw"], "stopped after 1 s", "none"
-    report = benchmark("report")
+    report = benchmark_module("report")
     for source, part in report.PARTS.values():
         if source == "paper":
             part(rows, tmp_path)

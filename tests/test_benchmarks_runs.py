@@ -34,11 +34,13 @@ def behave(name):
 
 
 @pytest.mark.slow
-def test_whatever_becomes_of_a_job_it_becomes_a_row_and_the_others_go_on(benchmark, monkeypatch):
+def test_whatever_becomes_of_a_job_it_becomes_a_row_and_the_others_go_on(
+    benchmark_module, monkeypatch
+):
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own
-    rows = benchmark("_rows").Rows("jobs", FIELDS, 1)
+    rows = benchmark_module("_rows").Rows("jobs", FIELDS, 1)
     names = ["works", "takes long", "does not converge", "is killed", "raises", "has no data"]
-    benchmark("_runner").run_missing(rows, [(name,) for name in names], behave, limit=15)
+    benchmark_module("_runner").run_missing(rows, [(name,) for name in names], behave, limit=15)
     notes = rows.table().set_index("job")["note"].fillna("").to_dict()
     assert notes == {
         "works": "",
@@ -49,8 +51,8 @@ def test_whatever_becomes_of_a_job_it_becomes_a_row_and_the_others_go_on(benchma
     }
 
 
-def test_a_run_that_was_interrupted_is_completed_by_the_next(benchmark, tmp_path):
-    Rows = benchmark("_rows").Rows
+def test_a_run_that_was_interrupted_is_completed_by_the_next(benchmark_module, tmp_path):
+    Rows = benchmark_module("_rows").Rows
     rows = Rows("table", ("data", "split", "figure"), 2)
     rows.add("faces", 0, 0.5)
     rows.add("faces", 1, 0.25)
@@ -64,50 +66,50 @@ def test_a_run_that_was_interrupted_is_completed_by_the_next(benchmark, tmp_path
         assert (tmp_path / "table.csv").read_text() == whole
 
 
-def test_runs_beside_one_another_write_a_row_once(benchmark, tmp_path):
-    one, other = (benchmark("_rows").Rows("table", ("data", "figure"), 1) for _ in range(2))
+def test_runs_beside_one_another_write_a_row_once(benchmark_module, tmp_path):
+    one, other = (benchmark_module("_rows").Rows("table", ("data", "figure"), 1) for _ in range(2))
     one.add("faces", 0.5)
     other.add("faces", 0.25)
     other.add("digits", "in\ntwo lines")
     assert (tmp_path / "table.csv").read_text() == "data,figure\nfaces,0.5\ndigits,in two lines\n"
 
 
-def test_rows_with_a_note_are_run_again_if_asked_for(benchmark):
-    rows = benchmark("_rows").Rows("jobs", FIELDS, 1)
+def test_rows_with_a_note_are_run_again_if_asked_for(benchmark_module):
+    rows = benchmark_module("_rows").Rows("jobs", FIELDS, 1)
     rows.drop_noted()  # of a table that is not there yet
     rows.add("failed", "1.0", "TypeError: of something", "")
     rows.add("done", "1.0", "", "")
     rows.drop_noted()
     assert ("failed",) not in rows and ("done",) in rows
-    again = benchmark("_rows").Rows("jobs", FIELDS, 1)
+    again = benchmark_module("_rows").Rows("jobs", FIELDS, 1)
     assert ("failed",) not in again and ("done",) in again
     again.add("failed", "2.0", "", "")
     assert again.table()["job"].tolist() == ["done", "failed"]
 
 
 @pytest.mark.parametrize("text", ["0", "-1"])
-def test_numbers_that_ask_for_nothing_are_refused(benchmark, monkeypatch, capsys, text):
+def test_numbers_that_ask_for_nothing_are_refused(benchmark_module, monkeypatch, capsys, text):
     monkeypatch.setattr(sys, "argv", ["paper.py", "digits", "--workers", text])
     with pytest.raises(SystemExit):
-        benchmark("paper").main()
+        benchmark_module("paper").main()
     assert f"--workers: must be 1 or more, got {text}" in capsys.readouterr().err
 
 
-def test_names_of_columns_may_have_commas(benchmark):
-    rows = benchmark("_rows").Rows("table", ("data", "ours, linear"), 1)
+def test_names_of_columns_may_have_commas(benchmark_module):
+    rows = benchmark_module("_rows").Rows("table", ("data", "ours, linear"), 1)
     rows.add("faces", 0.5)
     rows.add("digits", 0.7)
     assert rows.table()["ours, linear"].tolist() == [0.5, 0.7]
 
 
-def test_a_table_of_other_columns_is_not_added_to(benchmark, tmp_path):
-    benchmark("_rows").Rows("table", ("data", "figure"), 1).add("faces", 0.5)
+def test_a_table_of_other_columns_is_not_added_to(benchmark_module, tmp_path):
+    benchmark_module("_rows").Rows("table", ("data", "figure"), 1).add("faces", 0.5)
     with pytest.raises(ValueError, match=r"table\.csv has the columns \['data', 'figure'\]"):
-        benchmark("_rows").Rows("table", ("data", "other"), 1)
+        benchmark_module("_rows").Rows("table", ("data", "other"), 1)
 
 
-def test_methods_are_asked_for_where_they_are_of_use(benchmark):
-    paper = benchmark("paper")
+def test_methods_are_asked_for_where_they_are_of_use(benchmark_module):
+    paper = benchmark_module("paper")
     options = Namespace(methods=None, splits=1, deep_splits=1, data=["digits"], kinds=paper.KINDS)
     kinds = {}
     for _, kind, _, method in paper.jobs(options):
@@ -118,19 +120,21 @@ def test_methods_are_asked_for_where_they_are_of_use(benchmark):
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-def test_make_paper_asks_for_two_splits_of_data_and_methods_that_there_are(benchmark, monkeypatch):
+def test_make_paper_asks_for_two_splits_of_data_and_methods_that_there_are(
+    benchmark_module, monkeypatch
+):
     printed = subprocess.run(
         ["make", "--dry-run", "paper"], cwd=HERE, capture_output=True, text=True, check=True
     ).stdout
     commands = [shlex.split(line) for line in printed.splitlines() if "/paper.py" in line]
     asked = []
     monkeypatch.setattr(
-        benchmark("paper"), "run_missing", lambda rows, jobs, *_: asked.extend(jobs)
+        benchmark_module("paper"), "run_missing", lambda rows, jobs, *_: asked.extend(jobs)
     )
     for command in commands:
         (program,) = [place for place, word in enumerate(command) if word.endswith("/paper.py")]
         monkeypatch.setattr(sys, "argv", command[program:])
-        benchmark("paper").main()
+        benchmark_module("paper").main()
     assert {(kind, split) for _, kind, split, _ in asked} == {("held out", 0), ("held out", 1)}
     assert {"digits", "olivetti", "lfw", "pines"} <= {data for data, *_ in asked}
     assert {"ours", "LDA"} <= {job[-1] for job in asked if job[0] == "olivetti"}

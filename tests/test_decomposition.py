@@ -383,13 +383,26 @@ def test_of_two_samples_a_class_what_is_likely_is_kept(n_unlabelled):
     assert f"({evidence.likely} found, 0 samples held out)" in repr(result)
 
 
+@pytest.mark.filterwarnings("ignore:.*labels are missing:UserWarning")
+def test_of_five_samples_a_class_what_is_likely_is_kept():
+    """All labelled samples say how few there are, not the held-out or the unlabelled ones."""
+    rng = np.random.default_rng(0)
+    labels = np.concatenate([np.repeat(np.arange(8), 5), np.full(40, -1)])
+    values = rng.normal(size=(8, 5, 4))[np.arange(80) // 5 % 8] + rng.normal(size=(80, 5, 4))
+    result = no_rank_decomposition(tl.tensor(values), labels, **QUICK)
+    evidence = result.rank_evidence
+    assert evidence.n_held_out > 0
+    assert result.rank == evidence.chosen == max(evidence.likely, 1)
+    assert f"({evidence.likely} found, " in repr(result)
+
+
 @pytest.mark.parametrize("sizes", [[200, 5, 5, 5], [60, 60, 6], [300, 7]], ids=str)
 def test_small_classes_beside_large_ones_are_tested(sizes):
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(len(sizes)), sizes)
     values = rng.normal(size=(len(sizes), 5, 4))[labels] + 0.3 * rng.normal(size=(sum(sizes), 5, 4))
     evidence = no_rank_decomposition(tl.tensor(values), labels, **QUICK).rank_evidence
-    assert evidence.n_untested == 0
+    assert (evidence.n_untested, evidence.likely) == (0, None)
     assert evidence.significant >= min(2, len(sizes) - 1)
 
 

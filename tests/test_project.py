@@ -68,6 +68,14 @@ def test_citation_has_the_version_of_the_package():
     assert version.strip("\"'") == tensorly_norank.__version__
 
 
+def test_files_that_know_tensorly_say_so_in_one_way():
+    """By which `.ci/run` finds those that run on other backends."""
+    for path in (ROOT / "tests").glob("test_*.py"):
+        text = path.read_text(encoding="utf-8")
+        imports = re.findall(r"^\s*(?:import|from) tensorly\b(?!_norank).*$", text, re.MULTILINE)
+        assert not imports or "import tensorly as tl" in imports, path.name
+
+
 def test_all_names_exist():
     assert [name for name in tensorly_norank.__all__ if not hasattr(tensorly_norank, name)] == []
 

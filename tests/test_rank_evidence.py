@@ -284,43 +284,69 @@ def test_of_few_samples_what_is_likely_is_kept():
     assert np.mean(kept > 3) <= 0.5
 
 
-@pytest.mark.parametrize(("n_each", "level"), [(3, 1 / 2), (4, 1 / 10), (7, 1 / 10), (8, None)])
-def test_the_fewer_samples_a_class_has_the_more_lenient_is_the_count(n_each, level):
-    evidence = _count_few(_few(4, n_classes=8, n_each=n_each, strength=1.5))
-    assert (evidence.likely is None) is (level is None)
-    p_value = evidence.p_value[~np.isnan(evidence.p_value)]
-    assert evidence.chosen == max(np.argmax(p_value > (level or 0.01)), 1)
+@pytest.mark.parametrize(
+    ("n_each", "strength", "level"), [(3, 1, 1 / 2), (4, 1.5, 1 / 10), (7, 1.5, 1 / 10)]
+)
+def test_the_fewer_samples_a_class_has_the_more_lenient_is_the_count(n_each, strength, level):
+    evidence = _count_few(_few(4, n_classes=8, n_each=n_each, strength=strength))
+    assert evidence.likely == np.argmax(evidence.p_value > level) > evidence.significant
+    assert evidence.chosen == evidence.likely
 
 
-@pytest.mark.parametrize(("sizes", "is_few"), [([2, 2, 8, 8], False), ([2, 2, 7, 8, 8], True)])
-def test_most_classes_of_those_that_have_samples_decide(sizes, is_few):
+@pytest.mark.parametrize(
+    ("sizes", "is_few"),
+    [
+        ([2, 2, 8, 8], False),
+        ([2, 2, 7, 8, 8], False),
+        ([2, 2, 7, 7, 8], True),
+        ([8, 8, 8], False),
+        ([1, 1, 1, 8, 8], False),  # in no test
+    ],
+)
+def test_most_samples_of_those_that_can_be_tested_decide(sizes, is_few):
     codes = np.repeat(2 * np.arange(len(sizes)), sizes)  # codes that no sample has do not count
     points = np.random.default_rng(0).normal(size=(len(codes), 4))
     assert (_count_few([[LabelledPoints(points, codes)]], 4).likely is not None) is is_few
 
 
-def _count_some(held_out, n_each):
+def _count_some(held_out, n_each, **options):
     """Held-out samples, of classes with so many."""
     sizes = np.full(6, n_each)
-    return count_components([held_out], [], 8, np.random.default_rng(0), sizes=sizes)
+    return count_components([held_out], [], 8, np.random.default_rng(0), sizes=sizes, **options)
 
 
 def test_of_few_samples_what_orders_held_out_triplets_is_kept():
     """Triplets need five directions, of which so few samples show one."""
     held_out = _gaussian(5, n_samples=18, strength=1.5)
     evidence, of_more = _count_some(held_out, 7), _count_some(held_out, 8)
-    assert evidence.significant < evidence.needed
-    assert evidence.chosen == evidence.likely == evidence.needed <= 5
-    assert (of_more.likely, of_more.chosen) == (None, max(of_more.significant, 1))
-    assert f"{evidence.significant} significant, {evidence.likely} likely" in str(evidence)
+    assert evidence.significant == 1
+    assert evidence.chosen == evidence.likely == evidence.needed == 5
+    assert (of_more.likely, of_more.chosen) == (None, 1)
+    assert str(evidence).startswith("5 chosen: 1 significant, 5 likely, 5 needed")
+    # By the number that is kept, the embedding is no better than its linear part, which it is.
+    assert evidence.linear
+
+
+@pytest.mark.parametrize("max_rank", [1, 4, 5])
+def test_what_is_likely_knows_no_bound_and_a_warning_says_so(max_rank):
+    evidence = _count_some(_gaussian(5, n_samples=18, strength=1.5), 7, max_rank=max_rank)
+    assert (evidence.likely, evidence.chosen) == (5, max_rank)
+    if max_rank < 5:
+        with pytest.warns(UserWarning, match=f"max_rank={max_rank} is smaller than the 5 comp"):
+            warn_of_count(evidence, max_rank)
+
+
+def test_of_held_out_samples_the_level_is_a_tenth_however_few_there_are():
+    evidence = _count_some(_gaussian(1, n_samples=12, strength=2, seed=2), 3)
+    assert 0.1 < evidence.p_value[0] <= 0.5
+    assert evidence.likely == 0
 
 
 def test_what_is_likely_is_no_more_than_class_means_can_span():
     """Where the order of triplets takes more, within classes."""
     held_out = _gaussian(2, n_samples=24, n_classes=3, strength=1.5)
     evidence = _count_some(held_out, 4)
-    assert evidence.needed > 2
-    assert evidence.likely == 2
+    assert evidence.likely <= 2 < evidence.needed
 
 
 def test_of_no_structure_nothing_is_likely_that_triplets_need():
