@@ -133,8 +133,8 @@ class RankEvidence:
         kind = "linear in the data" if self.linear else "not linear in the data"
         kind = "about neighbourhoods" if self.about == "neighbourhoods" else kind
         kind = f"about comparisons; {kind}" if self.about == "comparisons" else kind
-        readings = [] if self.likely is None else [f", {self.likely} likely"]
-        other = "".join([*readings, f", {self.needed} needed"] if self.needed else readings)
+        likely = "" if self.likely is None else f", {self.likely} likely"
+        other = likely + (f", {self.needed} needed" if self.needed else "")
         lines = [
             f"{self.chosen} chosen: {self.significant} significant{other} ({held_out}; {kind})",
             "components  statistic  p-value  triplets in order",
@@ -234,19 +234,16 @@ def count_components(
     whole = [one.embedding for one in held_out]
     if sizes is None:
         sizes = np.bincount(np.concatenate([points.codes for points in [*blind, linear][0]]))
-    likely = _likely(tests, axes, sizes, rng)
-    found = tests.count if likely is None else likely
+    found, likely = _found_and_likely(tests, axes, sizes, rng)
     bends = bool(held_out) and _is_beyond_linear(axes, whole, max(found, 1))
     if bends:
         bent: list[Look] = [[_spanned(one, one.embedding) for one in held_out]]
         of_bent = SequentialTest(bent, rng, n_before=len(blind) + 1)
-        likely_of_bent = _likely(of_bent, whole, sizes, rng)
-        found_of_bent = of_bent.count if likely_of_bent is None else likely_of_bent
+        found_of_bent, likely_of_bent = _found_and_likely(of_bent, whole, sizes, rng)
         # Few held-out samples may not speak for small classes, where all samples do.
         bends = tests.classes <= of_bent.classes or found <= found_of_bent
         if bends:
-            axes, tests = whole, of_bent
-            likely, found = likely_of_bent, found_of_bent
+            axes, tests, found, likely = whole, of_bent, found_of_bent, likely_of_bent
     most, n_candidates = n_kept_and_shown(found, n_dimensions, max_rank)
     n_resamples = N_RESAMPLES if tests.p_value and tests.can_resample else 0
     counts = [tests.count_in_resample(rng) for _ in range(n_resamples)]
@@ -263,6 +260,14 @@ def count_components(
         n_untested=int(np.sum(sizes > 0)) - len(tests.classes),
         likely=likely,
     )
+
+
+def _found_and_likely(
+    tests: SequentialTest, axes: Look, sizes: np.ndarray, rng: np.random.Generator
+) -> tuple[int, int | None]:
+    """How many directions there are to keep, and how many are likely where that decides."""
+    likely = _likely(tests, axes, sizes, rng)
+    return (tests.count if likely is None else likely), likely
 
 
 def _likely(
