@@ -17,6 +17,7 @@ import joblib
 import numpy as np
 import torch
 from _deep import (
+    DEVICE,
     STEPS_OF_CLUSTERING,
     Arranged,
     Autoencoder,
@@ -382,7 +383,7 @@ class Ours:
     def __call__(self, fit_samples, fit_labels, new_samples, random_state):
         """Fit, embed both."""
         result = no_rank_decomposition(
-            fit_samples, fit_labels, random_state=random_state, **self.keywords
+            fit_samples, fit_labels, random_state=random_state, device=DEVICE, **self.keywords
         )
         self.chosen = type(result.encoder).__name__
         return result.embedding, result.transform(new_samples)

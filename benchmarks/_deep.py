@@ -1,11 +1,11 @@
 """Deep methods that ours is set beside: autoencoders, deep embedded clustering, classifiers.
 
-They are small, for a few hundred samples on a CPU. All see samples that are centred by the fitted
-mean and divided by one number a channel, with the modes that have neighbourhoods last and the
-others as channels, as our own convolutions do. All are trained by AdamW under a one-cycle schedule;
-for how long is searched: a fit of four fifths of the fitted samples is scored on the fifth, as the
-competitors in `_competitors` are, and the number of steps that was best is then taken with all
-samples.
+They are small, for a few hundred samples on a CPU; where there is a GPU they are trained on it. All
+see samples that are centred by the fitted mean and divided by one number a channel, with the modes
+that have neighbourhoods last and the others as channels, as our own convolutions do. All are
+trained by AdamW under a one-cycle schedule; for how long is searched: a fit of four fifths of the
+fitted samples is scored on the fifth, as the competitors in `_competitors` are, and the number of
+steps that was best is then taken with all samples.
 """
 
 import copy
@@ -21,6 +21,7 @@ from torch.nn import functional
 from tensorly_norank._embedder import move
 from tensorly_norank.encoders import ConvEncoder
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 STEPS_OF_CLUSTERING = (200, 600)
 _STEPS_OF_TARGETS = 20  # after which they are computed again
 BATCH = 32
@@ -56,7 +57,8 @@ def varied(images):
     """Each moved along each mode of places by a few of them, and with white noise."""
     for dim in range(2, images.ndim):
         most = max(1, int(_SHIFT * images.shape[dim]))
-        images = move(images, dim, torch.randint(-most, most + 1, (len(images), 1)))
+        steps = torch.randint(-most, most + 1, (len(images), 1), device=images.device)
+        images = move(images, dim, steps)
     return images + _NOISE * torch.randn_like(images)
 
 
@@ -210,7 +212,8 @@ class Clustering(nn.Module):
     def loss(self, images, rows):
         """From the sharpened soft assignment, of all images together, to the soft assignment."""
         if self.n_losses % _STEPS_OF_TARGETS == 0:
-            soft = self.soften(torch.from_numpy(embed(self, self.images))).detach()
+            codes = torch.from_numpy(embed(self, self.images)).to(rows.device)
+            soft = self.soften(codes).detach()
             sharp = soft.square() / soft.sum(dim=0)
             self.targets = sharp / sharp.sum(dim=1, keepdim=True)
         self.n_losses += 1
@@ -227,6 +230,7 @@ def clustered(autoencoder, images, codes, n_steps, seed):
 
 def train(module, images, labels, n_steps, learning_rate, weight_decay=0.05):
     """Train in place; the mean loss of each tenth of the steps."""
+    module, images, labels = module.to(DEVICE), images.to(DEVICE), labels.to(DEVICE)
     optimizer = torch.optim.AdamW(module.parameters(), learning_rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, n_steps)
     if images.ndim in _FAST:
@@ -261,4 +265,5 @@ def embed(module, images):
     """Points of all images, numpy."""
     module.eval()
     with torch.no_grad():
-        return torch.cat([module.encode(part) for part in images.split(256)]).numpy()
+        points = [module.encode(part.to(DEVICE)).cpu() for part in images.split(256)]
+    return torch.cat(points).numpy()

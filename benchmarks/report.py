@@ -140,8 +140,9 @@ PARTS |= {
 
 @of_table("paper")
 def seconds(rows, folder):
-    """Of fitting and embedding, with the search."""
-    body, rows = [], of_kind(rows, "held out")
+    """Of fitting and embedding, with the search; on CPUs."""
+    on_gpus = rows["versions"].str.contains("+cu", regex=False)  # PyTorch's builds for NVIDIA's
+    body, rows = [], of_kind(rows[~on_gpus], "held out")
     for method in in_order(rows["method"], METHODS):
         own = rows[rows["method"] == method].groupby("data")["seconds"].median()
         body.append([method, *[f"{own[d]:.1f}" if d in own else "–" for d in DATA]])

@@ -15,7 +15,7 @@ import time
 from functools import lru_cache
 
 import numpy as np
-from _competitors import competitors
+from _competitors import SPREAD, competitors
 from _data import NAMES
 from _rows import Rows
 from _runner import add_options, check_names, loaded, run_missing
@@ -27,6 +27,7 @@ SIMILARITY = "ours, by similarity"
 METHODS = (
     SIMILARITY,
     "ours",
+    SPREAD,
     "our network, another loss",
     "LDA",
     "NCA",
