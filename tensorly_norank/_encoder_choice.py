@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from tensorly_norank._batches import drawn_evenly, shuffle_within_classes
 from tensorly_norank._class_balance import class_weights, standard_error
 from tensorly_norank._embedder import Embedder
 from tensorly_norank._parts import Part
+from tensorly_norank.encoders._convolution import modes_to_convolve
 
 _SHARE = 0.1  # of all passes, in a short fit
 _SHARE_OF_MOVED = 0.15  # the same, where it has to learn from moved samples
@@ -18,6 +21,8 @@ _LEVEL = 2.0  # standard errors of the difference from the best one
 _OUT = 3.0  # the same, after the first of the two fits of each
 _WORTH = 0.01  # of the triplets, or of the hinge: two fits of one encoder differ by as much
 _MOST_SCORED = 512  # samples left out, each time
+_ENOUGH_TO_COMPARE = 64  # samples: of fewer, those left out do not tell encoders apart
+_ALIKE = 0.9  # of the neighbours along a mode: those of images all are, in any other order a third
 
 # From an encoder's name, samples to fit and a share of all passes to the fitted embedder.
 ShortFit = Callable[[str, Part, float], Embedder]
@@ -51,6 +56,8 @@ class EncoderChoice:
     chosen : str
         Of what is left the one with the largest plain accuracy: balanced between classes, the few
         anchors of small ones would decide by chance. Of equal ones, that with the least hinge.
+        Where nothing is compared, "conv" if fewer than 64 samples may decide and neighbouring
+        entries are alike, else "mlp".
     """
 
     candidates: tuple[str, ...]
@@ -65,7 +72,12 @@ class EncoderChoice:
     def __str__(self) -> str:
         """A line for each candidate."""
         if np.isnan(self.triplet_accuracy).all() and not any(self.behind):
-            return f"{self.chosen} chosen: nothing could be compared"
+            reason = (
+                "neighbouring entries are alike, and samples too few to compare encoders"
+                if self.chosen == "conv"
+                else "nothing could be compared"
+            )
+            return f"{self.chosen} chosen: {reason}"
         lines = [
             f"{self.chosen} chosen",
             "encoder      triplets in order  hinge              triplets, plain",
@@ -86,6 +98,53 @@ class EncoderChoice:
             )
         ]
         return "\n".join(lines)
+
+
+def encoder_of_few(candidates: Sequence[str], part: Part) -> EncoderChoice | None:
+    """Convolutions, if samples are few and suit them; None where candidates are to be compared.
+
+    Of few samples so few are left out that chance decides. Whether the order of places means
+    something can be seen on as few.
+
+    Parameters
+    ----------
+    candidates : sequence of str
+        Names of encoders.
+    part : Part
+        Samples that may decide.
+
+    Returns
+    -------
+    EncoderChoice or None
+    """
+    if len(part) >= _ENOUGH_TO_COMPARE or "conv" not in candidates:
+        return None
+    modes = modes_to_convolve(part.samples.shape[1:])
+    if any(_share_alike(part.samples, mode + 1) < _ALIKE for mode in modes):
+        return None
+    accuracy, accuracy_se, hinge, hinge_se, plain = np.full((5, len(candidates)), np.nan)
+    behind = ("",) * len(candidates)
+    return EncoderChoice(
+        tuple(candidates), accuracy, accuracy_se, hinge, hinge_se, plain, behind, "conv"
+    )
+
+
+def _share_alike(samples: Tensor, dim: int) -> float:
+    """The share of places whose neighbours on both sides vary less alike than each does with it.
+
+    Of those of faces, digits, volumes or patches of a field it is all; in an order that means
+    nothing a third. Of few objects in much noise it may be no more.
+    """
+    deviations = samples - samples.nanmean(dim=0, keepdim=True)
+    places = deviations.nan_to_num(0.0).movedim(dim, 0).flatten(1).double()
+    norms = places.norm(dim=1, keepdim=True)
+    varies = norms[:, 0] > 0
+    places = places[varies] / norms[varies]
+    if len(places) < 3:
+        return 0.0
+    next_to, behind = ((places[:-step] * places[step:]).sum(dim=1) for step in (1, 2))
+    is_alike = torch.minimum(next_to[:-1], next_to[1:]) > behind
+    return is_alike.double().mean().item()
 
 
 def choose_encoder(

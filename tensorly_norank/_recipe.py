@@ -17,7 +17,12 @@ from tensorly_norank._batches import Split
 from tensorly_norank._components import CanonicalAxes, canonical_axes
 from tensorly_norank._diagnostics import diagnose, triplet_figures
 from tensorly_norank._embedder import Embedder, has_moves_of_one_place
-from tensorly_norank._encoder_choice import EncoderChoice, choose_encoder, moves_cost_triplets
+from tensorly_norank._encoder_choice import (
+    EncoderChoice,
+    choose_encoder,
+    encoder_of_few,
+    moves_cost_triplets,
+)
 from tensorly_norank._imputation import Imputer, imputer_of, mean_of_observed
 from tensorly_norank._label_spreading import LabelSpreader
 from tensorly_norank._linear_part import LinearPart, principal_scores
@@ -130,7 +135,8 @@ class Recipe:
 
         part = self._to_choose_by(split)
         names = candidates(self.data.sample_shape)
-        choice = choose_encoder(names, part, self.objective.margin, fit, self.rng)
+        choice = None if self.keeps_distances else encoder_of_few(names, part)
+        choice = choice or choose_encoder(names, part, self.objective.margin, fit, self.rng)
         if self.verbose and self.choice is None:  # those of later fits only serve to count
             print(choice)
         return replace(self, encoder=choice.chosen, choice=choice)

@@ -114,13 +114,14 @@ def no_rank_decomposition(
         falls clearly farther short of the margin, is out; of the rest it takes the one with most
         triplets in order: see ``result.encoder_choice``. None of these samples counts components.
         It costs about as much as fitting the chosen one (more where that is much cheaper than
-        "conv"). Whether "conv" moves samples along modes of 16 entries or fewer is decided in the
-        same way, also where it was named, for about half of a fit. A module must map
-        ``(batch, *sample_shape)`` to (batch, D); it is copied, and trained on standardised samples.
-        For the built-in encoders these are varied a little in every pass (see the method's page);
-        for a module of yours they are not. One that was trained before is trained on: if that was
-        with these samples, nothing is held out of it any more,
-        and the evidence means nothing.
+        "conv"). Of fewer than 64 samples, too few to tell, it takes "conv" without a trial if their
+        neighbouring entries are alike. Whether "conv" moves samples along modes of 16 entries or
+        fewer is decided in the same way, also where it was named, for about half of a fit. A module
+        must map ``(batch, *sample_shape)`` to (batch, D); it is copied, and trained on standardised
+        samples. For the built-in encoders these are varied a little in every pass (see the method's
+        page); for a module of yours they are not. One that was trained before is trained on: if
+        that was with these samples, nothing is held out of it any more, and the evidence means
+        nothing.
     rank : int, optional
         Keep that many components: at most 64, or as many as a sample has entries if that is more,
         or as many as a module of yours returns; those that the embedding does not span are 0. By

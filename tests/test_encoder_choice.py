@@ -17,10 +17,16 @@ from tensorly_norank import (
     _training,
     no_rank_decomposition,
 )
-from tensorly_norank._encoder_choice import _quarters, choose_encoder, moves_cost_triplets
+from tensorly_norank._encoder_choice import (
+    _quarters,
+    _share_alike,
+    choose_encoder,
+    encoder_of_few,
+    moves_cost_triplets,
+)
 from tensorly_norank._parts import Part
 from tensorly_norank.datasets import simulate_planted
-from tensorly_norank.encoders import ConvEncoder, MLPEncoder
+from tensorly_norank.encoders import ConvEncoder, MLPEncoder, candidates
 
 LABELS = np.repeat(np.arange(4), 20)
 QUICK = {"n_iter_max": 15, "tol": 0, "random_state": 0}
@@ -250,6 +256,68 @@ def test_without_anything_to_compare_the_first_is_taken(sizes):
     assert str(choice) == "first chosen: nothing could be compared"
 
 
+def images(n_samples=40, seed=0):
+    """Of 9×12 smooth places, float64, and labels of four classes."""
+    noise = torch.randn(
+        n_samples, 1, 12, 15, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    )
+    smooth = torch.nn.functional.avg_pool2d(noise, 4, stride=1)[:, 0]
+    return smooth, np.arange(n_samples) % 4
+
+
+ALL = candidates((9, 12))
+
+
+def test_few_samples_whose_neighbouring_entries_are_alike_are_convolved_without_a_trial():
+    choice = encoder_of_few(ALL, Part(*images()))
+    assert choice.chosen == "conv"
+    assert choice.candidates == tuple(ALL)
+    assert np.isnan(choice.triplet_accuracy).all()
+    assert str(choice).startswith("conv chosen: neighbouring entries are alike")
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_in_another_order_of_the_places_of_either_mode_encoders_are_compared(dim):
+    samples, labels = images()
+    order = np.random.default_rng(0).permutation(samples.shape[dim])
+    assert encoder_of_few(ALL, Part(samples.index_select(dim, torch.tensor(order)), labels)) is None
+
+
+@pytest.mark.parametrize(("n_samples", "are_compared"), [(63, False), (64, True)])
+def test_enough_samples_are_left_to_a_comparison(n_samples, are_compared):
+    assert (encoder_of_few(ALL, Part(*images(n_samples))) is None) == are_compared
+
+
+def test_no_convolutions_are_taken_that_are_no_candidate():
+    assert encoder_of_few(["mlp", "linear"], Part(*images())) is None
+
+
+def test_neighbours_are_alike_whatever_the_units_and_what_is_missing_or_never_varies():
+    samples, labels = images()
+    samples = 1e6 + 1e3 * samples
+    samples[:, :2] = 7.0  # a margin
+    samples[torch.rand(samples.shape, generator=torch.Generator().manual_seed(0)) < 0.1] = np.nan
+    assert encoder_of_few(ALL, Part(samples, labels)).chosen == "conv"
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_of_samples_that_do_not_vary_nothing_is_said(value):
+    samples, labels = images()
+    assert encoder_of_few(ALL, Part(torch.full_like(samples, value), labels)) is None
+
+
+def test_alike_are_the_places_in_three_whose_ends_are_the_least_alike():
+    samples = torch.from_numpy(np.random.default_rng(0).normal(size=(6, 10, 4)))
+    about_mean = samples.numpy() - samples.numpy().mean(axis=0)
+    rows = about_mean.transpose(1, 0, 2).reshape(10, -1)
+    cosines = rows @ rows.T / np.outer(*[np.linalg.norm(rows, axis=1)] * 2)
+    are_alike = [
+        cosines[k, k + 2] < min(cosines[k, k + 1], cosines[k + 1, k + 2]) for k in range(8)
+    ]
+    assert 0 < np.mean(are_alike) < 1
+    assert _share_alike(samples, 1) == pytest.approx(np.mean(are_alike))
+
+
 def test_a_candidate_that_diverges_is_left_out():
     def fit(name, part, share):
         if name == "first":
@@ -346,6 +414,19 @@ def test_classes_that_no_linear_map_separates_get_a_perceptron():
     assert again.encoder_choice.triplet_accuracy.tolist() == (
         result.encoder_choice.triplet_accuracy.tolist()
     )
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of short fits of little
+def test_a_few_images_get_convolutions_and_what_has_no_order_a_comparison():
+    samples, labels = images(24)
+    order = np.random.default_rng(0).permutation(9)
+    in_order, out_of_order = (
+        no_rank_decomposition(tl.tensor(one.numpy()), labels, rank=2, **QUICK)
+        for one in (samples, samples[:, order])
+    )
+    assert isinstance(in_order.encoder, ConvEncoder)
+    assert np.isnan(in_order.encoder_choice.triplet_accuracy).all()
+    assert not np.isnan(out_of_order.encoder_choice.triplet_accuracy).all()
 
 
 def test_an_encoder_that_is_given_is_not_chosen():

@@ -82,7 +82,7 @@ class ConvEncoder(Encoder):
         super().__init__(
             sample_shape, n_components, n_channels=n_channels, n_hidden=n_hidden, n_axes=n_axes
         )
-        self.convolved_modes = _modes_to_convolve(self.sample_shape, convolved_modes)
+        self.convolved_modes = modes_to_convolve(self.sample_shape, convolved_modes)
         self.sizes["convolved_modes"] = self.convolved_modes
         if not n_channels or any(width < 1 or width % _GROUPS for width in n_channels):
             raise ValueError(f"n_channels must be multiples of {_GROUPS}, got {n_channels!r}.")
@@ -173,8 +173,8 @@ def _check_modes(modes: Sequence[int], order: int) -> tuple[int, ...]:
     return distinct
 
 
-def _modes_to_convolve(
-    sample_shape: Sequence[int], asked_for: Sequence[int] | None
+def modes_to_convolve(
+    sample_shape: Sequence[int], asked_for: Sequence[int] | None = None
 ) -> tuple[int, ...]:
     """The modes that were asked for, or the largest set of long modes of like lengths."""
     if asked_for is not None:
