@@ -38,9 +38,9 @@ LABELS = {
 }
 
 
-def verdict_of(rows, figures):
+def verdict_of(rows, figures, first="ours"):
     """A table, and in words on how many of the six data sets ours is first, and how surely."""
-    found = {name: against_the_best(rows, name, "ours", COMPETITORS) for name in figures}
+    found = {name: against_the_best(rows, name, first, COMPETITORS) for name in figures}
     text = ""
     for name, table in found.items():
         body = [
@@ -54,13 +54,13 @@ def verdict_of(rows, figures):
             ]
             for data, row in table.loc[in_order(table.index, DATA)].iterrows()
         ]
-        header = [LABELS[name], "ours", "best competitor", "difference", "p", "splits"]
+        header = [LABELS[name], first, "best competitor", "difference", "p", "splits"]
         text += rst_table(header, body)
-    text += "".join(_in_words(name, table) for name, table in found.items() if len(table))
-    return text + _left_out(rows, figures[0])
+    text += "".join(_in_words(name, table, first) for name, table in found.items() if len(table))
+    return text + _left_out(rows, figures[0], first)
 
 
-def _in_words(name, table):
+def _in_words(name, table, ours="ours"):
     parts = []
     for group, names in (("the six", SIX), ("the others", DATA[len(SIX) :])):
         known = table.loc[in_order(table.index, names)]
@@ -72,7 +72,7 @@ def _in_words(name, table):
         behind = known[known["difference"] < -LEVEL]
         level = known.index.difference(first.index.union(behind.index), sort=False)
         part = group if len(known) == len(names) else f"{len(known)} of {group}"
-        part += f" ours is ahead on {len(first) or 'none'}"
+        part += f" {ours} is ahead on {len(first) or 'none'}"
         part += f" ({listed(first.index)})" if len(first) else ""
         if len(sure):
             part += f", significantly on {len(sure)} ({listed(sure.index)}; by Holm's method for "
@@ -93,15 +93,15 @@ def _by_holm(p_values):
     return np.minimum(ordered * factors, 1.0).cummax()
 
 
-def _left_out(rows, figure):
+def _left_out(rows, figure, first):
     """Which competitors are in no verdict, for lack of splits."""
     text = ""
     for data in in_order(rows["data"], DATA):
         table = values(rows[rows["data"] == data], figure)
-        if "ours" not in table:
-            text += f"- {data}: ours has not been run.\n"
+        if first not in table:
+            text += f"- {data}: {first} has not been run.\n"
             continue
-        pairs = pairs_of(table, "ours", COMPETITORS)
+        pairs = pairs_of(table, first, COMPETITORS)
         missing = [method for method in COMPETITORS if method not in pairs]
         text += f"- {data}: {listed(missing)}.\n" if missing else ""
     return f"Left out, with fewer than two splits:\n\n{text}\n" if text else ""

@@ -16,7 +16,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import pandas
-from _competitors import BESIDE, DEEP
+from _competitors import BESIDE, DEEP, SPREAD
 from _report import (
     in_order,
     listed,
@@ -160,6 +160,13 @@ def verdict_of_new_classes(rows, folder):
     """The same on classes that were not fitted."""
     figures = ("silhouette", "ari", "recall_at_1", "verification_auc")
     return verdict_of(of_kind(rows, "new classes"), figures)
+
+
+@of_table("paper")
+def verdict_of_spread(rows, folder):
+    """What is meant for new classes, on these."""
+    figures = ("recall_at_1", "verification_auc")
+    return verdict_of(of_kind(rows, "new classes"), figures, SPREAD)
 
 
 @of_table("paper")

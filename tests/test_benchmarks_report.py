@@ -84,6 +84,21 @@ def test_words_say_ahead_level_behind_and_what_is_sure(benchmark_module):
     )
 
 
+def test_a_verdict_can_be_on_another_method_of_ours(benchmark_module):
+    figures = {
+        ("faces", "ours, spread"): [0.9, 0.7],
+        ("faces", "ours"): [0.1, 0.2],
+        ("faces", "LDA"): [0.5, 0.6],
+        ("digits", "ours"): [0.1, 0.2],
+    }
+    rows = _rows_of(figures).replace({"data": {"faces": "olivetti"}})
+    text = benchmark_module("_verdict").verdict_of(rows, ("silhouette",), "ours, spread")
+    assert '"silhouette","ours, spread","best competitor"' in text
+    assert '"olivetti","0.800","0.550 (LDA)","+0.250"' in text
+    assert "of 1 of the six ours, spread is ahead on 1 (olivetti)" in text
+    assert "- digits: ours, spread has not been run." in text
+
+
 def test_p_values_are_corrected_by_holms_method(benchmark_module):
     p_values = pandas.Series([0.04, 0.01, np.nan, 0.02], index=list("abcd"))
     corrected = benchmark_module("_verdict")._by_holm(p_values)
