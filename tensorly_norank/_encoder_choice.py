@@ -56,8 +56,8 @@ class EncoderChoice:
     chosen : str
         Of what is left the one with the largest plain accuracy: balanced between classes, the few
         anchors of small ones would decide by chance. Of equal ones, that with the least hinge.
-        Where nothing is compared, "conv" if fewer than 64 samples may decide and neighbouring
-        entries are alike, else "mlp".
+        Of fewer than 64 samples whose neighbouring entries are alike, "conv", without a trial.
+        Where nothing else could be compared, "mlp".
     """
 
     candidates: tuple[str, ...]
@@ -135,8 +135,9 @@ def _share_alike(samples: Tensor, dim: int) -> float:
     Of those of faces, digits, volumes or patches of a field it is all; in an order that means
     nothing a third. Of few objects in much noise it may be no more.
     """
+    samples = samples.to("cpu", torch.float64)  # they are few
     deviations = samples - samples.nanmean(dim=0, keepdim=True)
-    places = deviations.nan_to_num(0.0).movedim(dim, 0).flatten(1).double()
+    places = deviations.nan_to_num(0.0).movedim(dim, 0).flatten(1)
     norms = places.norm(dim=1, keepdim=True)
     varies = norms[:, 0] > 0
     places = places[varies] / norms[varies]
