@@ -238,14 +238,14 @@ class Augmentation:
         return move(samples, dim, steps)
 
 
-def has_moves_of_one_place(encoder: nn.Module, sample_shape: Sequence[int]) -> bool:
-    """Whether it asks for moves along modes of samples that are too short for a share of them."""
+def modes_moved_by_one_place(encoder: nn.Module, sample_shape: Sequence[int]) -> tuple[int, ...]:
+    """Modes of samples along which it asks for moves, and which are too short for a share."""
     modes = encoder.shifted_modes if isinstance(encoder, Encoder) else ()
     with_them, without = (
-        Augmentation(noise=0.0, fewest=fewest, shifted_modes=modes).moves(sample_shape)
+        dict(Augmentation(noise=0.0, fewest=fewest, shifted_modes=modes).moves(sample_shape))
         for fewest in (1, 0)
     )
-    return with_them != without
+    return tuple(mode for mode in with_them if mode not in without)
 
 
 def move(samples: Tensor, dim: int, steps: Tensor | int) -> Tensor:

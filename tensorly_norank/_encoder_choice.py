@@ -23,6 +23,7 @@ _WORTH = 0.01  # of the triplets, or of the hinge: two fits of one encoder diffe
 _MOST_SCORED = 512  # samples left out, each time
 _ENOUGH_TO_COMPARE = 64  # samples: of fewer, those left out do not tell encoders apart
 _ALIKE = 0.9  # of the neighbours along a mode: those of images all are, in any other order a third
+_MOST_TO_SEE = 64  # samples: as few show it
 
 # From an encoder's name, samples to fit and a share of all passes to the fitted embedder.
 ShortFit = Callable[[str, Part, float], Embedder]
@@ -54,10 +55,11 @@ class EncoderChoice:
         its hinge exceeds the least by so much; "diverged" where a fit did, if only the second; and
         "" where nothing tells it from the best.
     chosen : str
-        Of what is left the one with the largest plain accuracy: balanced between classes, the few
-        anchors of small ones would decide by chance. Of equal ones, that with the least hinge.
-        Of fewer than 64 samples whose neighbouring entries are alike, "conv", without a trial.
-        Where nothing else could be compared, "mlp".
+        Of what is left "conv", if neighbouring entries are alike; else the one with the largest
+        plain accuracy: balanced between classes, the few anchors of small ones would decide by
+        chance. Of equal ones, that with the least hinge. Of fewer than 64 samples whose
+        neighbouring entries are alike, "conv", without a trial. Where nothing else could be
+        compared, "mlp".
     """
 
     candidates: tuple[str, ...]
@@ -117,10 +119,7 @@ def encoder_of_few(candidates: Sequence[str], part: Part) -> EncoderChoice | Non
     -------
     EncoderChoice or None
     """
-    if len(part) >= _ENOUGH_TO_COMPARE or "conv" not in candidates:
-        return None
-    modes = modes_to_convolve(part.samples.shape[1:])
-    if any(_share_alike(part.samples, mode + 1) < _ALIKE for mode in modes):
+    if len(part) >= _ENOUGH_TO_COMPARE or not _suits_convolutions(candidates, part):
         return None
     accuracy, accuracy_se, hinge, hinge_se, plain = np.full((5, len(candidates)), np.nan)
     behind = ("",) * len(candidates)
@@ -129,13 +128,24 @@ def encoder_of_few(candidates: Sequence[str], part: Part) -> EncoderChoice | Non
     )
 
 
+def _suits_convolutions(candidates: Sequence[str], part: Part) -> bool:
+    if "conv" not in candidates:
+        return False
+    return neighbours_are_alike(part.samples, modes_to_convolve(part.samples.shape[1:]))
+
+
+def neighbours_are_alike(samples: Tensor, modes: Sequence[int]) -> bool:
+    """Whether along each of these modes of samples (n, *sample_shape) the order means something."""
+    some = samples[:: max(1, len(samples) // _MOST_TO_SEE)].to("cpu", torch.float64)
+    return all(_share_alike(some, mode + 1) >= _ALIKE for mode in modes)
+
+
 def _share_alike(samples: Tensor, dim: int) -> float:
     """The share of places whose neighbours on both sides vary less alike than each does with it.
 
     Of those of faces, digits, volumes or patches of a field it is all; in an order that means
     nothing a third. Of few objects in much noise it may be no more.
     """
-    samples = samples.to("cpu", torch.float64)  # they are few
     deviations = samples - samples.nanmean(dim=0, keepdim=True)
     places = deviations.nan_to_num(0.0).movedim(dim, 0).flatten(1)
     norms = places.norm(dim=1, keepdim=True)
@@ -196,18 +206,22 @@ def choose_encoder(
     plain, _ = _means_and_errors(placed[0], np.zeros_like(codes))  # as if all were of one class
     # If all are out, because the last one diverged, one that did not is taken.
     is_out = np.array([(why != "") + (why == "diverged") for why in behind])
-    chosen = candidates[int(np.lexsort((hinge[0], -plain, is_out))[0])]
+    # Short fits tell the worst of convolutions: they are worth more the longer they are trained.
+    is_suited = _suits_convolutions(candidates, part)
+    is_other = np.array([is_suited and name != "conv" for name in candidates])
+    chosen = candidates[int(np.lexsort((hinge[0], -plain, is_other, is_out))[0])]
     return EncoderChoice(tuple(candidates), *accuracy, *hinge, plain, tuple(behind), chosen)
 
 
 def moves_cost_triplets(
-    part: Part, margin: float, fit: ShortFitMoved, rng: np.random.Generator
+    part: Part, modes: Sequence[int], margin: float, fit: ShortFitMoved, rng: np.random.Generator
 ) -> bool:
-    """Whether fits that move samples along short modes order clearly fewer triplets.
+    """Whether fits that move samples along `modes`, short ones, order clearly fewer triplets.
 
     A step of one place is a long way along eight, and no way at all where entries have no order,
     such as antigens. Twice a fourth of the samples is left out, as in `choose_encoder`. What costs
-    no triplets is kept: in short fits moves look worse than they are, in hinges above all.
+    no triplets is kept: in short fits moves look worse than they are, in hinges above all. Where
+    neighbouring entries are alike, so that moves make sense, it takes more to give them up.
     """
     accuracy, codes = [np.empty((0, 2))], [part.codes[:0]]
     quarters = _quarters(part, rng)
@@ -226,7 +240,8 @@ def moves_cost_triplets(
     still_and_moved, anchors = np.concatenate(accuracy), np.concatenate(codes)
     if not len(anchors):
         return False
-    return not bool(_is_level(still_and_moved, 0, class_weights(anchors), _LEVEL)[1])
+    level = _OUT if neighbours_are_alike(part.samples, modes) else _LEVEL
+    return not bool(_is_level(still_and_moved, 0, class_weights(anchors), level)[1])
 
 
 def _behind(

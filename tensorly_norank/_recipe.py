@@ -16,7 +16,7 @@ from tensorly_norank import _backend, _factors
 from tensorly_norank._batches import Split
 from tensorly_norank._components import CanonicalAxes, canonical_axes
 from tensorly_norank._diagnostics import diagnose, triplet_figures
-from tensorly_norank._embedder import Embedder, has_moves_of_one_place
+from tensorly_norank._embedder import Embedder, modes_moved_by_one_place
 from tensorly_norank._encoder_choice import (
     EncoderChoice,
     choose_encoder,
@@ -143,8 +143,8 @@ class Recipe:
 
     def _with_moves(self, split: Split, settings: Settings) -> Recipe:
         """The same, with or without moves along short modes where the encoder asks for them."""
-        shape = self.data.sample_shape
-        if self.keeps_distances or not has_moves_of_one_place(self._new_encoder(), shape):
+        modes = modes_moved_by_one_place(self._new_encoder(), self.data.sample_shape)
+        if self.keeps_distances or not modes:
             return replace(self, moves_short_modes=None)
 
         def fit(is_moved: bool, part: Part, share: float) -> Embedder:
@@ -152,7 +152,7 @@ class Recipe:
             return replace(self, moves_short_modes=is_moved)._try(part, settings, share, title)
 
         part = self._to_choose_by(split)
-        costs = moves_cost_triplets(part, self.objective.margin, fit, self.rng)
+        costs = moves_cost_triplets(part, modes, self.objective.margin, fit, self.rng)
         if self.verbose and self.moves_short_modes is None:  # later ones only serve to count
             print(f"samples are {'not ' if costs else ''}moved along short modes")
         return replace(self, moves_short_modes=not costs)

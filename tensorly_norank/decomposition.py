@@ -111,11 +111,11 @@ def no_rank_decomposition(
         What maps a sample to its embedding; see :mod:`tensorly_norank.encoders`. "auto" lets all
         that make sense ("multilinear" of two sample modes or more, "conv" where one has 8 entries)
         embed samples that were left out of a short fit. Who orders their triplets clearly worse, or
-        falls clearly farther short of the margin, is out; of the rest it takes the one with most
-        triplets in order: see ``result.encoder_choice``. None of these samples counts components.
-        It costs about as much as fitting the chosen one (more where that is much cheaper than
-        "conv"). Of fewer than 64 samples, too few to tell, it takes "conv" without a trial if their
-        neighbouring entries are alike. Whether "conv" moves samples along modes of 16 entries or
+        falls clearly farther short of the margin, is out; of the rest it takes "conv" if
+        neighbouring entries are alike (of fewer than 64 samples, too few to tell, without a trial),
+        else the one with most triplets in order: see ``result.encoder_choice``. None of these
+        samples counts components. It costs about as much as fitting the chosen one (more where that
+        is much cheaper than "conv"). Whether "conv" moves samples along modes of 16 entries or
         fewer is decided in the same way, also where it was named, for about half of a fit. A module
         must map ``(batch, *sample_shape)`` to (batch, D); it is copied, and trained on standardised
         samples. For the built-in encoders these are varied a little in every pass (see the method's

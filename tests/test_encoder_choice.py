@@ -288,6 +288,28 @@ def test_enough_samples_are_left_to_a_comparison(n_samples, are_compared):
     assert (encoder_of_few(ALL, Part(*images(n_samples))) is None) == are_compared
 
 
+@pytest.mark.parametrize("in_order", [True, False])
+def test_of_those_that_nothing_tells_apart_convolutions_are_taken_where_they_suit(in_order):
+    samples = images(80)[0]
+    if not in_order:
+        samples = samples[:, torch.randperm(9, generator=torch.Generator().manual_seed(0))]
+
+    def choice(**maps):
+        def fit(name, part, share):
+            def embed(given):
+                return maps[name][(given[:, 0, 0, None] == samples[:, 0, 0]).int().argmax(dim=1)]
+
+            return Embedding(embed)
+
+        return choose_encoder(list(maps), Part(samples, LABELS), 0.8, fit, np.random.default_rng(0))
+
+    level = choice(mlp=points(1, 0.48), conv=points(5, 0.48))
+    assert level.behind == ("", "")
+    assert level.plain_accuracy[0] > level.plain_accuracy[1]
+    assert level.chosen == ("conv" if in_order else "mlp")
+    assert choice(mlp=points(1, 0.48), conv=points(1, 1.5)).chosen == "mlp"
+
+
 def test_no_convolutions_are_taken_that_are_no_candidate():
     assert encoder_of_few(["mlp", "linear"], Part(*images())) is None
 
@@ -496,7 +518,7 @@ def test_each_fit_that_counts_uses_the_encoder_chosen_without_its_samples():
     assert [n for title, n in passes if title == "fit"] == [25, 25, 100]
 
 
-def race_of_moves(still, moved, labels=LABELS, fails=None):
+def race_of_moves(still, moved, labels=LABELS, fails=None, in_order=False):
     """Whether moves cost triplets, between embeddings that no fit changes, and all the fits."""
     fits = []
 
@@ -506,8 +528,10 @@ def race_of_moves(still, moved, labels=LABELS, fails=None):
             raise FloatingPointError
         return Embedding(lambda samples: (moved if is_moved else still)[samples[:, 0].long()])
 
-    part = Part(torch.arange(len(labels), dtype=torch.float32)[:, None], labels)
-    return moves_cost_triplets(part, 0.8, fit, np.random.default_rng(0)), fits
+    numbers = torch.arange(len(labels), dtype=torch.float32)[:, None]
+    waves = torch.sin(numbers + torch.arange(20) / 3)  # whose places are in order
+    part = Part(torch.cat([numbers, waves], dim=1)[:, : 21 if in_order else 1], labels)
+    return moves_cost_triplets(part, [0], 0.8, fit, np.random.default_rng(0)), fits
 
 
 def test_moves_are_made_unless_they_clearly_cost_triplets():
@@ -533,6 +557,13 @@ def test_fits_with_moves_and_without_learn_from_the_same_samples_and_a_fit_that_
 def test_moves_are_made_where_nothing_can_be_left_out():
     labels = np.zeros(80, dtype=int)
     assert race_of_moves(points(1, 0.2), points(2, 0.9), labels=labels) == (False, [])
+
+
+def test_where_neighbouring_entries_are_alike_it_takes_more_to_give_moves_up():
+    still, moved = points(1, 0.2), points(2, 0.3)
+    assert race_of_moves(still, moved)[0]
+    assert not race_of_moves(still, moved, in_order=True)[0]
+    assert race_of_moves(still, points(2, 0.9), in_order=True)[0]
 
 
 def test_moves_that_cost_more_than_a_hundredth_but_within_chance_are_made():
