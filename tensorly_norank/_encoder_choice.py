@@ -20,6 +20,7 @@ _SHARE_OF_MOVED = 0.15  # the same, where it has to learn from moved samples
 _LEVEL = 2.0  # standard errors of the difference from the best one
 _OUT = 3.0  # the same, after the first of the two fits of each
 _WORTH = 0.01  # of the triplets, or of the hinge: two fits of one encoder differ by as much
+_WORTH_OF_MOVES = 0.03  # the same, of moves that make sense: short fits make less of them
 _MOST_SCORED = 512  # samples left out, each time
 _ENOUGH_TO_COMPARE = 64  # samples: of fewer, those left out do not tell encoders apart
 _ALIKE = 0.9  # of the neighbours along a mode: those of images all are, in any other order a third
@@ -240,8 +241,9 @@ def moves_cost_triplets(
     still_and_moved, anchors = np.concatenate(accuracy), np.concatenate(codes)
     if not len(anchors):
         return False
-    level = _OUT if neighbours_are_alike(part.samples, modes) else _LEVEL
-    return not bool(_is_level(still_and_moved, 0, class_weights(anchors), level)[1])
+    make_sense = neighbours_are_alike(part.samples, modes)
+    level, worth = (_OUT, _WORTH_OF_MOVES) if make_sense else (_LEVEL, _WORTH)
+    return not bool(_is_level(still_and_moved, 0, class_weights(anchors), level, worth)[1])
 
 
 def _behind(
@@ -265,10 +267,12 @@ def _behind(
     return now
 
 
-def _is_level(values: np.ndarray, best: int, weights: np.ndarray, level: float) -> np.ndarray:
+def _is_level(
+    values: np.ndarray, best: int, weights: np.ndarray, level: float, worth: float = _WORTH
+) -> np.ndarray:
     """Columns that fall short of the best one by no more than chance; anchors are paired."""
     behind = values[:, [best]] - values
-    return weights @ behind <= np.maximum(_WORTH, level * standard_error(behind, weights))
+    return weights @ behind <= np.maximum(worth, level * standard_error(behind, weights))
 
 
 def _means_and_errors(values: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
