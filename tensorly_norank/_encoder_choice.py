@@ -160,7 +160,12 @@ def _share_alike(samples: Tensor, dim: int) -> float:
 
 
 def choose_encoder(
-    candidates: Sequence[str], part: Part, margin: float, fit: ShortFit, rng: np.random.Generator
+    candidates: Sequence[str],
+    part: Part,
+    margin: float,
+    fit: ShortFit,
+    rng: np.random.Generator,
+    by_order: bool = True,
 ) -> EncoderChoice:
     """Let each candidate, after a short fit of three quarters of the samples, place the fourth.
 
@@ -181,6 +186,9 @@ def choose_encoder(
         Makes a short fit.
     rng : numpy Generator
         Draws the fourths, and the samples that are scored.
+    by_order : bool
+        Whether of those that nothing tells apart "conv" is taken, where neighbouring entries are
+        alike.
 
     Returns
     -------
@@ -208,7 +216,7 @@ def choose_encoder(
     # If all are out, because the last one diverged, one that did not is taken.
     is_out = np.array([(why != "") + (why == "diverged") for why in behind])
     # Short fits tell the worst of convolutions: they are worth more the longer they are trained.
-    is_suited = _suits_convolutions(candidates, part)
+    is_suited = by_order and _suits_convolutions(candidates, part)
     is_other = np.array([is_suited and name != "conv" for name in candidates])
     chosen = candidates[int(np.lexsort((hinge[0], -plain, is_other, is_out))[0])]
     return EncoderChoice(tuple(candidates), *accuracy, *hinge, plain, tuple(behind), chosen)

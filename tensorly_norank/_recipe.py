@@ -135,8 +135,11 @@ class Recipe:
 
         part = self._to_choose_by(split)
         names = candidates(self.data.sample_shape)
-        choice = None if self.keeps_distances else encoder_of_few(names, part)
-        choice = choice or choose_encoder(names, part, self.objective.margin, fit, self.rng)
+        by_order = not self.keeps_distances  # else what distances are in is all that matters
+        choice = encoder_of_few(names, part) if by_order else None
+        if choice is None:
+            margin = self.objective.margin
+            choice = choose_encoder(names, part, margin, fit, self.rng, by_order)
         if self.verbose and self.choice is None:  # those of later fits only serve to count
             print(choice)
         return replace(self, encoder=choice.chosen, choice=choice)

@@ -294,19 +294,21 @@ def test_of_those_that_nothing_tells_apart_convolutions_are_taken_where_they_sui
     if not in_order:
         samples = samples[:, torch.randperm(9, generator=torch.Generator().manual_seed(0))]
 
-    def choice(**maps):
+    def choice(by_order=True, **maps):
         def fit(name, part, share):
             def embed(given):
                 return maps[name][(given[:, 0, 0, None] == samples[:, 0, 0]).int().argmax(dim=1)]
 
             return Embedding(embed)
 
-        return choose_encoder(list(maps), Part(samples, LABELS), 0.8, fit, np.random.default_rng(0))
+        rng = np.random.default_rng(0)
+        return choose_encoder(list(maps), Part(samples, LABELS), 0.8, fit, rng, by_order)
 
     level = choice(mlp=points(1, 0.48), conv=points(5, 0.48))
     assert level.behind == ("", "")
     assert level.plain_accuracy[0] > level.plain_accuracy[1]
     assert level.chosen == ("conv" if in_order else "mlp")
+    assert choice(False, mlp=points(1, 0.48), conv=points(5, 0.48)).chosen == "mlp"
     assert choice(mlp=points(1, 0.48), conv=points(1, 1.5)).chosen == "mlp"
 
 
@@ -490,7 +492,7 @@ def test_each_fit_that_counts_uses_the_encoder_chosen_without_its_samples():
     names, used, passes = iter(["linear", "mlp", "multilinear"]), [], []
     look, choose = _recipe.Recipe._held_out, _recipe.choose_encoder
 
-    def choosing(candidates, part, margin, fit, rng):
+    def choosing(candidates, part, margin, fit, rng, *others):
         fit("linear", part, 0.1)
         return replace(choose(candidates[:1], part, margin, fit, rng), chosen=next(names))
 
