@@ -24,7 +24,7 @@ _WORTH_OF_MOVES = 0.03  # the same, of moves that make sense: short fits make le
 _MOST_SCORED = 512  # samples left out, each time
 _ENOUGH_TO_COMPARE = 64  # samples: of fewer, those left out do not tell encoders apart
 _ALIKE = 0.9  # of the neighbours along a mode: those of images all are, in any other order a third
-_MOST_TO_SEE = 64  # samples: as few show it
+_ENOUGH_TO_SEE = 64  # samples: of more, up to twice as many are looked at
 
 # From an encoder's name, samples to fit and a share of all passes to the fitted embedder.
 ShortFit = Callable[[str, Part, float], Embedder]
@@ -56,11 +56,11 @@ class EncoderChoice:
         its hinge exceeds the least by so much; "diverged" where a fit did, if only the second; and
         "" where nothing tells it from the best.
     chosen : str
-        Of what is left "conv", if neighbouring entries are alike; else the one with the largest
-        plain accuracy: balanced between classes, the few anchors of small ones would decide by
-        chance. Of equal ones, that with the least hinge. Of fewer than 64 samples whose
-        neighbouring entries are alike, "conv", without a trial. Where nothing else could be
-        compared, "mlp".
+        Of what is left "conv", if neighbouring entries are alike (not without labels or
+        comparisons); else the one with the largest plain accuracy: balanced between classes, the
+        few anchors of small ones would decide by chance. Of equal ones, that with the least hinge.
+        Of fewer than 64 samples whose neighbouring entries are alike, "conv", without a trial.
+        Where nothing else could be compared, "mlp".
     """
 
     candidates: tuple[str, ...]
@@ -137,7 +137,7 @@ def _suits_convolutions(candidates: Sequence[str], part: Part) -> bool:
 
 def neighbours_are_alike(samples: Tensor, modes: Sequence[int]) -> bool:
     """Whether along each of these modes of samples (n, *sample_shape) the order means something."""
-    some = samples[:: max(1, len(samples) // _MOST_TO_SEE)].to("cpu", torch.float64)
+    some = samples[:: max(1, len(samples) // _ENOUGH_TO_SEE)].to("cpu", torch.float64)
     return all(_share_alike(some, mode + 1) >= _ALIKE for mode in modes)
 
 

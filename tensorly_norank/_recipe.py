@@ -135,7 +135,7 @@ class Recipe:
 
         part = self._to_choose_by(split)
         names = candidates(self.data.sample_shape)
-        by_order = not self.keeps_distances  # else what distances are in is all that matters
+        by_order = not self.keeps_distances  # whether it serves these has not been measured
         choice = encoder_of_few(names, part) if by_order else None
         if choice is None:
             margin = self.objective.margin
