@@ -45,7 +45,17 @@ from tensorly_norank.evaluation import evaluate_embedding
 OURS = ("ours", "ours, mlp", "ours, conv", "ours, linear", "ours, multilinear")
 SPREAD = "ours, spread"  # as the documentation advises where new classes are what one is after
 BESIDE = ("our network, another loss", "transformer, our loss")  # partly ours
-DEEP = ("autoencoder", "DEC", "VAE", "CNN", "longer CNN", "transformer", *BESIDE)
+PROBABILITIES = "longer CNN, probabilities"
+DEEP = (
+    "autoencoder",
+    "DEC",
+    "VAE",
+    "CNN",
+    "longer CNN",
+    PROBABILITIES,
+    "transformer",
+    *BESIDE,
+)
 IN_SAMPLE_ONLY = ("t-SNE",)
 
 
@@ -59,6 +69,8 @@ def competitors(n_fit, n_entries, unseen_classes=False):
         "CNN": Trained(ConvNet, unseen_classes),
         # The search above takes the longest nearly always: is more better still?
         "longer CNN": Trained(ConvNet, unseen_classes, (2700,)),
+        # Not an embedding by intention, but one that lays classes apart: corners of a simplex.
+        PROBABILITIES: Trained(ConvNet, unseen_classes, (2700,), read_out="probabilities"),
         "transformer": Trained(Transformer, unseen_classes, (1800, 600), 2e-3),
         "transformer, our loss": _ours_with_a_transformer,
         "our network, another loss": _ours_with_another_loss,
@@ -92,8 +104,13 @@ def _searched(n_fit, n_entries):
             for share in (0.95, 0.9, 0.99)
         }
         | {
+            # Axes that do not vary, shrunk one by one, would be divided by rounding errors.
             "shrunk": _flat(
-                make_pipeline(reduced, LinearDiscriminantAnalysis("eigen", shrinkage="auto"))
+                make_pipeline(
+                    reduced,
+                    PCA(1 - 1e-6),
+                    LinearDiscriminantAnalysis("eigen", shrinkage="auto"),
+                )
             )
         },
         "NCA": {
@@ -131,41 +148,65 @@ class Searched:
     def __call__(self, fit_samples, fit_labels, new_samples, random_state):
         """Search, fit to all, embed both."""
         scores = {}
+        fit_samples, new_samples = _channels_scaled(fit_samples, new_samples)
         if len(self.candidates) > 1:
             part, left = a_fifth(fit_labels, random_state, self.unseen_classes)
             for name, method in self.candidates.items():
                 try:
-                    placed = _quietly(method, fit_samples, fit_labels, part, left, random_state)
+                    scores[name] = _quietly(
+                        method, fit_samples, fit_labels, part, left, random_state
+                    )
                 except Exception:  # whatever it raises, of few samples for example: another will do
                     continue
-                scores[name] = score(placed, fit_labels[left])
         self.chosen = max(scores, key=scores.get) if scores else next(iter(self.candidates))
         return self.candidates[self.chosen](fit_samples, fit_labels, new_samples, random_state)
 
 
+def _channels_scaled(fit_samples, new_samples):
+    """Samples with channels standardised by the fitted ones, as ours and deep methods see them."""
+    try:
+        scale = Arranged(fit_samples).scale
+    except ValueError:  # no mode is long enough to be one of places
+        return fit_samples, new_samples
+    has_channels = scale.size > 1
+    return (
+        (fit_samples / scale, new_samples / scale) if has_channels else (fit_samples, new_samples)
+    )
+
+
 def _quietly(method, samples, labels, part, left, random_state):
-    """Samples that were left out, embedded; of a search nobody wants to be warned."""
+    """How well samples that were left out are embedded; of a search nobody wants to be warned."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return method(samples[part], labels[part], samples[left], random_state)[1]
+        _, placed = method(samples[part], labels[part], samples[left], random_state)
+        return score(placed, labels[left])
 
 
 class Trained:
     """A deep method whose number of steps is searched; `curve` is that of the last training.
 
     `n_steps` are tried, the first is taken if in doubt; a single one is taken without a search.
-    `seconds_before` are those that went into what was trained for another method.
+    `seconds_before` are those that went into what was trained for another method. `read_out` is the
+    method of the module that gives the points.
     """
 
-    def __init__(self, make, unseen_classes=False, n_steps=(900, 300), learning_rate=1e-3):
+    def __init__(
+        self,
+        make,
+        unseen_classes=False,
+        n_steps=(900, 300),
+        learning_rate=1e-3,
+        read_out="encode",
+    ):
         self.make, self.unseen_classes = make, unseen_classes
-        self.n_steps, self.learning_rate = n_steps, learning_rate
+        self.n_steps, self.learning_rate, self.read_out = n_steps, learning_rate, read_out
         self.chosen, self.curve, self.seconds_before = "", [], 0.0
 
     def __call__(self, fit_samples, fit_labels, new_samples, random_state):
         """Search, train on all, embed both."""
         images, module = self.fit(fit_samples, fit_labels, random_state)
-        return embed(module, images(fit_samples)), embed(module, images(new_samples))
+        parts = (fit_samples, new_samples)
+        return tuple(embed(module, images(part), self.read_out) for part in parts)
 
     def fit(self, samples, labels, seed):
         """What arranges samples, and the module."""

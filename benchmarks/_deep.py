@@ -18,7 +18,7 @@ from sklearn.cluster import KMeans
 from torch import nn
 from torch.nn import functional
 
-from tensorly_norank._embedder import move
+from tensorly_norank._embedder import Augmentation, move
 from tensorly_norank.encoders import ConvEncoder
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -51,6 +51,14 @@ class Arranged:
         last = list(range(first, samples.ndim))
         samples = samples.movedim([mode + 1 for mode in self.modes], last)
         return samples.reshape(len(samples), -1, *samples.shape[first:])
+
+
+def copies(images):
+    """The images, and then moved to both sides along each mode of places, as ours does to embed."""
+    places = images.shape[2:]
+    moves = Augmentation(noise=0.0, shift=_SHIFT, shifted_modes=range(len(places))).moves(places)
+    there_and_back = [move(images, mode + 2, s) for mode, step in moves for s in (-step, step)]
+    return [images, *there_and_back]
 
 
 def varied(images):
@@ -180,6 +188,11 @@ class ConvNet(nn.Module):
         """The features on the unit sphere."""
         return functional.normalize(self.features(images))
 
+    def probabilities(self, images):
+        """Of the classes; the mean over copies that are moved."""
+        of_copies = [self.to_classes(self.features(one)).softmax(dim=1) for one in copies(images)]
+        return torch.stack(of_copies).mean(dim=0)
+
     def loss(self, images, labels):
         """Cross-entropy."""
         points = self.to_classes(self.features(varied(images)))
@@ -261,9 +274,10 @@ def _batches(n_samples, n_steps):
         left = left[BATCH:]
 
 
-def embed(module, images):
-    """Points of all images, numpy."""
+def embed(module, images, read_out="encode"):
+    """Points of all images, numpy; by another method of the module, if it is named."""
     module.eval()
+    points_of = getattr(module, read_out)
     with torch.no_grad():
-        points = [module.encode(part.to(DEVICE)).cpu() for part in images.split(256)]
+        points = [points_of(part.to(DEVICE)).cpu() for part in images.split(256)]
     return torch.cat(points).numpy()

@@ -1,7 +1,7 @@
 """Who is ahead: of what, against whom, how surely; as tables and in words."""
 
 import numpy as np
-from _competitors import OURS, SPREAD
+from _competitors import OURS, PROBABILITIES, SPREAD
 from _report import against_the_best, in_order, listed, pairs_of, rst_table, values
 from paper import DATA as ALL_DATA
 
@@ -23,6 +23,7 @@ COMPETITORS = (
     "DEC",
     "CNN",
     "longer CNN",
+    PROBABILITIES,
     "transformer",
     "transformer, our loss",
 )

@@ -125,6 +125,54 @@ def test_deep_methods_see_each_channel_in_its_own_units(benchmark_module):
     np.testing.assert_allclose((images**2).mean(axis=(0, 2, 3)), [1, 1, 0], atol=1e-5)
 
 
+def test_probabilities_of_classes_hang_less_on_the_place_than_those_of_one_copy(benchmark_module):
+    import torch
+
+    deep = benchmark_module("_deep")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        images, labels = torch.randn(60, 1, 20, 20), torch.arange(60) % 3
+        images[labels == 1, :, 8:12] += 2
+        images[labels == 2, :, :, 8:12] += 2
+        module = deep.ConvNet((1, 20, 20), 3)
+        deep.train(module, images, labels, 60, 1e-3)
+    points = deep.embed(module, images, "probabilities")
+    np.testing.assert_allclose(points.sum(axis=1), 1, atol=1e-5)
+    assert (points.argmax(axis=1) == labels.numpy()).mean() > 0.9
+
+    def change(read_out):
+        moved = deep.embed(module, deep.move(images, 2, 1), read_out)
+        return np.abs(moved - deep.embed(module, images, read_out)).mean()
+
+    module.of_one_copy = lambda part: module.to_classes(module.features(part)).softmax(dim=1)
+    assert change("probabilities") < change("of_one_copy")
+
+
+def test_searched_methods_see_each_channel_in_its_own_units(benchmark_module):
+    """As deep ones do; samples without channels stay as they are."""
+    scaled = benchmark_module("_competitors")._channels_scaled
+    rng = np.random.default_rng(0)
+    samples = rng.normal(size=(40, 8, 8, 3))
+    units = np.array([1.0, 1000.0, 0.01])
+    np.testing.assert_allclose(scaled(samples * units, samples * units), scaled(samples, samples))
+    for shape in [(8, 8), (2, 2)]:
+        whole = rng.normal(size=(9, *shape))
+        assert all(part is whole for part in scaled(whole, whole))
+
+
+def test_shrunk_discriminants_do_not_divide_by_rounding_errors(benchmark_module):
+    """Pixels at the edge of digits are black in all that were fitted, and not in all others."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 4
+    samples = rng.normal(size=(200, 64)) + labels[:, None]
+    samples[:, -4:] = 0
+    candidates = benchmark_module("_competitors")._searched(200, 64)["LDA"]
+    new = samples.copy()
+    new[:, -4:] = 1
+    _, embedded = candidates["shrunk"](samples, labels, new, 0)
+    assert np.abs(embedded).max() < 100
+
+
 def test_patches_of_the_pines_that_are_scored_share_no_pixel_with_fitted_ones(benchmark_module):
     held_out = benchmark_module("held_out")
     rng = np.random.default_rng(0)
