@@ -52,14 +52,28 @@ class Rows:
     def __contains__(self, keys):
         return self._key(keys) in self._done
 
-    def drop_noted(self):
-        """Forget the rows that have a note: they are run again."""
+    def drop(self, is_dropped):
+        """Forget the rows, as dicts, of which it is true: they are run again."""
         with self._locked() as file:
-            lines = self._read(file)
-            kept = [row for row in lines[1:] if not row[self.fields.index("note")]]
-            file.truncate(0)
-            csv.writer(file, lineterminator="\n").writerows([*lines[:1], *kept])
-            self._done = {self._key(row) for row in kept}
+            _, *rows = self._read(file) or [self.fields]
+            kept = [row for row in rows if not is_dropped(dict(zip(self.fields, row, strict=True)))]
+            if len(kept) < len(rows):
+                self._write_anew(file, kept)
+
+    def replace(self, job, rows):
+        """Of all that begins with the keys of a job, keep these rows alone."""
+        job = tuple(map(str, job))
+        with self._locked() as file:
+            _, *others = self._read(file) or [self.fields]
+            others = [row for row in others if tuple(row[: len(job)]) != job]
+            self._write_anew(file, [*others, *[[*job, *map(str, row)] for row in rows]])
+
+    def _write_anew(self, file, rows):
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([self.fields, *rows])
+        file.truncate(0)
+        file.write(text.getvalue())
+        self._done = {self._key(row) for row in rows}
 
     def table(self):
         """All rows, as a pandas table."""

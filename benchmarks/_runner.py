@@ -45,12 +45,22 @@ FIELDS = (
     "note",
     "versions",
 )
-_PACKAGES = ("tensorly-norank", "tensorly", "torch", "scikit-learn", "numpy")
+_SHOW_SUCCESS = {*FIGURES, *IN_SAMPLE, "auc", "balanced_accuracy"}
+_PACKAGES = (
+    "tensorly-norank",
+    "tensorly",
+    "torch",
+    "scikit-learn",
+    "numpy",
+    "scipy",
+    "umap-learn",
+    "pytorch-metric-learning",
+)
 
 loaded = lru_cache(load)
 
 
-def run_missing(rows, jobs, function, limit, add_curve=None, n_workers=1):
+def run_missing(rows, jobs, function, options, curves=None):
     """Append a row for each job that has none yet.
 
     Parameters
@@ -62,17 +72,20 @@ def run_missing(rows, jobs, function, limit, add_curve=None, n_workers=1):
     function : callable
         Of a module. Returns a dict with what it knows of these fields, and a curve, of losses for
         example; or None where the data are not at hand.
-    limit : float
-        Seconds after which a job is stopped.
-    add_curve : callable, optional
-        Given a job and its curve.
-    n_workers : int
-        How many jobs run at a time, each in its process of one thread.
+    options : Namespace
+        Those of `add_options`: seconds after which a job is stopped, how many run at a time, each
+        in its process of one thread, and whether what failed is run again.
+    curves : Rows, optional
+        Its fields are the keys of a job, and then those of the points of a curve.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # else processes would be left behind
     os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the processes
+    if options.again:
+        jobs = list(jobs)
+        asked = {tuple(map(str, job)) for job in jobs}
+        rows.drop(lambda row: has_failed(row) and tuple(row.values())[: len(jobs[0])] in asked)
     left = (job for job in jobs if job not in rows)
-    workers = [_Worker(function, limit) for _ in range(n_workers)]
+    workers = [_Worker(function, options.limit) for _ in range(options.workers)]
     busy = []
     try:
         while True:
@@ -87,7 +100,7 @@ def run_missing(rows, jobs, function, limit, add_curve=None, n_workers=1):
                 busy.remove(worker)
                 found = worker.result()
                 if found is not None:
-                    _add(rows, worker.job, *found, add_curve)
+                    _add(rows, worker.job, *found, curves)
     except KeyboardInterrupt:
         sys.exit("interrupted: the same command goes on where this stopped")
     finally:
@@ -95,10 +108,15 @@ def run_missing(rows, jobs, function, limit, add_curve=None, n_workers=1):
             worker.stop()
 
 
-def _add(rows, job, row, curve, add_curve):
+def has_failed(row):
+    """Whether a row has a note and no figures; with figures, the note is a remark on these."""
+    return bool(row["note"]) and not any(row[name] for name in row if name in _SHOW_SUCCESS)
+
+
+def _add(rows, job, row, curve, curves):
     row = {"versions": _versions(), "note": ""} | row
-    if add_curve is not None:
-        add_curve(job, curve)  # first: with its row a job counts as done
+    if curves is not None:
+        curves.replace(job, curve)  # first: with its row a job counts as done
     rows.add(*job, *[row.get(name, "") for name in rows.fields[len(job) :]])
     print(*job, row["note"] or f"{row.get('seconds', '')} s", sep=", ", flush=True)
 
@@ -121,15 +139,16 @@ def score_split(tensor, labels, method, fit, new, seed, unseen_classes=False):
     if "seconds" in found:
         row["seconds"] = f"{found['seconds'] + getattr(method, 'seconds_before', 0.0):.1f}"
     row["settings"] = getattr(method, "chosen", "")
-    return row, getattr(method, "curve", [])
+    curve = [(tenth, f"{loss:.6g}") for tenth, loss in enumerate(getattr(method, "curve", []), 1)]
+    return row, curve
 
 
 def add_options(parser, n_splits):
     """Those of all programs whose jobs `run_missing` runs."""
     parser.add_argument("--splits", type=positive, default=n_splits)
-    parser.add_argument("--limit", type=positive, default=900, help="seconds, of one job")
+    parser.add_argument("--limit", type=positive, default=3600, help="seconds, of one job")
     parser.add_argument("--workers", type=positive, default=2, help="jobs that run at a time")
-    parser.add_argument("--again", action="store_true", help="also what has a note: what failed")
+    parser.add_argument("--again", action="store_true", help="also what failed")
 
 
 def positive(text):
@@ -215,9 +234,23 @@ def _watched(function, job):
 
 @lru_cache
 def _versions():
-    numbers = " ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
+    numbers = " ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     code = hashlib.sha256()
     package, here = Path(tensorly_norank.__file__).parent, Path(__file__).parent
-    for path in (*sorted(package.rglob("*.py")), *sorted(here.glob("_*.py"))):
+    own = {path for path in map(_path, sys.modules.values()) if path and path.parent == here}
+    for path in (*sorted(package.rglob("*.py")), *sorted(own)):
         code.update(path.read_bytes())
     return f"{numbers} code {code.hexdigest()[:8]}"
+
+
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _path(module):
+    """Of its file, if it has one; the program itself is a module, too."""
+    file = getattr(module, "__file__", None)
+    return file and Path(file).resolve()

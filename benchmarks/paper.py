@@ -52,16 +52,8 @@ def main():
     check_names(parser, options.data, DATA)
     check_names(parser, options.methods or (), competitors(100, 100))
     rows = Rows(options.name, (*KEYS, *FIELDS), len(KEYS))
-    if options.again:
-        rows.drop_noted()
     curves = Rows(f"{options.name}_curves", (*KEYS, "tenth", "loss"), len(KEYS) + 1)
-
-    def add_curve(job, losses):
-        for tenth, loss in enumerate(losses, 1):
-            if (*job, tenth) not in curves:
-                curves.add(*job, tenth, f"{loss:.6g}")
-
-    run_missing(rows, jobs(options), run, options.limit, add_curve, options.workers)
+    run_missing(rows, jobs(options), run, options, curves)
 
 
 def jobs(options):

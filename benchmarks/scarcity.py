@@ -42,9 +42,7 @@ def main():
         for method in options.methods
     )
     rows = Rows("scarcity", (*KEYS, *FIELDS), len(KEYS))
-    if options.again:
-        rows.drop_noted()
-    run_missing(rows, jobs, run, options.limit, n_workers=options.workers)
+    run_missing(rows, jobs, run, options)
 
 
 def run(data, each, split, method):

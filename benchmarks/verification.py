@@ -68,16 +68,7 @@ def main():
         for method in options.methods
     )
     curves = Rows("verification_curves", (*KEYS, "false", "true"), len(KEYS) + 1)
-
-    def add_curve(job, accepts):
-        for rate, accept in zip(GRID, accepts, strict=False):  # none of what failed
-            if (*job, f"{rate:.3g}") not in curves:
-                curves.add(*job, f"{rate:.3g}", f"{accept:.4f}")
-
-    rows = Rows("verification", FIELDS, len(KEYS))
-    if options.again:
-        rows.drop_noted()
-    run_missing(rows, jobs, run, options.limit, add_curve, options.workers)
+    run_missing(Rows("verification", FIELDS, len(KEYS)), jobs, run, options, curves)
 
 
 def run(data, split, method):
@@ -87,10 +78,7 @@ def run(data, split, method):
     labels = loaded(data)[1]
     _, new = split_samples(labels, split, True)
     by_similarity = method == SIMILARITY
-    try:
-        points, seconds, chosen = embedded(data, split, "ours" if by_similarity else method)
-    except Exception as error:  # whatever a method raises is its result
-        return {"note": f"{type(error).__name__}: {error}"}, []
+    points, seconds, chosen = embedded(data, split, "ours" if by_similarity else method)
     left, right = np.triu_indices(len(new), 1)
     scores = (points @ points.T)[left, right] if by_similarity else -pdist(points)
     is_same = labels[new][left] == labels[new][right]
@@ -102,7 +90,10 @@ def run(data, split, method):
         "settings": chosen,
     }
     row |= {f"true_at_{rate}": f"{np.interp(rate, false, true):.4f}" for rate in FALSE_ACCEPTS}
-    return row, list(np.interp(GRID, false, true))
+    accepts = np.interp(GRID, false, true)
+    return row, [
+        (f"{rate:.3g}", f"{accept:.4f}") for rate, accept in zip(GRID, accepts, strict=True)
+    ]
 
 
 @lru_cache(1)  # both ways to compare ours are of one fit

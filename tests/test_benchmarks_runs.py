@@ -40,11 +40,12 @@ def test_whatever_becomes_of_a_job_it_becomes_a_row_and_the_others_go_on(
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own
     rows = benchmark_module("_rows").Rows("jobs", FIELDS, 1)
     names = ["works", "takes long", "does not converge", "is killed", "raises", "has no data"]
-    benchmark_module("_runner").run_missing(rows, [(name,) for name in names], behave, limit=15)
+    options = Namespace(again=False, limit=40, workers=1)
+    benchmark_module("_runner").run_missing(rows, [(name,) for name in names], behave, options)
     notes = rows.table().set_index("job")["note"].fillna("").to_dict()
     assert notes == {
         "works": "",
-        "takes long": "stopped after 15 s",
+        "takes long": "stopped after 40 s",
         "does not converge": "did not converge",
         "is killed": "the process ended with code -9 (memory?)",
         "raises": "ValueError: on purpose",
@@ -74,17 +75,34 @@ def test_runs_beside_one_another_write_a_row_once(benchmark_module, tmp_path):
     assert (tmp_path / "table.csv").read_text() == "data,figure\nfaces,0.5\ndigits,in two lines\n"
 
 
-def test_rows_with_a_note_are_run_again_if_asked_for(benchmark_module):
-    rows = benchmark_module("_rows").Rows("jobs", FIELDS, 1)
-    rows.drop_noted()  # of a table that is not there yet
-    rows.add("failed", "1.0", "TypeError: of something", "")
-    rows.add("done", "1.0", "", "")
-    rows.drop_noted()
-    assert ("failed",) not in rows and ("done",) in rows
-    again = benchmark_module("_rows").Rows("jobs", FIELDS, 1)
-    assert ("failed",) not in again and ("done",) in again
-    again.add("failed", "2.0", "", "")
-    assert again.table()["job"].tolist() == ["done", "failed"]
+def test_what_failed_of_what_is_asked_for_is_run_again(benchmark_module, monkeypatch):
+    """What has figures has not failed, and what is not asked for stays."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own
+    runner = benchmark_module("_runner")
+    rows = benchmark_module("_rows").Rows("jobs", ("job", "auc", "note", "versions"), 1)
+    options = Namespace(again=True, limit=60, workers=1)
+    runner.run_missing(rows, [], behave, options)  # of a table that is not there yet
+    rows.add("failed", "", "TypeError: of something", "")
+    rows.add("remarked", "0.9", "did not converge", "")
+    rows.add("another failed", "", "ValueError: of something", "")
+    runner.run_missing(rows, [("failed",), ("remarked",)], behave, options)
+    notes = rows.table().set_index("job")["note"].fillna("").to_dict()
+    assert notes == {
+        "remarked": "did not converge",
+        "another failed": "ValueError: of something",
+        "failed": "",
+    }
+
+
+def test_of_a_job_that_is_run_again_the_curve_is_another(benchmark_module):
+    curves = benchmark_module("_rows").Rows("curves", ("data", "split", "tenth", "loss"), 3)
+    curves.replace(("faces", 1), [(1, 0.5), (2, 0.25)])
+    curves.replace(("faces", 10), [(1, 0.75)])
+    curves.replace(("faces", 1), [(1, 0.125)])
+    table = curves.table()
+    assert table["split"].tolist() == [10, 1]
+    assert table["loss"].tolist() == [0.75, 0.125]
+    assert ("faces", 1, 1) in curves and ("faces", 1, 2) not in curves
 
 
 @pytest.mark.parametrize("text", ["0", "-1"])
