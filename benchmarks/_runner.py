@@ -45,7 +45,7 @@ FIELDS = (
     "note",
     "versions",
 )
-_SHOW_SUCCESS = {*FIGURES, *IN_SAMPLE, "auc", "balanced_accuracy"}
+_SHOW_SUCCESS = {*FIGURES, *IN_SAMPLE, "auc", "balanced_accuracy", "significant"}
 _PACKAGES = (
     "tensorly-norank",
     "tensorly",
@@ -236,8 +236,9 @@ def _watched(function, job):
 def _versions():
     numbers = " ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     code = hashlib.sha256()
-    package, here = Path(tensorly_norank.__file__).parent, Path(__file__).parent
-    own = {path for path in map(_path, sys.modules.values()) if path and path.parent == here}
+    package, here = Path(tensorly_norank.__file__).parent, Path(__file__).parent.resolve()
+    files = {getattr(module, "__file__", None) or "" for module in sys.modules.values()}
+    own = [path for path in map(Path, files) if path.parent.resolve() == here and path.is_file()]
     for path in (*sorted(package.rglob("*.py")), *sorted(own)):
         code.update(path.read_bytes())
     return f"{numbers} code {code.hexdigest()[:8]}"
@@ -248,9 +249,3 @@ def _version(name):
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _path(module):
-    """Of its file, if it has one; the program itself is a module, too."""
-    file = getattr(module, "__file__", None)
-    return file and Path(file).resolve()

@@ -17,11 +17,13 @@ and by the difference of the groups' means.
 """
 
 import argparse
-import warnings
+import itertools
+import time
 
 import numpy as np
 from _data import load_abide_subjects
 from _rows import Rows
+from _runner import add_options, positive, run_missing
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
@@ -73,6 +75,7 @@ METHODS = {
     ),
 }
 MEASURES = (*METHODS, "regions of the component", "regions of the means", "significant")
+HOW = ("seconds", "note", "versions")
 
 
 def accuracy(method, tensor, labels, sites):
@@ -92,54 +95,46 @@ def permuted_within(labels, sites, rng):
     return permuted
 
 
-def run_abide(n_permutations):
-    """Rows that are missing: balanced accuracies, run 0 with the true labels."""
+def run_abide(run, method):
+    """Balanced accuracy of one method; in run 0 with the true labels."""
     try:
         tensor, labels, sites = load_abide_subjects()
-    except OSError as error:
-        print(f"abide: skipped. {error}")
-        return
-    rows = Rows("abide", ("run", "method", "balanced_accuracy"), 2)
-    for run in range(n_permutations + 1):
-        rng = np.random.default_rng(run)
-        given = permuted_within(labels, sites, rng) if run else labels
-        for name, method in METHODS.items():
-            if (run, name) not in rows:
-                rows.add(run, name, f"{accuracy(method, tensor, given, sites):.4f}")
+    except OSError:  # not at hand: there is no row then
+        return None
+    rng = np.random.default_rng(run)
+    given = permuted_within(labels, sites, rng) if run else labels
+    start = time.perf_counter()
+    found = accuracy(METHODS[method], tensor, given, sites)
+    return {"balanced_accuracy": f"{found:.4f}", "seconds": seconds_since(start)}, []
 
 
-def run_simulated(n_seeds):
-    """Rows that are missing: a study of each effect size and seed, each of its sites held out."""
-    rows = Rows("simulated_connectivity", ("effect_size", "seed", "site", *MEASURES), 3)
-    for seed in range(n_seeds):
-        for size in EFFECT_SIZES:
-            if (size, seed, N_SITES - 1) not in rows:
-                for site, figures in enumerate(score_study(size, seed)):
-                    if (size, seed, site) not in rows:
-                        rows.add(size, seed, site, *[f"{figure:.4f}" for figure in figures])
-
-
-def score_study(size, seed):
-    """For each site held out: `MEASURES`."""
+def run_simulated(size, seed, site):
+    """`MEASURES` of a study of an effect size and a seed, with a site held out."""
     study = simulate_connectivity(240, 40, effect_size=size, n_sites=N_SITES, random_state=seed)
-    for site in range(N_SITES):
-        fitted = study.sites != site
-        tensor, labels = study.tensor[fitted], study.labels[fitted]
-        new, truth = study.tensor[~fitted], study.labels[~fitted]
-        result = fit_ours(tensor, labels)
-        said = [
-            read(result, labels, new) if method is name_by_ours else method(tensor, labels, new)
-            for method in METHODS.values()
-        ]
-        accuracies = [balanced_accuracy_score(truth, one) for one in said]
-        pattern = np.abs(result.factors[1] * result.factors[2])[:, 0]
-        difference = tensor[labels == 1].mean(axis=0) - tensor[labels == 0].mean(axis=0)
-        yield [
-            *accuracies,
-            precision(pattern, study.regions),
-            precision(np.abs(difference).mean(axis=0), study.regions),
-            result.rank_evidence.significant,
-        ]
+    fitted = study.sites != site
+    tensor, labels = study.tensor[fitted], study.labels[fitted]
+    new, truth = study.tensor[~fitted], study.labels[~fitted]
+    start = time.perf_counter()
+    result = fit_ours(tensor, labels)
+    said = [
+        read(result, labels, new) if method is name_by_ours else method(tensor, labels, new)
+        for method in METHODS.values()
+    ]
+    pattern = np.abs(result.factors[1] * result.factors[2])[:, 0]
+    difference = tensor[labels == 1].mean(axis=0) - tensor[labels == 0].mean(axis=0)
+    figures = [
+        *[balanced_accuracy_score(truth, one) for one in said],
+        precision(pattern, study.regions),
+        precision(np.abs(difference).mean(axis=0), study.regions),
+        result.rank_evidence.significant,
+    ]
+    row = {name: f"{figure:.4f}" for name, figure in zip(MEASURES, figures, strict=True)}
+    return row | {"seconds": seconds_since(start)}, []
+
+
+def seconds_since(start):
+    """As text."""
+    return f"{time.perf_counter() - start:.1f}"
 
 
 def precision(scores, regions):
@@ -151,14 +146,22 @@ def main():
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", choices=["abide", "simulated"])
-    parser.add_argument("--permutations", type=int, default=200)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--permutations", type=positive, default=200)
+    add_options(parser, n_splits=5)
     options = parser.parse_args()
-    warnings.simplefilter("ignore")
     if options.study == "abide":
-        run_abide(options.permutations)
+        jobs = itertools.product(range(options.permutations + 1), METHODS)
+        rows = Rows("abide", ("run", "method", "balanced_accuracy", *HOW), 2)
+        run_missing(rows, jobs, run_abide, options)
     else:
-        run_simulated(options.seeds)
+        jobs = (
+            (size, seed, site)
+            for seed in range(options.splits)
+            for size in EFFECT_SIZES
+            for site in range(N_SITES)
+        )
+        fields = ("effect_size", "seed", "site", *MEASURES, *HOW)
+        run_missing(Rows("simulated_connectivity", fields, 3), jobs, run_simulated, options)
 
 
 if __name__ == "__main__":

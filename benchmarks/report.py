@@ -27,6 +27,7 @@ from _report import (
     values,
 )
 from _verdict import DATA, LABELS, LEVEL, METHODS, SIX, verdict_of
+from connectivity import MEASURES
 from scarcity import METHODS as METHODS_OF_FEW
 from scarcity import RANK_GIVEN
 from verification import SIMILARITY
@@ -354,7 +355,7 @@ def abide(rows, folder):
 @of_table("simulated_connectivity")
 def simulated_connectivity(rows, folder):
     """Against the effect size."""
-    measures = [name for name in rows if name not in ("effect_size", "seed", "site")]
+    measures = [name for name in rows if name in MEASURES]
     studies = rows.groupby(["effect_size", "seed"])[measures].mean()  # over the sites of each
     body = [
         [size, *[mean_and_error(own[name], 2) for name in measures]]
