@@ -8,6 +8,8 @@ import pandas
 
 from tensorly_norank.evaluation import corrected_resampled_t_test
 
+FEWEST_SPLITS = 5  # of which more is said than how they turned out
+
 
 def values(rows, figure):
     """One figure of all methods (columns) on all splits of all data sets (rows)."""
@@ -22,9 +24,9 @@ def in_order(found, wanted):
 def against_the_best(rows, figure, first, others):
     """`first` beside the best of the others on each data set, paired on the splits of both.
 
-    The best is the one that `first` is least ahead of. Of others on fewer than two splits nothing
-    can be said. A row for each data set: `mean`, `best`, `best_mean`, `difference`, its `p_value`
-    by the corrected resampled t-test, `n_splits`.
+    The best is the one that `first` is least ahead of, of those that `are_compared`. A row for each
+    data set: `mean`, `best`, `best_mean`, `difference`, its `p_value` by the corrected resampled
+    t-test, `n_splits`.
     """
     found = {}
     for data, own in rows.groupby("data", sort=False):
@@ -45,11 +47,20 @@ def against_the_best(rows, figure, first, others):
 
 
 def pairs_of(table, first, others):
-    """By the name of the other: what both have on the splits of both, of which there are two."""
+    """By the name of the other: what both have on the splits of both, of which there are enough."""
     if first not in table:
         return {}
     pairs = {other: table[[first, other]].dropna() for other in in_order(table, others)}
-    return {other: pair for other, pair in pairs.items() if len(pair) > 1}
+    counts = pandas.Series({other: len(pair) for other, pair in pairs.items()}, dtype=int)
+    return {other: pairs[other] for other in counts.index[are_enough(counts)]}
+
+
+def are_enough(counts):
+    """Of methods, whether they have enough splits to be set beside others.
+
+    Five, or as many as any has; of fewer than two nothing can be said.
+    """
+    return counts >= max(2, min(FEWEST_SPLITS, counts.max())) if len(counts) else counts > 0
 
 
 def _ahead(pair):
@@ -80,7 +91,7 @@ def test_to_fit(rows):
 def methods_by_data(rows, figure, methods, data_sets, is_best_bold=True):
     """A table of means and standard errors.
 
-    Of each data set the largest means are bold, of methods that were scored on every split.
+    Of each data set the largest means are bold, of methods that were scored on enough splits.
     """
     body = [[method] for method in in_order(rows["method"], methods)]
     names = in_order(rows["data"], data_sets)
@@ -88,13 +99,19 @@ def methods_by_data(rows, figure, methods, data_sets, is_best_bold=True):
         own = rows[rows["data"] == data]
         table = values(own, figure)
         table = table[in_order(table, methods)]
-        whole = table.dropna(axis=1).mean().round(3) if is_best_bold else pandas.Series(dtype=float)
+        whole = table.loc[:, are_enough(table.count())].mean().round(3)
         for line in body:
             known = line[0] in table
             cell = mean_and_error(table[line[0]], 3, test_to_fit(own)) if known else "–"
-            is_best = line[0] in whole and whole[line[0]] == whole.max()
+            is_best = is_best_bold and line[0] in whole and whole[line[0]] == whole.max()
             line.append(f"**{cell}**" if is_best else cell)
-    return rst_table(["", *names], body)
+    return rst_table(["", *map(shown, names)], body)
+
+
+def shown(data):
+    """The name of a data set, as it is read among others."""
+    name, _, kind = data.partition(", ")
+    return f"{name} ({kind})" if kind else name
 
 
 def rst_table(header, body):

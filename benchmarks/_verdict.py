@@ -2,7 +2,16 @@
 
 import numpy as np
 from _competitors import OURS, PROBABILITIES, SPREAD
-from _report import against_the_best, in_order, listed, pairs_of, rst_table, values
+from _report import (
+    FEWEST_SPLITS,
+    against_the_best,
+    in_order,
+    listed,
+    pairs_of,
+    rst_table,
+    shown,
+    values,
+)
 from paper import DATA as ALL_DATA
 
 SIX = ("olivetti", "lfw", "pines", "digits", "galaxies", "crystals")
@@ -28,7 +37,7 @@ COMPETITORS = (
     "transformer, our loss",
 )
 METHODS = (*COMPETITORS, "our network, another loss", *OURS[1:], SPREAD, "ours")
-ALPHA, FEWEST_SPLITS = 0.05, 5  # for a difference to be called significant
+ALPHA = 0.05  # for a difference to be called significant
 LEVEL = 0.0005  # no difference in three digits
 LABELS = {
     "silhouette": "silhouette",
@@ -46,7 +55,7 @@ def verdict_of(rows, figures, first="ours"):
     for name, table in found.items():
         body = [
             [
-                data,
+                shown(data),
                 f"{row['mean']:.3f}",
                 f"{row['best_mean']:.3f} ({row['best']})",
                 f"{row['difference']:+.3f}",
@@ -64,7 +73,7 @@ def verdict_of(rows, figures, first="ours"):
 def _in_words(name, table, ours="ours"):
     parts = []
     for group, names in (("the six", SIX), ("the others", DATA[len(SIX) :])):
-        known = table.loc[in_order(table.index, names)]
+        known = table.loc[in_order(table.index, names)].rename(index=shown)
         if not len(known):
             continue
         first = known[known["difference"] > LEVEL]
@@ -78,13 +87,19 @@ def _in_words(name, table, ours="ours"):
         if len(sure):
             part += f", significantly on {len(sure)} ({listed(sure.index)}; by Holm's method for "
             part += f"{len(known)} comparisons {len(by_holm)})"
+        unsure = _by_how_much(first.drop(sure.index))
+        part += f"; within chance on {listed(unsure)}" if unsure else ""
         part += f"; level on {listed(level)}" if len(level) else ""
-        by_much = [
-            f"{data} by {-row['difference']:.3f} (p = {row['p_value']:.2g})"
-            for data, row in behind.iterrows()
-        ]
-        parts.append(part + (f"; behind on {listed(by_much)}" if by_much else ""))
+        parts.append(part + (f"; behind on {listed(_by_how_much(behind))}" if len(behind) else ""))
     return f"In {LABELS[name]}, of " + ". Of ".join(parts) + ".\n\n"
+
+
+def _by_how_much(table):
+    """Data sets, with the difference, whichever its sign, and how sure that is."""
+    return [
+        f"{data} by {abs(row['difference']):.3f} (p = {row['p_value']:.2g})"
+        for data, row in table.iterrows()
+    ]
 
 
 def _by_holm(p_values):
@@ -100,9 +115,9 @@ def _left_out(rows, figure, first):
     for data in in_order(rows["data"], DATA):
         table = values(rows[rows["data"] == data], figure)
         if first not in table:
-            text += f"- {data}: {first} has not been run.\n"
+            text += f"- {shown(data)}: {first} has not been run.\n"
             continue
         pairs = pairs_of(table, first, COMPETITORS)
         missing = [method for method in COMPETITORS if method not in pairs]
-        text += f"- {data}: {listed(missing)}.\n" if missing else ""
-    return f"Left out, with fewer than two splits:\n\n{text}\n" if text else ""
+        text += f"- {shown(data)}: {listed(missing)}.\n" if missing else ""
+    return f"Left out, with too few splits:\n\n{text}\n" if text else ""

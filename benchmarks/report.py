@@ -16,24 +16,29 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import pandas
-from _competitors import BESIDE, DEEP, SPREAD
+from _competitors import BESIDE, DEEP, IN_SAMPLE_ONLY, SPREAD
 from _report import (
+    FEWEST_SPLITS,
     in_order,
     listed,
     mean_and_error,
     methods_by_data,
     rst_figure,
     rst_table,
+    shown,
     values,
 )
-from _verdict import DATA, LABELS, LEVEL, METHODS, SIX, verdict_of
+from _verdict import ALPHA, DATA, LABELS, LEVEL, METHODS, SIX, verdict_of
 from connectivity import MEASURES
+from paper import LONG
 from scarcity import METHODS as METHODS_OF_FEW
 from scarcity import RANK_GIVEN
+from scipy import stats
 from verification import SIMILARITY
 
 HERE = Path(__file__).parent
 TRAINED = [method for method in DEEP if method not in BESIDE]
+_FEWEST_DRAWS = 3  # of few samples, to be compared
 RED, BLUE = "#b3261e", "#1f5fa8"
 COLOURS = {name: plt.get_cmap("tab20")(number % 20) for number, name in enumerate(METHODS)}
 COLOURS |= dict.fromkeys(("ours", SIMILARITY, RANK_GIVEN), RED)
@@ -87,7 +92,7 @@ def what_was_run(rows, folder):
         sizes = own[own["kind"] == "held out"][["n_fit", "n_test"]].dropna().astype(int)
         body.append(
             [
-                data,
+                shown(data),
                 " and ".join(_span(sizes[name]) for name in sizes) if len(sizes) else "–",
                 spread.get("held out", "–"),
                 spread.get("new classes", "–"),
@@ -96,12 +101,18 @@ def what_was_run(rows, folder):
         )
     header = ["", "fitted and scored", "splits", "splits into classes", "methods"]
     text = rst_table(header, body)
-    noted = rows[rows["note"].notna() & (rows["method"] != "t-SNE")]
-    counts = noted.groupby(["method", "note"]).size()
-    for (method, note), count in counts.items():
-        short = " ".join(str(note).split())[:100]
-        text += f"- {method}, {count} of {sum(rows['method'] == method)} rows: {short}\n"
-    return text + "\nVersions: " + "; ".join(sorted(set(rows["versions"].dropna()))) + ".\n"
+    versions = rows["versions"].dropna().str.partition(" code ")[0]
+    return text + _notes(rows) + f"\nVersions: {'; '.join(sorted(set(versions)))}.\n"
+
+
+def _notes(rows):
+    """A list of what is to be said of rows; not that t-SNE has no place for new samples."""
+    noted = rows[rows["note"].notna() & (rows["note"] != "cannot embed new samples")]
+    return "".join(
+        f"- {method}, {count} of {sum(rows['method'] == method)} rows: "
+        f"{' '.join(str(note).split())[:100]}\n"
+        for (method, note), count in noted.groupby(["method", "note"]).size().items()
+    )
 
 
 def _span(numbers):
@@ -116,15 +127,35 @@ def splits(rows, folder):
     own = of_kind(rows, "held out").dropna(subset="silhouette")
     counts = own.groupby(["method", "data"]).size().unstack(fill_value=0)
     names = in_order(counts.columns, DATA)
-    body = [[method, *counts.loc[method, names]] for method in in_order(counts.index, METHODS)]
-    return rst_table(["", *names], body)
+    methods = in_order(counts.index, METHODS)
+    body = [[method, *counts.loc[method, names]] for method in methods]
+    meant = pandas.Series({method: 5 if method in LONG else 10 for method in methods})
+    n_lacking = int(counts.loc[methods, names].lt(meant, axis=0).sum().sum())
+    text = rst_table(["", *map(shown, names)], body)
+    if n_lacking:
+        text += f"In {n_lacking} of {len(methods) * len(names)} places these are fewer than meant: "
+        text += "ten; of deep methods and variants of ours five.\n"
+    return text
 
 
-def of_all(figure, kind="held out", **options):
-    """A part: that figure of held-out samples, or of new classes, of all methods."""
+@of_table("paper")
+def code_of_ours(rows, folder):
+    """Which state of the code the rows of ours come from."""
+    own = of_kind(rows[rows["method"] == "ours"], "held out").dropna(subset="versions")
+    codes = own["versions"].str.partition(" code ")[2].replace("", "before it was noted")
+    body = [
+        [shown(data), code, ", ".join(str(split + 1) for split in sorted(part["split"]))]
+        for data in in_order(own["data"], DATA)
+        for code, part in own[own["data"] == data].groupby(codes, sort=False)
+    ]
+    return rst_table(["", "state of the code", "splits"], body)
+
+
+def of_all(figure, kind="held out", also=(), **options):
+    """A part: that figure of held-out samples, or of new classes, of all methods, and others."""
 
     def part(rows, folder):
-        return methods_by_data(of_kind(rows, kind), figure, METHODS, DATA, **options)
+        return methods_by_data(of_kind(rows, kind), figure, (*also, *METHODS), DATA, **options)
 
     return part
 
@@ -136,6 +167,7 @@ PARTS |= {
     "recall_of_new_classes": ("paper", of_all("recall_at_1", "new classes")),
     "pairs_of_new_classes": ("paper", of_all("verification_auc", "new classes")),
     "trustworthiness": ("paper", of_all("trustworthiness", is_best_bold=False)),
+    "in_sample_ari": ("paper", of_all("in_sample_ari", also=IN_SAMPLE_ONLY, is_best_bold=False)),
 }
 
 
@@ -147,13 +179,20 @@ def seconds(rows, folder):
     for method in in_order(rows["method"], METHODS):
         own = rows[rows["method"] == method].groupby("data")["seconds"].median()
         body.append([method, *[f"{own[d]:.1f}" if d in own else "–" for d in DATA]])
-    return rst_table(["", *DATA], body)
+    return rst_table(["", *map(shown, DATA)], body)
 
 
 @of_table("paper")
 def verdict(rows, folder):
     """Ours against the best competitor on held-out samples."""
     return verdict_of(of_kind(rows, "held out"), ("silhouette", "ari"))
+
+
+@of_table("paper")
+def verdict_of_fresh_splits(rows, folder):
+    """The same on the splits that nothing was chosen by."""
+    fresh = rows[rows["split"] >= FEWEST_SPLITS]
+    return verdict_of(of_kind(fresh, "held out"), ("silhouette", "ari"))
 
 
 @of_table("paper")
@@ -178,7 +217,7 @@ def in_sample(rows, folder):
     figure, axes = plt.subplots(*shape, figsize=(13, 9), sharey=True, squeeze=False)
     for ax in axes.flat[len(names) :]:
         ax.axis("off")
-    methods = in_order(rows["method"], ("t-SNE", *METHODS))
+    methods = in_order(rows["method"], (*IN_SAMPLE_ONLY, *METHODS))
     seen, unseen = of_kind(rows, "held out"), of_kind(rows, "new classes")
     drawn = (
         ("fitted samples", seen, "in_sample_silhouette", {"marker": "o", "mfc": "none"}, "grey"),
@@ -191,10 +230,11 @@ def in_sample(rows, folder):
             places = [methods.index(method) for method in means.index]
             ax.plot(means, places, linestyle="none", color=colour, label=label, **style)
         ax.axvline(0, color="lightgrey", zorder=0)
-        ax.set_title(data, fontsize=10)
+        ax.set_title(shown(data), fontsize=10)
         ax.grid(axis="y", alpha=0.3)
+    labels = [f"{one} (fitted alone)" if one in IN_SAMPLE_ONLY else one for one in methods]
     for line in axes:
-        line[0].set_yticks(range(len(methods)), methods, fontsize=8)
+        line[0].set_yticks(range(len(methods)), labels, fontsize=8)
     figure.supxlabel("silhouette")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="upper right", ncols=3)
     figure.tight_layout(rect=(0, 0, 1, 0.96))
@@ -226,7 +266,7 @@ def curves(rows, folder):
             ax.tick_params(labelsize=6)
         line[0].set_ylabel(method, fontsize=9)
     for ax, data in zip(axes[0], names, strict=True):
-        ax.set_title(data, fontsize=9)
+        ax.set_title(shown(data), fontsize=9)
     figure.supxlabel("tenth of the training")
     figure.tight_layout()
     return save(figure, folder, "curves", "Losses of the deep methods over their training")
@@ -273,29 +313,40 @@ def scarcity(rows, folder):
         for rival in rivals:
             text += f"- {first}, beside {rival}: {_crossings(rows, names, first, rival)}.\n"
     missing = [method for method in METHODS_OF_FEW if method not in methods]
-    return text + (f"\nNot run yet: {listed(missing)}.\n" if missing else "")
+    text += f"\nNot run yet: {listed(missing)}.\n" if missing else ""
+    return f"{text}\nSplits, of each method and number the fewest and the most: {_splits(rows)}.\n"
+
+
+def _splits(rows):
+    """How many splits there are of each data set, as a phrase."""
+    counts = rows.groupby(["data", "method", "each"])["split"].nunique()
+    return ", ".join(f"{data} {_span(own)}" for data, own in counts.groupby("data"))
 
 
 def _crossings(rows, names, first, rival):
-    """Where `first` has the larger 3-NN accuracy, by more than a standard error, as a phrase."""
+    """Where `first` has the larger 3-NN accuracy by a paired t-test over the draws, as a phrase."""
     parts = []
     for data in names:
         own = rows[rows["data"] == data]
         table = own.pivot(index=["each", "split"], columns="method", values="knn_accuracy")
         if first not in table or rival not in table:
             continue
-        by_each = (table[first] - table[rival]).dropna().groupby("each")
-        ahead = by_each.mean()
-        error = by_each.sem().fillna(0).clip(lower=LEVEL)  # over splits, of paired differences
-        groups = {
-            "ahead": ahead.index[ahead > error],
-            "behind": ahead.index[ahead < -error],
-            "level": ahead.index[ahead.abs() <= error],
-            "not compared": sorted(set(own["each"]) - set(ahead.index)),
-        }
+        differences = (table[first] - table[rival]).dropna().groupby("each")
+        differences = {n: part for n, part in differences if len(part) >= _FEWEST_DRAWS}
+        said = pandas.Series({n: _sign(part) for n, part in differences.items()}, dtype=object)
+        groups = {word: said.index[said == word] for word in ("ahead", "behind", "level")}
+        groups["not compared"] = sorted(set(own["each"]) - set(differences))
         words = [f"{word} at {listed(map(str, n))}" for word, n in groups.items() if len(n)]
         parts.append(f"{data}, {', '.join(words)}")
     return "; ".join(parts)
+
+
+def _sign(differences):
+    """Whether they are above or below zero by more than chance."""
+    # What is the same in all draws but for rounding is level.
+    error = max(differences.sem(), LEVEL)
+    is_sure = 2 * stats.t.sf(abs(differences.mean()) / error, len(differences) - 1) < ALPHA
+    return ("ahead" if differences.mean() > 0 else "behind") if is_sure else "level"
 
 
 @of_table("verification")
@@ -313,12 +364,12 @@ def verification(rows, folder):
             [
                 method,
                 len(tables["auc"][method].dropna()),
-                *[mean_and_error(table[method]) for table in tables.values()],
+                *[mean_and_error(table[method], test_to_fit=1) for table in tables.values()],
             ]
             for method in methods
         ]
         text += rst_table(header, body)
-    return text
+    return text + _notes(rows)
 
 
 @of_table("verification_curves")

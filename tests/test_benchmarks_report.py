@@ -51,7 +51,7 @@ def test_the_report_compares_as_compare_does(benchmark_module):
 
 
 def test_methods_are_compared_on_the_splits_that_they_share(benchmark_module):
-    """Of a method with one split nothing is said, nor of data on which there is no other."""
+    """Of a method with fewer splits nothing is said, nor of data on which there is no other."""
     figures = {
         ("faces", "ours"): [0.5, 0.5, 0.2],
         ("faces", "LDA"): [0.3, 0.4],
@@ -79,6 +79,7 @@ def test_words_say_ahead_level_behind_and_what_is_sure(benchmark_module):
     assert benchmark_module("_verdict")._in_words("silhouette", table) == (
         "In silhouette, of 4 of the six ours is ahead on 3 (olivetti, lfw and digits), "
         "significantly on 1 (olivetti; by Holm's method for 4 comparisons 1); "
+        "within chance on lfw by 0.100 (p = 0.2) and digits by 0.300 (p = 0.001); "
         "behind on pines by 0.250 (p = 0.001). "
         "Of 1 of the others ours is ahead on none; level on serology.\n\n"
     )
@@ -114,7 +115,15 @@ def test_standard_errors_are_those_of_the_corrected_test(benchmark_module):
     assert say(figures[:0]) == "–"
 
 
-def test_only_methods_with_every_split_are_bold_and_all_of_those_that_tie(benchmark_module):
+def test_five_splits_are_enough_to_be_compared_or_as_many_as_any_has(benchmark_module):
+    are_enough = benchmark_module("_report").are_enough
+    assert are_enough(pandas.Series([10, 5, 4])).tolist() == [True, True, False]
+    assert are_enough(pandas.Series([3, 3, 2])).tolist() == [True, True, False]
+    assert are_enough(pandas.Series([1, 1])).tolist() == [False, False]
+    assert are_enough(pandas.Series([], dtype=int)).tolist() == []
+
+
+def test_only_methods_with_enough_splits_are_bold_and_all_of_those_that_tie(benchmark_module):
     figures = {
         ("faces", "ours"): [0.5, 0.5],
         ("faces", "LDA"): [0.5, 0.5],
@@ -135,18 +144,20 @@ def test_crossings_name_the_numbers_of_samples(benchmark_module):
             {"data": "faces", "each": each, "split": split, "method": method, "knn_accuracy": value}
             for method, values in figures.items()
             for each, value in zip((2, 5, 10), values, strict=True)
-            for split in (0, 1)
+            for split in range(3)
         ]
     )
     say = benchmark_module("report")._crossings
     assert say(rows, ["faces"], "ours", "LDA") == "faces, ahead at 10, behind at 2, level at 5"
     assert say(rows, ["faces"], "ours", "raw") == "faces, ahead at 2, 5 and 10"
     assert say(rows, ["faces"], "raw", "LDA") == "faces, behind at 2, 5 and 10"
-    noise = [0.4, -0.4] + [0] * (len(rows) - 2)  # of ours at 2
+    noise = [0.4, -0.4, 0] + [0] * (len(rows) - 3)  # of ours at 2
     noisy = rows.assign(knn_accuracy=rows["knn_accuracy"] + noise)
     few = noisy[(noisy["each"] > 5) | (noisy["method"] != "LDA")]
     assert say(few, ["faces"], "ours", "LDA") == "faces, ahead at 10, not compared at 2 and 5"
     assert say(noisy, ["faces"], "ours", "raw") == "faces, ahead at 5 and 10, level at 2"
+    two = rows[rows["split"] < 2]
+    assert say(two, ["faces"], "ours", "raw") == "faces, not compared at 2, 5 and 10"
 
 
 def test_the_report_of_rows_that_all_failed_says_so(benchmark_module, tmp_path):
