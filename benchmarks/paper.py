@@ -1,6 +1,6 @@
 """The paper's data sets and methods, on the same splits: one row for each method and split.
 
-    python benchmarks/paper.py                        # ten splits of everything: a day on two cores
+    python benchmarks/paper.py                     # ten splits of everything: two days of two cores
     python benchmarks/paper.py digits lfw --splits 3  # pieces; two can run side by side
     python benchmarks/paper.py --methods ours LDA NCA --limit 300
 

@@ -16,7 +16,7 @@ def test_a_search_leaves_classes_to_fit_and_classes_to_score(
     benchmark_module, n_classes, n_each, unseen
 ):
     labels = np.repeat(np.arange(n_classes), n_each)
-    fit, left = benchmark_module("_competitors").a_fifth(labels, 0, unseen)
+    fit, left = benchmark_module("_searched").a_fifth(labels, 0, unseen)
     np.testing.assert_array_equal(np.sort(np.r_[fit, left]), np.arange(len(labels)))
     assert min(len(np.unique(labels[part])) for part in (fit, left)) >= min(2, len(labels) // 2)
     if unseen and n_classes > 3:
@@ -43,7 +43,7 @@ def _shown(strength):
 def test_a_search_takes_what_separates_samples_that_were_left_out(benchmark_module):
     labels = np.repeat(np.arange(3), 10)
     samples = np.tile(labels[:, None, None].astype(float), (1, 2, 2))
-    Searched = benchmark_module("_competitors").Searched
+    Searched = benchmark_module("_searched").Searched
     candidates = {"fails": _shown(None), "weak": _shown(0.1), "strong": _shown(20.0)}
     found = Searched(candidates)
     found(samples, labels, samples, 0)
@@ -65,7 +65,7 @@ def test_a_search_goes_on_where_a_candidate_raises_and_says_nothing(benchmark_mo
         warnings.warn("of few samples", stacklevel=1)
         return fit, new
 
-    searched = benchmark_module("_competitors").Searched({"fails": fails, "works": works})
+    searched = benchmark_module("_searched").Searched({"fails": fails, "works": works})
     samples = np.repeat(np.eye(3), 10, axis=0)
     searched(samples, np.repeat(np.arange(3), 10), samples, 0)
     assert searched.chosen == "works"
@@ -75,12 +75,12 @@ def test_a_search_goes_on_where_a_candidate_raises_and_says_nothing(benchmark_mo
 
 def test_a_method_that_stopped_at_its_last_iteration_is_noted(benchmark_module):
     """By the runner, though scikit-learn's NCA says so in its printed log alone."""
-    runner, competitors = benchmark_module("_runner"), benchmark_module("_competitors")
+    runner, searched = benchmark_module("_runner"), benchmark_module("_searched")
     rng = np.random.default_rng(0)
     samples, labels = rng.normal(size=(40, 12)), np.repeat(np.arange(4), 10)
 
     def noted(max_iter):
-        method = competitors._flat(NeighborhoodComponentsAnalysis(2, max_iter=max_iter))
+        method = searched._flat(NeighborhoodComponentsAnalysis(2, max_iter=max_iter))
         found = runner._watched(lambda: (method(samples, labels, samples, 0), ({}, []))[1], ())
         return found[0].get("note")
 
@@ -92,7 +92,7 @@ def test_slices_of_the_t_svd_span_what_was_fitted(benchmark_module):
     """With as many as there are, products of samples are those of the samples themselves."""
     rng = np.random.default_rng(0)
     samples, new = rng.normal(size=(30, 4, 6)), rng.normal(size=(7, 4, 6))
-    fitted, embedded = benchmark_module("_competitors")._t_svd(samples, None, new, 0, rank=4)
+    fitted, embedded = benchmark_module("_searched")._t_svd(samples, None, new, 0, rank=4)
     centred = [(part - samples.mean(axis=0)).reshape(len(part), -1) for part in (samples, new)]
     np.testing.assert_allclose(embedded @ fitted.T, centred[1] @ centred[0].T, atol=1e-9)
 
@@ -152,7 +152,7 @@ def test_probabilities_of_classes_hang_less_on_the_place_than_those_of_one_copy(
 
 def test_searched_methods_see_each_channel_in_its_own_units(benchmark_module):
     """As deep ones do; samples without channels stay as they are."""
-    scaled = benchmark_module("_competitors")._channels_scaled
+    scaled = benchmark_module("_searched")._channels_scaled
     rng = np.random.default_rng(0)
     samples = rng.normal(size=(40, 8, 8, 3))
     units = np.array([1.0, 1000.0, 0.01])
@@ -167,7 +167,7 @@ def test_shrunk_discriminants_do_not_divide_by_rounding_errors(benchmark_module)
     samples, labels = load_digits(return_X_y=True)
     rows = np.arange(len(labels))
     fit, new = train_test_split(rows, test_size=0.5, stratify=labels, random_state=0)
-    candidates = benchmark_module("_competitors")._searched(len(fit), 64)["LDA"]
+    candidates = benchmark_module("_searched").searched_methods(len(fit), 64)["LDA"].candidates
     _, embedded = candidates["shrunk"](samples[fit], labels[fit], samples[new], 0)
     assert np.abs(embedded).max() < 100
 
