@@ -4,7 +4,7 @@ They are small, for a few hundred samples on a CPU; where there is a GPU they ar
 see samples that are centred by the fitted mean and divided by one number a channel, with the modes
 that have neighbourhoods last and the others as channels, as our own convolutions do. All are
 trained by AdamW under a one-cycle schedule; for how long is searched: a fit of four fifths of the
-fitted samples is scored on the fifth, as the competitors in `_competitors` are, and the number of
+fitted samples is scored on the fifth, as those in `_searched` are, and the number of
 steps that was best is then taken with all samples.
 """
 
