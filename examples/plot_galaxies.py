@@ -88,6 +88,6 @@ plt.show()
 # themselves, so that its column is pale. Correlations see straight lines only.
 #
 # Does the count find the physics? It finds how many directions the *types* take: three of the four
-# that five types can span are significant, with a fourth in doubt, for barred spirals lie on the
-# way from spirals to nowhere else. It does not count the parameters, of which there are five that
+# that five types can span are significant, with a fourth in doubt: spirals and barred
+# spirals lie together, above. It does not count the parameters, of which there are five that
 # make a type and six that do not: what is no part of a name is not looked for.
