@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,22 @@ def check_number(
         else:
             bounds += f" and {'at most' if include_high else 'less than'} {high}"
         raise ValueError(f"{name} must be {bounds}, got {value!r}.")
+
+
+def check_size(value: Any, name: str) -> int:
+    """A positive integer, as one of Python's own."""
+    check_number(value, name, integer=True, low=1)
+    return int(value)
+
+
+def check_sizes(values: Any, name: str, most: int | None = None) -> tuple[int, ...]:
+    """One positive integer or more, at most so many, as Python's own."""
+    is_sequence = isinstance(values, Sequence) and not isinstance(values, str | bytes)
+    is_vector = isinstance(values, np.ndarray) and values.ndim == 1
+    if not (is_sequence or is_vector) or not 1 <= len(values) <= (most or math.inf):
+        wanted = "one or more integers" if most is None else f"1 to {most} integers"
+        raise TypeError(f"{name} must be a sequence of {wanted}, got {values!r}.")
+    return tuple(check_size(value, f"{name}[{k}]") for k, value in enumerate(values))
 
 
 def _as_float(value: Any) -> float:

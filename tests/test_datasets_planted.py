@@ -104,7 +104,7 @@ def test_same_seed_same_tensor_and_numpys_state_is_left_alone():
 
 
 def test_the_bunch_is_complete():
-    planted = simulate_planted(30, (4, 3), random_state=0)
+    planted = simulate_planted(30, np.array([4, 3]), random_state=0)
     assert tl.is_tensor(planted.tensor)
     assert all(tl.is_tensor(factor) for factor in planted.factors)
     assert [len(ticks) for ticks in planted.ticks] == [30, 4, 3]
@@ -118,11 +118,11 @@ def test_the_bunch_is_complete():
     [
         ({"n_samples": 3}, "n_samples must be at least 4"),
         ({"n_samples": 15}, "n_classes must be at least 2 and less than 8"),
-        ({"sample_shape": 5}, "sample_shape must be a list or tuple of 1 to 16"),
-        ({"sample_shape": (5, 0)}, "every length of sample_shape must be at least 1"),
+        ({"sample_shape": 5}, "sample_shape must be a sequence of 1 to 16 integers"),
+        ({"sample_shape": (5, 0)}, r"sample_shape\[1\] must be at least 1"),
         ({"rank": 8}, "rank must be at least 1 and less than 8"),
         ({"rank": 5, "sample_shape": (2, 2)}, "rank must be at most 4, the number of entries"),
-        ({"sample_shape": (1,) * 17}, "sample_shape must be a list or tuple of 1 to 16"),
+        ({"sample_shape": (1,) * 17}, "sample_shape must be a sequence of 1 to 16 integers"),
         ({"n_distractors": -1}, "n_distractors must be at least 0"),
         ({"noise": -1}, "noise must be at least 0"),
         ({"noise_kind": "white"}, "noise_kind must be one of"),

@@ -1,8 +1,10 @@
 """What every encoder keeps to, and what each of them computes."""
 
+import json
 from functools import partial
 from math import prod
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -181,16 +183,53 @@ def test_convolution_stands_beside_a_linear_map_of_principal_components():
     assert not torch.allclose(points, linear)
 
 
-@pytest.mark.parametrize("n_channels", [(), (30, 64, 128), (0, 8, 8)])
-def test_channels_that_cannot_be_normalised_are_refused(n_channels):
+def test_channels_that_cannot_be_normalised_are_refused():
     with pytest.raises(ValueError, match="n_channels must be multiples of 8, got"):
-        ConvEncoder((8, 8), 2, n_channels=n_channels)
+        ConvEncoder((8, 8), 2, n_channels=(30, 64, 128))
 
 
-@pytest.mark.parametrize("n_components", [0, -1, 2.5, "4"])
-def test_dimensions_that_are_none_are_refused(n_components):
-    with pytest.raises((ValueError, TypeError), match="n_components must be"):
-        LinearEncoder((8, 8), n_components)
+_SIZES = [
+    *((kind, name) for kind in KINDS for name in ("sample_shape", "n_components")),
+    (LinearEncoder, "n_axes"),
+    (MultilinearEncoder, "mode_rank"),
+    (MLPEncoder, "n_axes"),
+    (MLPEncoder, "n_hidden"),
+    (ConvEncoder, "n_axes"),
+    (ConvEncoder, "n_hidden"),
+    (ConvEncoder, "n_channels"),
+]
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.5, "4", True, None])
+@pytest.mark.parametrize(("kind", "name"), _SIZES)
+def test_sizes_that_are_none_are_refused_by_name(kind, name, wrong):
+    sizes = {"sample_shape": (8, 8), "n_components": 2}
+    several = {"sample_shape": (8, wrong), "n_channels": (8, wrong)}
+    with pytest.raises((ValueError, TypeError), match=rf"^{name}(\[1\])? must be "):
+        kind(**sizes | {name: several.get(name, wrong)})
+
+
+@pytest.mark.parametrize("wrong", [(), 8, "88", None, {8, 16}, np.array(8)], ids=repr)
+@pytest.mark.parametrize("name", ["sample_shape", "n_channels"])
+def test_what_is_no_sequence_of_sizes_is_refused(name, wrong):
+    sizes = {"sample_shape": (8, 8), "n_channels": (8,)}
+    with pytest.raises(TypeError, match=f"^{name} must be a sequence of one or more integers"):
+        ConvEncoder(n_components=2, **sizes | {name: wrong})
+
+
+def test_sizes_are_kept_as_pythons_own_numbers():
+    encoder = ConvEncoder(
+        np.array([8, 9]),
+        np.int32(2),
+        n_channels=np.array([8, 16]),
+        n_hidden=np.int64(4),
+        n_axes=np.uint8(3),
+        convolved_modes=np.array([1, 0]),
+    )
+    assert encoder.sample_shape == (8, 9) and type(encoder.n_components) is int
+    sizes = {"n_channels": [8, 16], "n_hidden": 4, "n_axes": 3, "convolved_modes": [0, 1]}
+    assert json.loads(json.dumps(encoder.sizes)) == sizes
+    assert type(MLPEncoder(torch.Size([5, 4]), 2, np.int64(8)).sizes["n_axes"]) is int
 
 
 def test_an_encoder_for_other_samples_is_named():

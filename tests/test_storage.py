@@ -165,7 +165,7 @@ def test_classes_that_json_does_not_know_are_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: MLPEncoder((9, 4), 5, n_axes=7, n_hidden=11),
+        lambda: MLPEncoder((9, 4), 5, n_axes=np.int64(7), n_hidden=11),
         lambda: ConvEncoder((9, 4), 5, n_channels=(8,), n_hidden=16, convolved_modes=(0,)),
     ],
     ids=["mlp", "conv"],

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorly as tl
 from sklearn.utils import Bunch
 
-from tensorly_norank._validation import check_choice, check_number, check_random_state
+from tensorly_norank._validation import (
+    check_choice,
+    check_number,
+    check_random_state,
+    check_sizes,
+)
 from tensorly_norank.datasets._bunch import SIMULATED, make_bunch
 
 _NOISE_KINDS = ("gaussian", "heavy_tailed", "unequal")
@@ -117,7 +121,7 @@ def simulate_planted(
     ((200, 10, 6, 5), 2, [(200, 6), (10, 6), (6, 6), (5, 6)])
     """
     check_number(n_samples, "n_samples", integer=True, low=4)
-    shape = _check_shape(sample_shape)
+    shape = check_sizes(sample_shape, "sample_shape", _MOST_MODES)
     check_number(n_classes, "n_classes", integer=True, low=2, high=n_samples // 2 + 1)
     check_number(rank, "rank", integer=True, low=1, high=n_classes)
     if rank > math.prod(shape):
@@ -169,17 +173,6 @@ def simulate_planted(
         factors=[tl.tensor(factor.astype(np.float32)) for factor in factors],
         score_means=means,
     )
-
-
-def _check_shape(sample_shape: Any) -> tuple[int, ...]:
-    if not isinstance(sample_shape, list | tuple) or not 1 <= len(sample_shape) <= _MOST_MODES:
-        raise TypeError(
-            f"sample_shape must be a list or tuple of 1 to {_MOST_MODES} lengths, "
-            f"got {sample_shape!r}."
-        )
-    for length in sample_shape:
-        check_number(length, "every length of sample_shape", integer=True, low=1)
-    return tuple(int(length) for length in sample_shape)
 
 
 def _labels(

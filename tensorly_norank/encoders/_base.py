@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tensorly_norank._layers import Dropout, Whitening, draw, start_small
-from tensorly_norank._validation import check_number
+from tensorly_norank._validation import check_size, check_sizes
 
 
 class Encoder(nn.Module):
@@ -24,13 +24,17 @@ class Encoder(nn.Module):
         Dimension of the embedding.
     **sizes
         The other arguments of the encoder, with which it can be built again.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a length or the dimension is no integer, or less than 1.
     """
 
     def __init__(self, sample_shape: Sequence[int], n_components: int, **sizes: Any) -> None:
         super().__init__()
-        check_number(n_components, "n_components", integer=True, low=1)
-        self.sample_shape = tuple(int(length) for length in sample_shape)
-        self.n_components = int(n_components)
+        self.sample_shape = check_sizes(sample_shape, "sample_shape")
+        self.n_components = check_size(n_components, "n_components")
         self.sizes = sizes
         self.initialized = False
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tensorly_norank._layers import Whitening, draw, empty, hidden_layer, start_small
-from tensorly_norank._validation import check_number
+from tensorly_norank._validation import check_number, check_size, check_sizes
 from tensorly_norank.encoders._base import Encoder
 
 # A mode shorter than this is a set of channels, not a place to slide a kernel along.
@@ -58,6 +58,12 @@ class ConvEncoder(Encoder):
     convolved_modes : tuple of int
         The modes that are convolved.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a length or a size is no integer, or less than 1; if channels are no multiples of 8,
+        or modes cannot be convolved.
+
     Examples
     --------
     >>> import torch
@@ -79,20 +85,23 @@ class ConvEncoder(Encoder):
         n_axes: int = 128,
         convolved_modes: Sequence[int] | None = None,
     ) -> None:
+        n_channels = check_sizes(n_channels, "n_channels")
+        n_hidden, n_axes = check_size(n_hidden, "n_hidden"), check_size(n_axes, "n_axes")
         super().__init__(
             sample_shape, n_components, n_channels=n_channels, n_hidden=n_hidden, n_axes=n_axes
         )
         self.convolved_modes = modes_to_convolve(self.sample_shape, convolved_modes)
         self.sizes["convolved_modes"] = self.convolved_modes
-        if not n_channels or any(width < 1 or width % _GROUPS for width in n_channels):
+        if any(width % _GROUPS for width in n_channels):
             raise ValueError(f"n_channels must be multiples of {_GROUPS}, got {n_channels!r}.")
         self.blocks, n_features = self._make_blocks(n_channels)
         n_entries = prod(self.sample_shape)
-        self.whitening = Whitening(n_entries, min(n_axes, n_entries))
-        self.projection = empty(nn.Linear, min(n_axes, n_entries), n_components, bias=False)
-        self.skip = empty(nn.Linear, n_features, n_components, bias=False)
+        n_axes = min(n_axes, n_entries)
+        self.whitening = Whitening(n_entries, n_axes)
+        self.projection = empty(nn.Linear, n_axes, self.n_components, bias=False)
+        self.skip = empty(nn.Linear, n_features, self.n_components, bias=False)
         self.layers = nn.Sequential(
-            *hidden_layer(n_features, n_hidden), empty(nn.Linear, n_hidden, n_components)
+            *hidden_layer(n_features, n_hidden), empty(nn.Linear, n_hidden, self.n_components)
         )
 
     def _make_blocks(self, n_channels: Sequence[int]) -> tuple[nn.Sequential, int]:

@@ -16,6 +16,7 @@ from tensorly_norank._layers import (
     principal_axes,
     random_rows,
 )
+from tensorly_norank._validation import check_size
 from tensorly_norank.encoders._base import Encoder
 
 
@@ -31,6 +32,11 @@ class LinearEncoder(Encoder):
     n_axes : int, default 128
         How many principal components of the samples are used, at most one a feature.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a length or a size is no integer, or less than 1.
+
     Examples
     --------
     >>> import torch
@@ -42,10 +48,12 @@ class LinearEncoder(Encoder):
     """
 
     def __init__(self, sample_shape: Sequence[int], n_components: int, n_axes: int = 128) -> None:
+        n_axes = check_size(n_axes, "n_axes")
         super().__init__(sample_shape, n_components, n_axes=n_axes)
         n_features = prod(self.sample_shape)
-        self.whitening = Whitening(n_features, min(n_axes, n_features))
-        self.projection = empty(nn.Linear, min(n_axes, n_features), n_components, bias=False)
+        n_axes = min(n_axes, n_features)
+        self.whitening = Whitening(n_features, n_axes)
+        self.projection = empty(nn.Linear, n_axes, self.n_components, bias=False)
 
     def _initialize(self, samples: Tensor, generator: torch.Generator | None) -> None:
         """Find the principal axes and draw the map."""
@@ -75,6 +83,11 @@ class MultilinearEncoder(Encoder):
     mode_rank : int, default 12
         Number of combinations kept of each mode, at most its length.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a length or a size is no integer, or less than 1.
+
     Examples
     --------
     >>> import torch
@@ -86,6 +99,7 @@ class MultilinearEncoder(Encoder):
     """
 
     def __init__(self, sample_shape: Sequence[int], n_components: int, mode_rank: int = 12) -> None:
+        mode_rank = check_size(mode_rank, "mode_rank")
         super().__init__(sample_shape, n_components, mode_rank=mode_rank)
         ranks = [min(mode_rank, length) for length in self.sample_shape]
         self.mode_matrices = nn.ParameterList(
@@ -93,7 +107,9 @@ class MultilinearEncoder(Encoder):
             for length, rank in zip(self.sample_shape, ranks, strict=True)
         )
         self.whitening = Whitening(prod(ranks), min(128, prod(ranks)))
-        self.projection = empty(nn.Linear, len(self.whitening.scales), n_components, bias=False)
+        self.projection = empty(
+            nn.Linear, len(self.whitening.scales), self.n_components, bias=False
+        )
 
     def _initialize(self, samples: Tensor, generator: torch.Generator | None) -> None:
         """Start each mode's matrix at its leading singular vectors (HOSVD), and draw the map."""

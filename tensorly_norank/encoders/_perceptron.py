@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tensorly_norank._layers import Whitening, draw, empty, hidden_layer, start_small
+from tensorly_norank._validation import check_size
 from tensorly_norank.encoders._base import Encoder
 
 
@@ -29,6 +30,11 @@ class MLPEncoder(Encoder):
     n_hidden : int, default 256
         Width of the hidden layers.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a length or a size is no integer, or less than 1.
+
     Examples
     --------
     >>> import torch
@@ -46,15 +52,16 @@ class MLPEncoder(Encoder):
         n_axes: int = 128,
         n_hidden: int = 256,
     ) -> None:
+        n_axes, n_hidden = check_size(n_axes, "n_axes"), check_size(n_hidden, "n_hidden")
         super().__init__(sample_shape, n_components, n_axes=n_axes, n_hidden=n_hidden)
         n_features = prod(self.sample_shape)
         n_axes = min(n_axes, n_features)
         self.whitening = Whitening(n_features, n_axes)
-        self.skip = empty(nn.Linear, n_axes, n_components, bias=False)
+        self.skip = empty(nn.Linear, n_axes, self.n_components, bias=False)
         self.layers = nn.Sequential(
             *hidden_layer(n_axes, n_hidden),
             *hidden_layer(n_hidden, n_hidden),
-            empty(nn.Linear, n_hidden, n_components),
+            empty(nn.Linear, n_hidden, self.n_components),
         )
 
     def _initialize(self, samples: Tensor, generator: torch.Generator | None) -> None:
