@@ -16,9 +16,15 @@ def pairwise_distances(embedding: Tensor) -> Tensor:
     """Euclidean distances between all rows, (n, D) -> (n, n), accurate for near neighbours too.
 
     The matrix-product shortcut that `torch.cdist` prefers loses half of the digits between close
-    points, so it is switched off.
+    points, so it is switched off. Those of points in half precision are in float32.
     """
-    return torch.cdist(embedding, embedding, compute_mode="donot_use_mm_for_euclid_dist")
+    points = widened(embedding)
+    return torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def widened(points: Tensor) -> Tensor:
+    """Half precision as float32: sums of squares would lose its few digits, or overflow."""
+    return points.float() if points.dtype in (torch.float16, torch.bfloat16) else points
 
 
 class AllTriplets:

@@ -261,8 +261,9 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             weighing the same: 1 is best, 0.5 chance. Without classes the trustworthiness of 10
             neighbours, at most 1; missing entries are those of the mean sample there.
         """
-        embedded, rng = self.transform(X), np.random.default_rng(0)
-        embedded = np.asarray(embedded)  # which may be a data frame
+        rng = np.random.default_rng(0)
+        # A copy: the memory of a data frame is read-only. In double, for half has no distances.
+        embedded = np.array(self.transform(X), dtype=np.float64)
         if y is None:
             drawn = rng.permutation(len(embedded))[:_MOST_SCORED]
             samples = to_numpy(self._check(X, reset=False))[drawn].astype(np.float64)

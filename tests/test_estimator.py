@@ -3,6 +3,7 @@
 import inspect
 import pickle
 import re
+import warnings
 from unittest import mock
 
 import numpy as np
@@ -217,6 +218,28 @@ def test_without_labels_the_score_is_how_many_neighbours_are_kept():
     rows = samples.reshape(len(samples), -1)
     expected = trustworthiness(rows, model.embedding_, n_neighbors=10)
     assert model.score(samples) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_samples_of_half_precision_have_a_score():
+    samples, labels = _data()
+    half = samples.astype("float16")
+    model = NoRankDecomposition(**QUICK).fit(half, labels)
+    wide = NoRankDecomposition(**QUICK).fit(half.astype("float32"), labels)
+    assert model.score(half, labels) == pytest.approx(wide.score(half, labels), abs=1e-2)
+    assert model.score(half) == pytest.approx(wide.score(half), abs=1e-2)
+
+
+def test_a_model_that_gives_data_frames_scores_without_a_warning():
+    samples, labels = _data()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = NoRankDecomposition(**QUICK).fit(samples, labels)
+    plain = model.score(samples, labels)
+    model.set_output(transform="pandas")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert model.score(samples, labels) == plain
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -152,6 +152,14 @@ def test_the_loss_of_listed_triplets_is_zero_where_all_margins_hold():
     assert loss.item() == 0 and not points.grad.any()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_points_of_half_precision_have_distances_in_single(dtype):
+    points = 300 * torch.randn(9, 4, generator=torch.Generator().manual_seed(0)).to(dtype)
+    distances = pairwise_distances(points)
+    torch.testing.assert_close(distances, pairwise_distances(points.float()))
+    assert distances.dtype == torch.float32 and distances.isfinite().all()
+
+
 def test_distances_between_near_points_far_out_are_accurate_in_single_precision():
     points = (_points(300, n_dimensions=2) * 1e-3 + 100).float()
     exact = pairwise_distances(points.double())
