@@ -573,6 +573,11 @@ def test_a_comparison_prints_only_when_asked(data, capfd):
         ({"methods": {"p": PCA}}, r"methods\['p'\] must be an instance, got the class PCA"),
         ({"methods": {"p": 3}}, r"methods\['p'\] must be a dict of keywords"),
         ({"methods": {"p": {"rang": 3}}}, r"methods\['p'\] must hold keywords .* got 'rang'"),
+        ({"methods": {"p": {"mask": "nan"}}}, r"methods\['p'\] must hold keywords .* got 'mask'"),
+        (
+            {"methods": {"p": {"triplets": [[0, 1, 2]]}}},
+            r"methods\['p'\] must hold keywords .* got 'triplets'",
+        ),
         ({"methods": {"p": {"mode": 1}}}, "got 'mode'"),
         ({"cv": 1}, "cv must be at least 2"),
         ({"cv": "five"}, "cv must be an integer, a splitter .an instance. or pairs"),

@@ -60,7 +60,8 @@ def compare(
     Parameters
     ----------
     tensor : tensor of shape (I_0, ..., I_{N-1})
-        In TensorLy's active backend.
+        In TensorLy's active backend, without missing entries: not all methods know what to do with
+        these.
     labels : array-like of length I_mode
         The class of each sample; none missing, as −1 is among integers where there are two other
         classes or more.
@@ -68,7 +69,7 @@ def compare(
         By the name that the table shows. A method is one of
 
         - a dict of keywords of :func:`tensorly_norank.no_rank_decomposition`, ``{}`` for its
-          defaults;
+          defaults, but for `triplets`, `mask` and what `compare` is given itself;
         - a scikit-learn transformer, pipelines included: a clone is fitted to the flattened samples
           and their labels. Where there is only ``fit_transform``, as t-SNE has, there are in-sample
           figures only;

@@ -20,6 +20,17 @@ from tensorly_norank._validation import (
     check_scalars,
 )
 
+# What a method's keywords may not be: set by `compare`, or about samples that splits take away.
+_NOT_OF_A_METHOD = (
+    "tensor",
+    "labels",
+    "mode",
+    "triplets",
+    "mask",
+    "callback",
+    "return_errors",
+)
+
 # (fitting samples, their labels, new samples, seed) -> embeddings of the former and of the latter,
 # or None where new samples cannot be embedded
 Embed = Callable[[Any, np.ndarray, Any, int], tuple[Any, Any]]
@@ -80,13 +91,14 @@ def _check_keywords(name: str, keywords: Mapping[str, Any], shape: tuple[int, ..
     defaults = {
         key: parameter.default
         for key, parameter in inspect.signature(no_rank_decomposition).parameters.items()
-        if key not in ("tensor", "labels", "mode", "return_errors", "callback")
+        if key not in _NOT_OF_A_METHOD
     }
     unknown = set(keywords) - set(defaults)
     if unknown:
         raise TypeError(
-            f"methods[{name!r}] must hold keywords of no_rank_decomposition that compare does not "
-            f"set itself, got {', '.join(map(repr, sorted(map(str, unknown))))}."
+            f"methods[{name!r}] must hold keywords of no_rank_decomposition, without "
+            f"{', '.join(_NOT_OF_A_METHOD)}, got "
+            f"{', '.join(map(repr, sorted(map(str, unknown))))}."
         )
     settings = defaults | dict(keywords)
     try:
