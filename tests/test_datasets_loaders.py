@@ -448,6 +448,24 @@ def test_a_failed_load_leaves_no_empty_folder_of_its_own(tmp_path, no_network, m
         assert list((tmp_path / folder).rglob("README.md"))
 
 
+@pytest.mark.parametrize(
+    ("load", "function"),
+    [(load_olivetti, "fetch_olivetti_faces"), (load_lfw, "fetch_lfw_people")],
+)
+def test_a_failed_load_leaves_folders_of_others_alone(tmp_path, monkeypatch, load, function):
+    def fail(**options):
+        (tmp_path / "made by another process" / "just now").mkdir(parents=True)
+        raise OSError("no network")
+
+    monkeypatch.setattr(sklearn.datasets, function, fail)
+    with pytest.raises(OSError, match="no network"):
+        load(data_home=tmp_path)
+    assert _folders(tmp_path) == [
+        "made by another process",
+        str(Path("made by another process", "just now")),
+    ]
+
+
 def test_only_new_empty_folders_go_and_only_after_an_error(tmp_path):
     def work():
         for folder in ("new/a/b", "new/c", "old/d", "kept"):

@@ -148,7 +148,7 @@ def _fetch_abide(data_home: str | os.PathLike[str] | None, **options: Any) -> An
     with say_how_to_get(
         "load_abide",
         "ABIDE",
-        folders=folders,
+        places=folders,
         looked_for=f"{folder / 'Phenotypic_V1_0b_preprocessed1.csv'} and {folder / series}",
         put="these files of the Preprocessed Connectomes Project there",
         environment="NILEARN_DATA",

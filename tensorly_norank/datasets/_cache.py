@@ -30,7 +30,7 @@ def say_how_to_get(
     function: str,
     data: str,
     *,
-    folders: Sequence[Path],
+    places: Sequence[Path],
     looked_for: str | Path,
     put: str,
     environment: str,
@@ -42,8 +42,9 @@ def say_how_to_get(
     ----------
     function, data : str
         What the user called and what it was to load.
-    folders : sequence of Path
-        Where the library may make folders: those that it leaves empty when it fails go again.
+    places : sequence of Path
+        Files or folders that are the library's own: folders that it makes for them, or in them, and
+        leaves empty when it fails go again.
     looked_for : str or Path
         The place in the library's cache.
     put : str
@@ -56,7 +57,7 @@ def say_how_to_get(
     """
     all_errors: tuple[type[Exception], ...] = (OSError, *_DAMAGED, *errors)
     try:
-        with _without_new_empty_folders(folders):
+        with _without_new_empty_folders(places):
             yield
     except all_errors as error:
         is_damaged = not isinstance(error, OSError)

@@ -122,12 +122,12 @@ def load_olivetti(
     check_flag(download_if_missing, "download_if_missing")
     import sklearn.datasets
 
-    home = _scikit_learn_home(data_home)
+    place = _scikit_learn_home(data_home) / "olivetti_py3.pkz"
     with say_how_to_get(
         "load_olivetti",
         "the Olivetti faces",
-        folders=[home],
-        looked_for=home / "olivetti_py3.pkz",
+        places=[place],
+        looked_for=place,
         put="that file there",
         environment="SCIKIT_LEARN_DATA",
         errors=(ValueError,),  # of a file that is no pickle
@@ -225,7 +225,7 @@ def load_lfw(
     with say_how_to_get(
         "load_lfw",
         "Labeled Faces in the Wild",
-        folders=[home],
+        places=[home],
         looked_for=home,
         put="pairs.txt, pairsDevTrain.txt, pairsDevTest.txt and lfw-funneled.tgz there",
         environment="SCIKIT_LEARN_DATA",
