@@ -81,8 +81,9 @@ class EncoderChoice:
                 else "nothing could be compared"
             )
             return f"{self.chosen} chosen: {reason}"
+        by_order = ": neighbouring entries are alike" if self._is_by_order else ""
         lines = [
-            f"{self.chosen} chosen",
+            f"{self.chosen} chosen{by_order}",
             "encoder      triplets in order  hinge              triplets, plain",
         ]
         columns = (
@@ -101,6 +102,13 @@ class EncoderChoice:
             )
         ]
         return "\n".join(lines)
+
+    @property
+    def _is_by_order(self) -> bool:
+        """Whether, of those that nothing tells apart, another one has the largest accuracy."""
+        accuracy = dict(zip(self.candidates, self.plain_accuracy, strict=True))
+        left = [name for name, why in zip(self.candidates, self.behind, strict=True) if not why]
+        return any(accuracy[name] > accuracy[self.chosen] for name in left)
 
 
 def encoder_of_few(candidates: Sequence[str], part: Part) -> EncoderChoice | None:

@@ -308,6 +308,9 @@ def test_of_those_that_nothing_tells_apart_convolutions_are_taken_where_they_sui
     assert level.behind == ("", "")
     assert level.plain_accuracy[0] > level.plain_accuracy[1]
     assert level.chosen == ("conv" if in_order else "mlp")
+    reason = "conv chosen: neighbouring entries are alike"
+    assert str(level).splitlines()[0] == (reason if in_order else "mlp chosen")
+    assert str(choice(mlp=points(5, 0.48), conv=points(1, 0.48))).startswith("conv chosen\n")
     assert choice(False, mlp=points(1, 0.48), conv=points(5, 0.48)).chosen == "mlp"
     assert choice(mlp=points(1, 0.48), conv=points(1, 1.5)).chosen == "mlp"
 
@@ -410,7 +413,7 @@ def test_choices_can_be_compared_and_hashed():
 
 def test_the_choice_prints_as_a_table():
     text = str(race({"noise": points(0, 5.0), "good": points(1, 0.1)})[0])
-    assert text.startswith("good chosen")
+    assert text.startswith("good chosen\n")
     assert len(text.splitlines()) == 4
     assert [line.endswith("out: triplets") for line in text.splitlines()[2:]] == [True, False]
 
