@@ -98,6 +98,8 @@ class Recipe:
     validation_fraction: float
     verbose: int
     rng: np.random.Generator
+    asked_for: dict[str, Any]  # what a result notes as its settings
+    figures: dict[str, Any]  # diagnostics that are the same for all fits
     spreader: LabelSpreader | None = None  # where some samples have no label
     choice: EncoderChoice | None = None  # where `encoder` was "auto"
     moves_short_modes: bool | None = None  # None where nobody asks, or before it is decided
@@ -410,9 +412,11 @@ class Recipe:
             | diagnose(
                 embedding, embedder.standardise(whole.samples), whole, self.objective.margin, rng
             )
+            | self.figures
             | held_out_figures,
             converged=fit.plan.converged,
             classes=data.classes,
+            settings=dict(self.asked_for),
             embedder=embedder.to(home),
             axes=axes.to(home),
             origin=data.origin,

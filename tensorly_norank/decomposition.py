@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -261,6 +262,9 @@ def no_rank_decomposition(
         n_init=n_init,
     )
     check_scalars(**settings)
+    settings["encoder"] = _name_of(encoder)
+    settings["loss"] = None if loss is None else _name_of(loss)
+    settings["random_state"] = int(random_state) if isinstance(random_state, Integral) else None
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}.")
     rng = check_random_state(random_state)
@@ -281,18 +285,14 @@ def no_rank_decomposition(
         validation_fraction,
         verbose,
         rng,
+        settings,
+        _figures(data, codes),
         spreader,
     )
     size, n_passes = _default_size_and_passes(data.part, codes, batch_size)
     pace = Settings(n_iter_max or n_passes, tol, size, learning_rate)
     with torch.inference_mode(False):
         result = best_of([recipe.run(pace, callback) for _ in range(n_init)])
-    names = {"encoder": _name_of(encoder), "loss": None if loss is None else _name_of(loss)}
-    result.settings = names | settings
-    if spreader is not None:
-        result.diagnostics["n_lent_labels"] = int(np.sum(codes >= 0)) - len(data.part.known)
-    if isinstance(data.part, ComparedPart):
-        result.diagnostics["contradicting_share"] = contradicting_share(data.part.comparisons)
     if rank is None and result.rank_evidence is not None:
         warn_of_count(result.rank_evidence, max_rank)
     if isinstance(encoder, Encoder) and encoder.initialized and validation_fraction:
@@ -381,6 +381,15 @@ def _lend_labels(data: Data, rng: np.random.Generator) -> tuple[LabelSpreader | 
     filled = spreader(part.codes)
     warn_of_missing_labels(part.codes, filled)
     return spreader, filled
+
+
+def _figures(data: Data, codes: np.ndarray) -> dict[str, Any]:
+    """Diagnostics of what was given; no fit changes them. `codes` has the labels that are lent."""
+    if isinstance(data.part, ComparedPart):
+        return {"contradicting_share": contradicting_share(data.part.comparisons)}
+    if codes is data.part.codes:
+        return {}
+    return {"n_lent_labels": int(np.sum(codes >= 0)) - len(data.part.known)}
 
 
 def _n_dimensions(

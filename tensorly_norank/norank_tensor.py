@@ -80,7 +80,8 @@ class NoRankTensor(CPTensor):
         The distinct labels; empty without labels.
     settings : dict
         The numbers that `no_rank_decomposition` was called with (None for what it chose itself),
-        and the names of the encoder and of a loss of yours.
+        `random_state` among them if it was an integer, and the names of the encoder and of a loss
+        of yours.
 
     Examples
     --------
@@ -111,10 +112,10 @@ class NoRankTensor(CPTensor):
         diagnostics: dict[str, Any],
         converged: bool,
         classes: np.ndarray,
+        settings: dict[str, Any],
         embedder: Embedder,
         axes: CanonicalAxes,
         origin: _backend.Origin,
-        settings: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(cp_tensor)
         self.mode = mode
@@ -128,7 +129,7 @@ class NoRankTensor(CPTensor):
         self.n_iter = len(history["error"])
         self.converged = converged
         self.classes = classes
-        self.settings = settings or {}
+        self.settings = settings
         self._embedder = embedder
         self._axes = axes
         self._origin = origin

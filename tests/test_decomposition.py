@@ -344,6 +344,35 @@ def test_a_callback_that_looks_changes_nothing(n_passes):
     np.testing.assert_array_equal(tl.to_numpy(plain.embedding), tl.to_numpy(watched.embedding))
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_what_a_callback_sees_says_how_it_was_made():
+    values, _, given = _partly_labelled()
+    seen = []
+    options = QUICK | {"n_iter_max": 1, "margin": 0.7}
+    result = no_rank_decomposition(
+        tl.tensor(values),
+        given,
+        callback=lambda state, error: seen.append(state.result()),
+        **options,
+    )
+    assert seen[0].settings == result.settings
+    assert options.items() <= result.settings.items()
+    assert seen[0].diagnostics["n_lent_labels"] == result.diagnostics["n_lent_labels"] == 75
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("random_state", "noted"),
+    [(np.int64(3), 3), (None, None), (np.random.default_rng(3), None)],
+    ids=["integer", "none", "generator"],
+)
+def test_settings_note_a_seed_as_pythons_own_number(random_state, noted):
+    values, labels = _data()
+    options = QUICK | {"n_iter_max": 1, "rank": 2, "random_state": random_state}
+    found = no_rank_decomposition(tl.tensor(values), labels, **options).settings["random_state"]
+    assert found == noted and type(found) is type(noted)
+
+
 def test_tol_zero_runs_all_passes_and_a_plateau_ends_the_fit():
     values, labels = _data()
     result = no_rank_decomposition(tl.tensor(values), labels, **QUICK)

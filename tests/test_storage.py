@@ -82,7 +82,8 @@ def test_evidence_choice_history_and_diagnostics_travel_along(tmp_path):
     _same_record(again.encoder_choice, result.encoder_choice)
     np.testing.assert_equal(again.history, result.history)
     assert again.settings == result.settings
-    assert (again.settings["n_iter_max"], again.settings["encoder"]) == (2, "auto")
+    asked_for = [again.settings[name] for name in ("n_iter_max", "encoder", "random_state")]
+    assert asked_for == [2, "auto", 0]
     np.testing.assert_equal(again.diagnostics, result.diagnostics)
     assert again.explained_variance == result.explained_variance
     assert (again.n_iter, again.converged) == (result.n_iter, result.converged)
