@@ -61,7 +61,7 @@ def fit_factors(
         21 starts: one computed (for each component the leading singular vectors of its share of
         the unrestricted least-squares solution), twenty random.
     n_iter_max : int, default 500
-        At most so many sweeps over the other modes. They cost little: see Notes.
+        At most so many sweeps over the other modes, from each start. They cost little: see Notes.
     tol : float, default 1e-8
         Stops when the relative reconstruction error falls by less than this in a sweep; 0 runs all
         of them.

@@ -86,10 +86,12 @@ class LeastSquares(ABC):
         if start is not None:
             context = tl.context(self.contracted)
             return self._iterate([tl.tensor(one, **context) for one in start], n_iter_max, tol)
-        trials = [self._iterate(one, _N_TRIAL_ITERATIONS, tol) for one in self._starts(rng)]
-        best = sorted(trials, key=lambda trial: trial.residual)[:_N_FINISHED]
-        finished = [self._iterate(trial.factors, n_iter_max, tol) for trial in best]
-        return min(finished, key=lambda fit: fit.residual)
+        n_tried = min(_N_TRIAL_ITERATIONS, n_iter_max)
+        fits = [self._iterate(one, n_tried, tol) for one in self._starts(rng)]
+        if n_iter_max > n_tried:
+            best = sorted(fits, key=lambda trial: trial.residual)[:_N_FINISHED]
+            fits = [self._iterate(trial.factors, n_iter_max - n_tried, tol) for trial in best]
+        return min(fits, key=lambda fit: fit.residual)
 
     def _iterate(self, start: list[Any], n_iter_max: int, tol: float) -> FactorFit:
         factors = list(start)

@@ -136,6 +136,17 @@ def test_explained_variance_has_its_bound_and_beats_random_starts(seed):
         )
 
 
+@pytest.mark.parametrize("n_sweeps", [1, 7, 30, 45])
+def test_what_is_returned_took_as_many_sweeps_as_asked_for(n_sweeps):
+    problem = _factors.compress(_random(40, 8, 7, 6), _random(40, 3), 0)
+    fits = [
+        problem._iterate(start, n_sweeps, 0) for start in problem._starts(np.random.default_rng(0))
+    ]
+    found = problem.solve(None, n_sweeps, 0, np.random.default_rng(0))
+    assert np.isclose([fit.residual for fit in fits], found.residual, rtol=1e-10).any()
+    assert problem.solve(None, n_sweeps + 1, 0, np.random.default_rng(0)).residual < found.residual
+
+
 def test_residual_is_that_of_the_centred_data():
     tensor, samples = _random(25, 6, 5) + 3, _random(25, 2)
     offset = tl.reshape(tl.mean(tensor, axis=0), (1, 6, 5))
