@@ -54,8 +54,10 @@ class Imputer(nn.Module):
     def __init__(self, samples: Tensor) -> None:
         super().__init__()
         self.register_buffer("is_known", ~samples.isnan().all(dim=0))
-        generator = torch.Generator().manual_seed(0)
-        drawn = torch.randperm(len(samples), generator=generator)[:_MOST_SAMPLES].sort().values
+        # On the host, whatever torch's default device: the same numbers for all devices.
+        generator = torch.Generator("cpu").manual_seed(0)
+        order = torch.randperm(len(samples), generator=generator, device="cpu")
+        drawn = order[:_MOST_SAMPLES].sort().values
         rows = samples[drawn.to(samples.device)].flatten(1).double()
         self.register_buffer("mean", mean_of_observed(rows))
         self.register_buffer("loadings", rows.new_zeros(rows.shape[1], 0))
@@ -77,11 +79,11 @@ class Imputer(nn.Module):
 
     def _best_number_of_axes(self, rows: Tensor) -> int:
         """By the observed entries that are hidden for it, the same in every run."""
-        generator = torch.Generator().manual_seed(0)
-        some = torch.randperm(rows.shape[1], generator=generator)[:_MOST_ENTRIES]
+        generator = torch.Generator("cpu").manual_seed(0)
+        some = torch.randperm(rows.shape[1], generator=generator, device="cpu")[:_MOST_ENTRIES]
         rows = rows[:, some.to(rows.device)]
-        drawn = torch.randint(_SHARE_JUDGED, rows.shape, generator=generator).to(rows.device)
-        is_judged = (drawn == 0) & ~rows.isnan()
+        drawn = torch.randint(_SHARE_JUDGED, rows.shape, generator=generator, device="cpu")
+        is_judged = (drawn == 0).to(rows.device) & ~rows.isnan()
         left = rows.masked_fill(is_judged, torch.nan)
         most = min(len(rows) // 4, rows.shape[1] - 1, int((_MOST_PRODUCTS / rows.shape[1]) ** 0.5))
         best, least, n_in_vain = 0, torch.inf, 0
@@ -102,7 +104,7 @@ class Imputer(nn.Module):
         known = torch.where(seen, rows - origin, 0)
         self.mean = origin
         self._start(known, n_axes)
-        prior = torch.full((n_axes + 1,), float(_PRIOR_SAMPLES)).to(rows)
+        prior = rows.new_full((n_axes + 1,), _PRIOR_SAMPLES)
         prior[-1] = _ROUNDING  # of the mean, where an entry was never observed
         for _ in range(_N_ITERATIONS if n_axes else 0):
             scores, covariances = self._scores(seen, torch.where(seen, rows - self.mean, 0))
@@ -144,7 +146,7 @@ class Imputer(nn.Module):
         n_axes = self.loadings.shape[1]
         products = _pack(self.loadings[:, :, None] * self.loadings[:, None, :])  # (p, q(q+1)/2)
         grams = _unpack(seen.double() @ products, n_axes)  # (n, q, q)
-        precisions = grams / self.noise + torch.eye(n_axes).to(grams)
+        precisions = grams / self.noise + torch.eye(n_axes, dtype=grams.dtype, device=grams.device)
         covariances = torch.linalg.inv(precisions)
         projected = known @ self.loadings / self.noise
         return (covariances @ projected[:, :, None])[:, :, 0], covariances

@@ -108,11 +108,11 @@ def check_loss(loss: Any, n_dimensions: int, part: Part, batch_size: int) -> Non
     batch = class_balanced_pass(codes, batch_size, np.random.default_rng(0))[0]
     labels = torch.from_numpy(codes[batch.indices])
     labels[-1] = int(codes.max())  # a loss that knows too few classes fails here
-    generator = torch.Generator().manual_seed(0)
-    points = torch.randn(len(labels), n_dimensions, generator=generator)
+    generator = torch.Generator("cpu").manual_seed(0)
+    points = torch.randn(len(labels), n_dimensions, generator=generator, device="cpu")
     points = nn.functional.normalize(points).to(part.samples)
     own = _copied(loss, points)
-    rows = torch.arange(len(labels))
+    rows = torch.arange(len(labels), device="cpu")
     thinned = rows[(labels != labels[0]) | (rows == 0)]
     for chosen, which in [(rows, ""), (thinned, ", one of them the only one of its class")]:
         given = f"for {len(chosen)} points of dimension {n_dimensions} and their labels{which}"

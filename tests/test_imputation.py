@@ -119,6 +119,14 @@ def test_many_samples_are_drawn_at_random():
     assert (Imputer(samples).mean - 5).abs().max() < 0.5
 
 
+def test_torchs_default_device_changes_nothing():
+    _, samples = _samples()
+    expected = filled(samples)
+    with torch.device("meta"):  # where nothing can be computed
+        found = filled(samples)
+    assert torch.equal(found, expected)
+
+
 def test_a_few_entries_have_axes_too():
     _, samples = _samples(n_samples=300, shape=(3,), n_axes=1)
     assert Imputer(samples).loadings.shape[1] == 1

@@ -10,7 +10,7 @@ import torch
 
 from tensorly_norank import NoRankDecomposition, no_rank_decomposition
 from tensorly_norank._embedder import Embedder
-from tensorly_norank._objective import Objective
+from tensorly_norank._objective import Objective, check_loss
 from tensorly_norank._parts import Part
 from tensorly_norank._training import Plan, Settings, train
 from tensorly_norank.encoders import make_encoder
@@ -213,6 +213,18 @@ def _without_the_lone(embedding, labels):
 
 def _sum(embedding, labels):
     return embedding.sum()
+
+
+def test_a_loss_is_tried_where_the_samples_are_whatever_torchs_default_device():
+    seen = []
+
+    def loss(points, labels):
+        seen.append({points.device.type, labels.device.type})
+        return _triplets(points, labels)
+
+    with torch.device("meta"):  # where nothing can be computed
+        check_loss(loss, 20, _part(), 32)
+    assert seen == [{"cpu"}, {"cpu"}]
 
 
 @pytest.mark.parametrize(
