@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from tensorly_norank.decomposition import TrainingState, no_rank_decomposition
 __all__ = ["NoRankDecomposition"]
 
 _MOST_SCORED = 1000  # samples
+_NAMES = {"tensor": "X", "samples": "X", "embedding": "X", "labels": "y"}  # the function's, ours
 
 
 def _with_parameters_of(function: Callable[..., Any]) -> Callable[[type], type]:
@@ -48,6 +50,19 @@ def _with_parameters_of(function: Callable[..., Any]) -> Callable[[type], type]:
         return cls
 
     return decorate
+
+
+@contextmanager
+def _names_of_the_estimator() -> Iterator[None]:
+    """What the function says of its arguments is said of those of scikit-learn's methods."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if type(error) not in (TypeError, ValueError):  # which may be made of more than a text
+            raise
+        text = re.sub(r"^\w+(?= must )", lambda name: _NAMES.get(name[0], name[0]), str(error))
+        error.args = (text.replace("labels=None", "y=None"),)
+        raise
 
 
 @_with_parameters_of(no_rank_decomposition)
@@ -153,6 +168,7 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         self.verbose = verbose
         self.callback = callback
 
+    @_names_of_the_estimator()
     def fit(self, X: Any, y: Any = None, *, triplets: Any = None) -> NoRankDecomposition:
         """Learn the embedding of samples.
 
@@ -204,6 +220,7 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         """
         return self.fit(X, y, triplets=triplets).embedding_.copy()
 
+    @_names_of_the_estimator()
     def transform(self, X: Any) -> Any:
         """Embed samples, each by itself.
 
@@ -221,6 +238,7 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         samples = self._check(X, reset=False)
         return np.array(to_numpy(self.decomposition_.transform(samples, self.mask)))
 
+    @_names_of_the_estimator()
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Samples that embeddings stand for; the encoder has no inverse, so not those of `fit`.
 
@@ -243,6 +261,7 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         points = tl.tensor(check_array(to_numpy(X), dtype=[np.float64, np.float32]))
         return np.array(to_numpy(self.decomposition_.inverse_transform(points)))
 
+    @_names_of_the_estimator()
     def score(self, X: Any, y: Any = None) -> float:
         """Share of triplets in order, or of neighbours kept: what a search may maximise.
 

@@ -191,6 +191,26 @@ def test_what_is_wrong_is_named_as_the_estimator_calls_it():
         NoRankDecomposition(**QUICK).fit(samples, labels[:5])
     with pytest.raises(TypeError, match="X must not be a masked array"):
         NoRankDecomposition(**QUICK).fit(np.ma.masked_greater(samples, 1), labels)
+    with pytest.raises(ValueError, match=r"^y must be one-dimensional"):
+        NoRankDecomposition(**QUICK).fit(samples, np.stack([labels, labels], axis=1))
+    with pytest.raises(ValueError, match=r"^y must hold at least 2 classes, .* Pass y=None"):
+        NoRankDecomposition(**QUICK).fit(samples, ["a"] * len(labels))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_wrong_of_new_samples_is_named_as_the_estimator_calls_it():
+    samples, labels = _data()
+    model = NoRankDecomposition(**QUICK).fit(samples, labels)
+    with pytest.raises(ValueError, match=r"^X must have shape \(n_samples, 5, 4\)"):
+        model.transform(samples[..., :3])
+    with pytest.raises(ValueError, match=r"^X must have shape \(n_samples, 2\), got \(90, 1\)"):
+        model.inverse_transform(model.embedding_[:, :1])
+    with pytest.raises(ValueError, match=r"^y must hold at least 2 classes, got 1 class"):
+        model.score(samples, ["a"] * len(labels))
+    tl.set_backend("pytorch")
+    holes = torch.from_numpy(samples).masked_fill(torch.from_numpy(samples) > 1, torch.inf)
+    with pytest.raises(ValueError, match=r"^X must be finite"):
+        NoRankDecomposition(**QUICK).fit(holes, labels)
 
 
 @pytest.mark.filterwarnings("ignore")
