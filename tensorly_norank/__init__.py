@@ -7,8 +7,10 @@ import importlib
 from types import ModuleType
 
 from tensorly_norank import encoders, losses
+from tensorly_norank._encoder_choice import EncoderChoice
 from tensorly_norank._factors import fit_factors
-from tensorly_norank.decomposition import no_rank_decomposition
+from tensorly_norank._rank_evidence import RankEvidence
+from tensorly_norank.decomposition import TrainingState, no_rank_decomposition
 from tensorly_norank.estimator import NoRankDecomposition
 from tensorly_norank.norank_tensor import NoRankTensor
 
@@ -17,8 +19,11 @@ __version__ = "0.1.0.dev0"
 _LAZY = ("datasets", "evaluation", "plotting")  # imported when first used: they take their time
 
 __all__ = [
+    "EncoderChoice",
     "NoRankDecomposition",
     "NoRankTensor",
+    "RankEvidence",
+    "TrainingState",
     "datasets",
     "encoders",
     "evaluation",

@@ -76,6 +76,13 @@ def test_files_that_know_tensorly_say_so_in_one_way():
         assert not imports or "import tensorly as tl" in imports, path.name
 
 
+def test_the_reference_lists_all_names_and_what_users_are_given_has_one():
+    page = read("doc/modules/api.rst")
+    listed = re.findall(r"^   (\w+)$|^:mod:`tensorly_norank\.(\w+)`", page, flags=re.MULTILINE)
+    assert set(tensorly_norank.__all__) <= {name for pair in listed for name in pair}
+    assert {"RankEvidence", "EncoderChoice", "TrainingState"} <= set(tensorly_norank.__all__)
+
+
 def test_all_names_exist():
     assert [name for name in tensorly_norank.__all__ if not hasattr(tensorly_norank, name)] == []
 
