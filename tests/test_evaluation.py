@@ -25,6 +25,7 @@ from sklearn.metrics import (
 from sklearn.neighbors import KNeighborsClassifier
 from tensorly.cp_tensor import CPTensor
 
+from tensorly_norank import NoRankDecomposition
 from tensorly_norank.evaluation import _figures, evaluate_embedding
 
 PAIRED = ("separation_ratio", "verification_auc", "triplet_accuracy")
@@ -364,10 +365,20 @@ def test_neither_arguments_nor_global_random_states_change():
     np.testing.assert_array_equal(np.random.get_state()[1], before[2])
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_decomposition_or_a_fitted_estimator_stands_for_its_embedding():
+    points, labels = sample(n=30, n_components=5)
+    quick = {"encoder": "linear", "rank": 2, "validation_fraction": 0, "n_iter_max": 2}
+    model = NoRankDecomposition(**quick, random_state=0).fit(points, labels)
+    expected = evaluate_embedding(model.embedding_, labels, model.embedding_, labels)
+    for one in (model, model.decomposition_):
+        assert evaluate_embedding(one, labels, one, labels) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"embedding": np.zeros(5)}, "embedding must be a matrix"),
+        ({"embedding": np.zeros(5)}, r"embedding must be a NoRankTensor, .* or points of shape"),
         ({"embedding": np.full((5, 2), np.nan)}, "embedding must be finite"),
         ({"embedding": np.full((5, 2), "a")}, "embedding must hold real numbers"),
         ({"labels": [0, 1]}, "labels must hold one label for each of the 5 samples, got 2"),
@@ -384,11 +395,11 @@ def test_neither_arguments_nor_global_random_states_change():
         ({"random_state": "seed"}, "random_state must be"),
         (
             {"embedding": CPTensor((None, [tl.tensor(np.eye(5, 2)), tl.tensor(np.eye(3, 2))]))},
-            "embedding must be an array, got a CPTensor: pass its embedding",
+            "embedding must be a NoRankTensor, .* got a CPTensor: pass one of its factors",
         ),
         (
             {"embedding": [np.eye(5), np.eye(3)]},
-            "embedding must be an array of numbers, got a list",
+            "embedding must be a NoRankTensor, .* or points, got ",
         ),
         (
             {"data": CPTensor((None, [tl.tensor(np.eye(5, 2)), tl.tensor(np.eye(3, 2))]))},

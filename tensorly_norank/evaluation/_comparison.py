@@ -14,6 +14,7 @@ import tensorly as tl
 from tensorly_norank._backend import check_finite, enter, origin_of
 from tensorly_norank._labels import encode_labels
 from tensorly_norank._optional import import_optional
+from tensorly_norank._points import check_points
 from tensorly_norank._progress import progress_bar
 from tensorly_norank._validation import (
     check_mode,
@@ -26,7 +27,6 @@ from tensorly_norank.evaluation._figures import (
     FIGURES_WITH_FIT,
     embedding_figures,
 )
-from tensorly_norank.evaluation._inputs import check_points
 from tensorly_norank.evaluation._methods import Embed, as_embedders, default_methods
 from tensorly_norank.evaluation._splits import Split, make_splits
 from tensorly_norank.evaluation._t_test import corrected_resampled_t_test

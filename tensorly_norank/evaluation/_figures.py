@@ -29,10 +29,11 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 from tensorly_norank._labels import number_labels
 from tensorly_norank._neighbourhoods import neighbourhood_agreement
+from tensorly_norank._points import check_points
 from tensorly_norank._triplets import AllTriplets
 from tensorly_norank._validation import check_random_state
 from tensorly_norank._warnings import warn
-from tensorly_norank.evaluation._inputs import Place, check_data, check_fitted, check_points
+from tensorly_norank.evaluation._inputs import Place, check_data, check_fitted
 
 _N_VOTES = 3  # neighbours that vote in the k-NN accuracies
 _MOST_IN_PAIRS = 3000  # samples whose pairs are looked at: their number grows with the square
@@ -69,8 +70,9 @@ def evaluate_embedding(
     Parameters
     ----------
     embedding : array-like of shape (n_samples, n_components)
-        Of any backend. Of a decomposition pass ``result.embedding`` or ``result.transform(new)``,
-        which have one scale; the columns of ``result.factors[0]`` have norm 1.
+        Of any backend. A decomposition (or a fitted estimator) stands for its embedding; of new
+        samples pass ``result.transform(new)``, which has the same scale. The columns of
+        ``result.factors[0]`` have norm 1.
     labels : array-like of length n_samples
         Integers, strings, anything hashable; none missing, as −1 is among integers where there are
         two other classes or more: number such classes anew.

@@ -6,37 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tensorly.cp_tensor import CPTensor
 
-from tensorly_norank._backend import check_dense, to_numpy
 from tensorly_norank._labels import number_jointly, number_labels
+from tensorly_norank._points import as_array, check_points
 from tensorly_norank._validation import check_real
-
-
-def check_points(points: Any, name: str) -> np.ndarray:
-    """A finite matrix of floats, one row a sample."""
-    array = _as_array(points, name)
-    if array.ndim != 2 or 0 in array.shape:
-        raise ValueError(
-            f"{name} must be a matrix of shape (n_samples, n_components), got shape {array.shape}."
-        )
-    check_real(array, name)
-    return array.astype(np.float64)
-
-
-def _as_array(values: Any, name: str) -> np.ndarray:
-    if isinstance(values, CPTensor):
-        raise TypeError(
-            f"{name} must be an array, got a {type(values).__name__}: pass its embedding, or what "
-            "its transform gives for new samples."
-        )
-    check_dense(values, name)
-    try:
-        return to_numpy(values)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"{name} must be an array of numbers, got a {type(values).__name__} that is none."
-        ) from None
 
 
 def check_fitted(
@@ -56,7 +29,7 @@ def check_fitted(
 
 def check_data(data: Any, n_samples: int) -> np.ndarray:
     """Finite samples, flattened, (n_samples, n_entries), as seen from one of them."""
-    array = _as_array(data, "data")
+    array = as_array(data, "data")
     if array.ndim < 1 or len(array) != n_samples:
         raise ValueError(
             f"data must hold the {n_samples} samples of embedding on axis 0, got shape "

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tensorly_norank._points import check_points
 from tensorly_norank.plotting._axes import check_axes, new_axes
 from tensorly_norank.plotting._classes import classes_of
 from tensorly_norank.plotting._components import plot_components
 from tensorly_norank.plotting._embedding import plot_embedding
 from tensorly_norank.plotting._history import plot_history
-from tensorly_norank.plotting._inputs import check_decomposition, check_points
+from tensorly_norank.plotting._inputs import check_decomposition
 from tensorly_norank.plotting._rank_evidence import plot_rank_evidence
 
 if TYPE_CHECKING:

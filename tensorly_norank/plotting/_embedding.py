@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tensorly_norank._points import check_points
 from tensorly_norank.plotting._axes import (
     COLOUR_MAP,
     DARK,
@@ -17,7 +18,7 @@ from tensorly_norank.plotting._axes import (
     panels,
 )
 from tensorly_norank.plotting._classes import MOST_MARKED, Classes, classes_of
-from tensorly_norank.plotting._inputs import check_components, check_points
+from tensorly_norank.plotting._inputs import check_components
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tensorly.cp_tensor import CPTensor
 
+from tensorly_norank._points import decomposition_in
 from tensorly_norank.norank_tensor import NoRankTensor
 from tensorly_norank.plotting._axes import (
     DARK,
@@ -18,7 +19,6 @@ from tensorly_norank.plotting._axes import (
     twin,
     whole_numbers,
 )
-from tensorly_norank.plotting._inputs import decomposition_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""What figures are drawn of: decompositions, fitted estimators, or plain points."""
+"""What figures are drawn of: decompositions, fitted estimators, or any CP tensor."""
 
 from __future__ import annotations
 
@@ -6,21 +6,12 @@ import reprlib
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 from tensorly.cp_tensor import CPTensor
 
-from tensorly_norank._backend import check_dense, to_numpy
-from tensorly_norank._validation import check_number, check_real
-from tensorly_norank.estimator import NoRankDecomposition
+from tensorly_norank._backend import to_numpy
+from tensorly_norank._points import decomposition_in
+from tensorly_norank._validation import check_number
 from tensorly_norank.norank_tensor import NoRankTensor
-
-
-def decomposition_in(result: Any) -> Any:
-    """The decomposition of a fitted estimator; anything else as it is."""
-    if not isinstance(result, NoRankDecomposition):
-        return result
-    check_is_fitted(result)
-    return result.decomposition_
 
 
 def check_decomposition(result: Any, name: str = "result") -> NoRankTensor:
@@ -32,29 +23,6 @@ def check_decomposition(result: Any, name: str = "result") -> NoRankTensor:
             f"{type(result).__name__}."
         )
     return result
-
-
-def check_points(points: Any, name: str = "embedding") -> np.ndarray:
-    """Points (n, R), from an array, a tensor, or a decomposition's samples."""
-    points = decomposition_in(points)
-    if isinstance(points, NoRankTensor):
-        points = points.embedding
-    elif isinstance(points, CPTensor):
-        raise TypeError(
-            f"{name} must be points or a NoRankTensor, got a CPTensor: pass one of its factors."
-        )
-    check_dense(points, name)
-    try:
-        points = to_numpy(points).astype(float)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"{name} must be a NoRankTensor, a fitted NoRankDecomposition or points, got "
-            f"{reprlib.repr(points)}."
-        ) from None
-    if points.ndim != 2 or 0 in points.shape:
-        raise ValueError(f"{name} must be of shape (n_samples, R), got shape {points.shape}.")
-    check_real(points, name)
-    return points
 
 
 def check_components(components: Any, n_components: int, most: int) -> list[int]:

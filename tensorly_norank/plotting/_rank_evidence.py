@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tensorly_norank._points import decomposition_in
 from tensorly_norank._rank_evidence import RankEvidence
 from tensorly_norank._rank_search import ALPHA
 from tensorly_norank.norank_tensor import NoRankTensor
 from tensorly_norank.plotting._axes import DARK, LIGHT, check_axes, new_axes, twin, whole_numbers
-from tensorly_norank.plotting._inputs import decomposition_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

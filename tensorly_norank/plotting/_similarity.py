@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tensorly_norank._points import check_points
 from tensorly_norank.plotting._axes import COLOUR_MAP, check_axes, colour_bar, new_axes
 from tensorly_norank.plotting._classes import classes_of
-from tensorly_norank.plotting._inputs import check_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
