@@ -95,7 +95,10 @@ def origin_of(array: Any, name: str = "tensor") -> Origin:
     check_dense(array, name)
     letters = _letters(array.dtype)
     if letters not in _FLOATS | _INTEGERS:
-        raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}.")
+        raise ValueError(
+            f"{name} must hold real numbers (of a float dtype of up to 64 bits, an integer or bool "
+            f"dtype), got dtype {array.dtype}."
+        )
     shared = _shared(array, backend)
     device = None if shared is None else shared.device
     if letters in _FLOATS:

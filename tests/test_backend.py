@@ -163,13 +163,20 @@ def test_arrays_of_the_other_byte_order_enter(dtype):
 )
 def test_what_is_not_real_is_refused_by_name(array):
     tl.set_backend("numpy")
-    with pytest.raises(ValueError, match=r"samples must hold real numbers, got dtype"):
+    with pytest.raises(ValueError, match=r"samples must hold real numbers \(.*\), got dtype"):
         _backend.origin_of(array, "samples")
+
+
+@pytest.mark.skipif(np.dtype(np.longdouble).itemsize == 8, reason="there are no longer floats here")
+def test_floats_that_are_too_long_are_told_how_long_they_may_be():
+    tl.set_backend("numpy")
+    with pytest.raises(ValueError, match=r"a float dtype of up to 64 bits, .* got dtype float"):
+        _backend.origin_of(np.ones(2, np.longdouble))
 
 
 def test_complex_torch_tensors_are_refused():
     tl.set_backend("pytorch")
-    with pytest.raises(ValueError, match=r"tensor must hold real numbers, got dtype torch.complex"):
+    with pytest.raises(ValueError, match=r"must hold real numbers \(.*\), got dtype torch.complex"):
         _backend.origin_of(torch.ones(2, dtype=torch.complex64))
 
 
