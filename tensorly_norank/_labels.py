@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from tensorly_norank._backend import to_numpy
 from tensorly_norank._warnings import warn
 
-_MISSING = "None, NaN, infinite, or -1 among integer labels"
+_MISSING = "None, NaN, or -1 among integer labels"
 _NAMES_OF_MISSING = {"", "nan", "none", "null", "na", "n/a", "<na>", "nat", "-1", "-1.0"}
 
 
@@ -64,6 +64,7 @@ def encode_labels(
             f"{classes[0]}. Pass labels=None to do without."
         )
     _warn_of_lookalikes(classes)
+    _warn_of_equals(values)
     if sizes.max() < 2:
         raise ValueError(
             "labels must hold at least one class with 2 or more samples, got "
@@ -96,6 +97,18 @@ def _warn_of_lookalikes(classes: np.ndarray) -> None:
         )
 
 
+def _warn_of_equals(values: np.ndarray) -> None:
+    """Name a truth value and a number that Python takes for equal: they are one class."""
+    if values.dtype == object:
+        truths = {value for value in values if isinstance(value, bool)}
+        numbers = {value for value in values if type(value) in (int, float)}
+        for value in truths & numbers:
+            warn(
+                f"labels hold {bool(value)} and {int(value)}, taken for one class. If they are "
+                "two, write them as strings."
+            )
+
+
 def number_labels(
     labels: Any, n_samples: int, name: str = "labels", *, may_be_missing: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -122,7 +135,7 @@ def _number_known(
     if known.dtype == object:  # of one plain type, perhaps, without what is missing
         known = _from_list(list(known))
         _check_not_continuous(known, name)
-    classes, codes[~missing] = _number(known, name)
+    classes, codes[~missing] = _number(known, name, np.flatnonzero(~missing))
     return classes, codes
 
 
@@ -132,7 +145,8 @@ def number_jointly(*several: Any) -> np.ndarray:
         list(labels) if isinstance(labels, list | tuple) else to_numpy(labels).tolist()
         for labels in several
     )
-    return _number(_from_list([label for labels in lists for label in labels]), "labels")[1]
+    together = _from_list([label for labels in lists for label in labels])
+    return _number(together, "labels", range(len(together)))[1]
 
 
 def _as_vector(labels: Any, name: str) -> np.ndarray:
@@ -164,8 +178,21 @@ def _as_vector(labels: Any, name: str) -> np.ndarray:
             "several labels a sample choose one, or make each combination a class; comparisons of "
             "samples are passed as triplets."
         )
+    _check_not_infinite(values, name)
     _check_not_continuous(values, name)
     return values
+
+
+def _check_not_infinite(values: np.ndarray, name: str) -> None:
+    if values.dtype == object:
+        is_infinite = np.array([isinstance(one, float) and math.isinf(one) for one in values], bool)
+    else:
+        is_infinite = np.isinf(values) if values.dtype.kind == "f" else np.array([False])
+    if is_infinite.any():
+        index = int(is_infinite.argmax())
+        raise ValueError(
+            f"{name} must be finite or NaN (missing), got {values[index]} at index {index}."
+        )
 
 
 def _check_not_continuous(values: np.ndarray, name: str) -> None:
@@ -207,7 +234,7 @@ def _check_complete(missing: np.ndarray, name: str) -> None:
 def _find_missing(values: np.ndarray) -> np.ndarray:
     """Which labels say that nobody knows the class, (n,) of bool."""
     if values.dtype.kind in "iuf":
-        known = np.isfinite(values)
+        known = ~np.isnan(values)
         return ~known | ((values == -1) & (len(np.unique(values[known & (values != -1)])) >= 2))
     if values.dtype.kind in "mMc":
         return np.asarray(values != values)  # NaT, NaN
@@ -224,18 +251,19 @@ def _is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ == "NAType":  # pandas.NA, without importing pandas
         return True
     if isinstance(value, float):
-        return not math.isfinite(value)
+        return math.isnan(value)
     differs = value != value
     return bool(differs) if isinstance(differs, bool | np.bool_) else False
 
 
-def _number(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _number(values: np.ndarray, name: str, places: Iterable[int]) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct values, and the position of each among them; `places` are the caller's."""
     if values.dtype != object:
         classes, codes = np.unique(values, return_inverse=True)
         return classes, codes.reshape(-1)
     # Objects need not have an order (sets have half of one): numbered by first appearance.
     numbers_by_class: dict[Hashable, int] = {}
-    for index, value in enumerate(values):
+    for index, value in zip(places, values, strict=True):
         try:
             if getattr(value, "ndim", 0):  # tensors of some backends are hashable, each by itself
                 raise TypeError
