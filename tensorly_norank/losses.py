@@ -1,18 +1,19 @@
 """The four terms of the objective, as pure functions of an embedding.
 
 Each function takes a torch tensor of shape (n_samples, n_components) and returns a scalar that
-autograd can differentiate. None of them knows where labels come from, how batches are made or which
-backend the caller uses.
+autograd can differentiate, in float32 for half precision. None of them knows where labels come
+from, how batches are made or which backend the caller uses.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from tensorly_norank._triplets import AllTriplets, pairwise_distances
+from tensorly_norank._triplets import AllTriplets, pairwise_distances, widened
 
 __all__ = [
     "diversity_loss",
@@ -48,6 +49,12 @@ def triplet_loss(
     Tensor
         Scalar, 0 (with zero gradient) when no triplet violates the margin.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `embedding` is no tensor of floats of that shape, or `labels` or `weights` have
+        another length.
+
     Notes
     -----
     The hinge is piecewise linear in the distances. With :math:`c_{aj}` the signed number of
@@ -64,6 +71,10 @@ def triplet_loss(
     >>> float(triplet_loss(embedding, labels, margin=0.2))  # only anchor 1 violates: 1 - 0.5 + 0.2
     0.699999988079071
     """
+    _check_points(embedding)
+    _check_tensor(labels, "labels", len(embedding))
+    if weights is not None:
+        _check_tensor(weights, "weights", len(embedding))
     triplets = AllTriplets.of_classes(pairwise_distances(embedding), labels)
     return triplets.loss(margin, weights)
 
@@ -85,6 +96,11 @@ def diversity_loss(embedding: Tensor) -> Tensor:
         it lies on one axis); 1 also for points that all coincide. Neither a rotation nor a change
         of scale alters it.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `embedding` is no tensor of floats of that shape.
+
     Examples
     --------
     >>> import torch
@@ -93,14 +109,15 @@ def diversity_loss(embedding: Tensor) -> Tensor:
     >>> float(diversity_loss(square))
     0.5
     """
-    centred = embedding - embedding.mean(dim=0)
+    points = _check_points(embedding)
+    centred = points - points.mean(dim=0)
     # The Gram matrix of the smaller side has the same non-zero eigenvalues as the covariance, times
     # the number of samples.
     wide = centred.shape[0] < centred.shape[1]
     gram = centred @ centred.T if wide else centred.T @ centred
     trace = gram.diagonal().sum()
     # Not by `if`: to look at a number on a GPU means to wait for it.
-    is_point = trace <= torch.finfo(embedding.dtype).tiny ** 0.5
+    is_point = trace <= torch.finfo(points.dtype).tiny ** 0.5
     return ((gram / torch.where(is_point, 1, trace)) ** 2).sum() + is_point.to(trace.dtype)
 
 
@@ -122,6 +139,11 @@ def uniformity_loss(embedding: Tensor, scale: float = 2.0) -> Tensor:
     Tensor
         Scalar, at most 0; the lower, the more evenly the samples are spread.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `embedding` is no tensor of floats of that shape.
+
     References
     ----------
     .. [1] T. Wang and P. Isola, "Understanding contrastive representation learning through
@@ -134,7 +156,7 @@ def uniformity_loss(embedding: Tensor, scale: float = 2.0) -> Tensor:
     >>> float(uniformity_loss(torch.tensor([[0.0], [1.0]])))
     -2.0
     """
-    squared = torch.nn.functional.pdist(embedding) ** 2
+    squared = torch.nn.functional.pdist(_check_points(embedding)) ** 2
     return torch.logsumexp(-scale * squared, dim=0) - math.log(max(len(squared), 1))
 
 
@@ -171,6 +193,12 @@ def locality_loss(
     Tensor
         Scalar, 0 where no class has three members.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `embedding` is no tensor of floats of that shape, or `labels` or
+        `input_distances` do not have the length of `embedding`.
+
     Examples
     --------
     >>> import torch
@@ -180,7 +208,10 @@ def locality_loss(
     >>> float(locality_loss(line, labels, torch.cdist(line, line)))
     0.0
     """
-    n_samples = len(labels)
+    _check_points(embedding)
+    n_samples = len(embedding)
+    _check_tensor(labels, "labels", n_samples)
+    _check_tensor(input_distances, "input_distances", n_samples, n_samples)
     same_class = labels[:, None] == labels
     same_class.fill_diagonal_(False)
     n_others = same_class.sum(dim=1)
@@ -198,3 +229,26 @@ def locality_loss(
     hinges = distances.gather(1, near)[:, :, None] - distances.gather(1, far)[:, None, :] + margin
     both = used[:, :, None] & used[:, None, :]
     return (torch.relu(hinges) * both).sum() / both.sum().clamp(min=1)
+
+
+def _check_points(embedding: Any) -> Tensor:
+    """Points (n, D), those of half precision in float32."""
+    _check_tensor(embedding, "embedding", None, None)
+    if not embedding.is_floating_point():
+        raise TypeError(f"embedding must be of a float dtype, got {embedding.dtype}.")
+    return widened(embedding)
+
+
+def _check_tensor(tensor: Any, name: str, *lengths: int | None) -> None:
+    """Raise an error unless it is a tensor of these lengths, None being any.
+
+    Nobody looks at its numbers: on a GPU that would mean to wait for them.
+    """
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor, got a {type(tensor).__name__}.")
+    shape = tuple(tensor.shape)
+    if len(shape) != len(lengths) or any(
+        length not in (None, own) for length, own in zip(lengths, shape, strict=True)
+    ):
+        wanted = "(n_samples, n_components)" if None in lengths else lengths
+        raise ValueError(f"{name} must have shape {wanted}, got {shape}.")

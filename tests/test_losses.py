@@ -126,6 +126,50 @@ def test_uniformity_equals_its_definition():
     torch.testing.assert_close(losses.uniformity_loss(points), (potential / len(pairs)).log())
 
 
+_EACH = {
+    "triplet": lambda z: losses.triplet_loss(z, torch.arange(len(z)) % 3, 0.5),
+    "diversity": losses.diversity_loss,
+    "uniformity": losses.uniformity_loss,
+    "locality": lambda z: losses.locality_loss(
+        z, torch.arange(len(z)) % 3, torch.ones(len(z), len(z))
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("loss", _EACH.values(), ids=_EACH)
+def test_points_of_half_precision_have_a_loss_and_a_gradient(loss, dtype):
+    points = (300 * _points(12)).to(dtype).requires_grad_()  # whose squares half cannot hold
+    value = loss(points)
+    torch.testing.assert_close(value, loss(points.float()))
+    value.backward()
+    assert points.grad.dtype == dtype and points.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("loss", _EACH.values(), ids=_EACH)
+def test_points_that_are_none_are_refused(loss):
+    for shape in [(6,), (6, 2, 2)]:
+        message = rf"embedding must have shape \(n_samples, n_components\), got \({shape[0]},"
+        with pytest.raises(ValueError, match=message):
+            loss(torch.zeros(shape))
+    with pytest.raises(TypeError, match=r"embedding must be a torch\.Tensor, got a list"):
+        loss([[0.0], [1.0]])
+    with pytest.raises(TypeError, match=r"embedding must be of a float dtype, got torch\.int64"):
+        loss(torch.zeros(6, 2, dtype=torch.int64))
+
+
+def test_what_does_not_go_with_the_points_is_refused_by_name():
+    points, labels, distances = _points(6), torch.tensor([0, 0, 0, 1, 1, 1]), torch.ones(6, 6)
+    with pytest.raises(ValueError, match=r"labels must have shape \(6,\), got \(5,\)"):
+        losses.triplet_loss(points, labels[:5], 0.5)
+    with pytest.raises(ValueError, match=r"weights must have shape \(6,\), got \(6, 1\)"):
+        losses.triplet_loss(points, labels, 0.5, torch.ones(6, 1))
+    with pytest.raises(TypeError, match=r"labels must be a torch\.Tensor, got a list"):
+        losses.locality_loss(points, labels.tolist(), distances)
+    with pytest.raises(ValueError, match=r"input_distances must have shape \(6, 6\), got \(5, 6\)"):
+        losses.locality_loss(points, labels, distances[:5])
+
+
 def test_locality_does_not_pull_classes_together():
     labels = torch.tensor([0] * 5 + [1] * 5)
     points, data = _points(10), _points(10, 3)
