@@ -23,7 +23,7 @@ from tensorly_norank._least_squares import (
     products_of_columns,
 )
 from tensorly_norank._mask import HINT, Mask, check_mask, check_observed
-from tensorly_norank._validation import check_mode, check_number, check_random_state
+from tensorly_norank._validation import check_mode, check_number, check_random_state, check_shape
 
 N_ITER_MAX = 500
 TOL = 1e-8
@@ -108,10 +108,7 @@ def fit_factors(
     True
     """
     origin = origin_of(tensor)
-    shape = tuple(tl.shape(tensor))
-    check_number(len(shape), "the order of tensor", integer=True, low=2)
-    if 0 in shape:
-        raise ValueError(f"tensor must not be empty, got shape {shape}.")
+    shape = check_shape(tl.shape(tensor))
     mode = check_mode(mode, len(shape))
     check_number(n_iter_max, "n_iter_max", integer=True, low=1)
     check_number(tol, "tol")

@@ -131,6 +131,19 @@ def check_scalars(**values: Any) -> None:
         )
 
 
+def check_shape(shape: Iterable[Any]) -> tuple[int, ...]:
+    """That of a tensor of samples: of order 2 or more, and not empty."""
+    lengths = tuple(int(length) for length in shape)
+    if len(lengths) < 2:
+        raise ValueError(
+            "tensor must be of order 2 or more (samples and at least one other mode), got shape "
+            f"{lengths}."
+        )
+    if 0 in lengths:
+        raise ValueError(f"tensor must not be empty, got shape {lengths}.")
+    return lengths
+
+
 def check_mode(mode: Any, order: int) -> int:
     """The mode as a number from 0 to order − 1; negative ones count from the end."""
     check_number(mode, "mode", integer=True, low=-order, high=order)

@@ -33,6 +33,7 @@ from tensorly_norank._validation import (
     check_mode,
     check_random_state,
     check_scalars,
+    check_shape,
     check_triplets,
 )
 from tensorly_norank.encoders import Encoder, check_encoder
@@ -313,14 +314,7 @@ def _enter(tensor: Any, labels: Any, triplets: Any, mode: int, mask: Any, device
     place = _backend.check_device(device)
     if place is None:
         _backend.check_device(origin.device, "the device of tensor")
-    shape = tuple(int(length) for length in tl.shape(tensor))
-    if len(shape) < 2:
-        raise ValueError(
-            "tensor must be of order 2 or more (samples and at least one other mode), got shape "
-            f"{shape}."
-        )
-    if 0 in shape:
-        raise ValueError(f"tensor must not be empty, got shape {shape}.")
+    shape = check_shape(tl.shape(tensor))
     mode = check_mode(mode, len(shape))
     if labels is not None and triplets is not None:
         raise ValueError("labels or triplets must be given, not both: got both.")

@@ -11,6 +11,7 @@ from tensorly_norank._validation import (
     check_mode,
     check_number,
     check_random_state,
+    check_shape,
     check_triplets,
 )
 
@@ -45,6 +46,20 @@ def test_integers_must_be_integers():
     check_number(np.int64(3), "rank", integer=True)
     with pytest.raises(TypeError, match=r"rank must be an integer, got 3\.0"):
         check_number(3.0, "rank", integer=True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((), r"tensor must be of order 2 or more .*, got shape \(\)"),
+        ((5,), r"tensor must be of order 2 or more .*, got shape \(5,\)"),
+        ((np.int64(5), 0), r"tensor must not be empty, got shape \(5, 0\)"),
+    ],
+)
+def test_shapes_of_no_samples_are_named(shape, message):
+    with pytest.raises(ValueError, match=message):
+        check_shape(shape)
+    assert check_shape((np.int64(5), 1)) == (5, 1)
 
 
 @given(st.integers(1, 6), st.data())

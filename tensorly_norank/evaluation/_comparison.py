@@ -19,6 +19,7 @@ from tensorly_norank._progress import progress_bar
 from tensorly_norank._validation import (
     check_mode,
     check_random_state,
+    check_shape,
     check_verbose,
 )
 from tensorly_norank._warnings import warn
@@ -160,9 +161,7 @@ def compare(
     """
     pandas = import_optional("pandas", "compare", "compare")
     origin = origin_of(tensor)
-    shape = tuple(int(length) for length in tl.shape(tensor))
-    if len(shape) < 2:
-        raise ValueError(f"tensor must be of order 2 or more, got shape {shape}.")
+    shape = check_shape(tl.shape(tensor))
     check_finite(enter(tensor, origin))
     mode = check_mode(mode, len(shape))
     classes, codes = encode_labels(labels, shape, mode, complete=True)
