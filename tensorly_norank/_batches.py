@@ -10,7 +10,7 @@ import numpy as np
 _MOST_HELD_OUT = 1200  # samples: more tell little more, at a cost that grows with their square
 _FEWEST_BATCHES = 16  # in a pass of comparisons
 _MOST_COMPARISONS = 4096  # in a batch
-_FEWEST_HELD_OUT = 6  # the same, of samples without classes
+_FEWEST_HELD_OUT = 6  # samples without classes, to count on or to stop by: fewer tell nothing
 _SMALLEST_CHUNK = 4  # samples of a class in a batch: fewer leave hardly any positives
 
 
