@@ -204,7 +204,7 @@ def no_rank_decomposition(
     errors : list of float
         If `return_errors`: the objective after each pass, with the hinge averaged over all triplets
         (so that passes compare), or a `loss` of yours over batches; on held-out samples where there
-        are enough.
+        are enough. Where there are any, of the first fit.
 
     Raises
     ------

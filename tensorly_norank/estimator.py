@@ -187,6 +187,13 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         -------
         NoRankDecomposition
             Itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or an argument is not as described, before any training.
+        FloatingPointError
+            If a term becomes infinite or NaN in training.
         """
         if self.mask is not None and not (isinstance(self.mask, str) and self.mask == "nan"):
             raise ValueError(
@@ -233,6 +240,14 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         -------
         ndarray of shape (n_samples, R)
             A data frame after ``set_output(transform="pandas")``.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If `X` is of another shape, or holds something else than finite numbers (or NaN, with
+            ``mask="nan"``).
         """
         check_is_fitted(self)
         samples = self._check(X, reset=False)
@@ -254,6 +269,10 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
         Raises
         ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If `X` is of another shape, or not finite.
         RuntimeError
             If TensorLy's backend is another one than in `fit`.
         """

@@ -59,11 +59,13 @@ class NoRankTensor(CPTensor):
         ``triplet_accuracy`` of the same samples, ``fitted_triplet_accuracy`` of fitted ones beside
         it (where the others are held out), ``objective`` and its unweighted terms
         (``triplet``, or ``loss`` for one of yours, ...) on the training batches, ``learning_rate``.
+        Where samples were held out, of the first fit, on the others; not of the last one, on all.
     diagnostics : dict
         ``converged``; ``triplet_accuracy`` and ``margin_violations`` (share of triplets) of the
         fitted samples, and the same with ``held_out_`` in front, of the samples that the
         first fit left for counting components, taken before the refit on all samples (absent where
-        none could be held out); ``trustworthiness`` and
+        none could be held out; somewhat flattering, for the same samples had a say in the number of
+        components); ``trustworthiness`` and
         ``continuity`` of the embedding against the samples (10 neighbours); where labels are
         missing ``n_lent_labels``, how many of these samples got one from their neighbours;
         ``moved_short_modes``, where that was to be decided (see
@@ -71,9 +73,10 @@ class NoRankTensor(CPTensor):
         triplets ``contradicting_share``, at most this share of which must be left out so that the
         others can hold together. What a triplet is `rank_evidence.about` says.
     n_iter : int
-        Number of passes.
+        Number of passes, of the first fit and so of the last one.
     converged : bool
-        Whether the fit ended because nothing improved any more.
+        Whether the watched error ceased to improve before the passes ran out. A plateau that is
+        noticed while the learning rate falls counts, so all passes may have been run.
     encoder : torch.nn.Module
         The trained encoder; it takes standardised samples.
     classes : ndarray
@@ -202,6 +205,13 @@ class NoRankTensor(CPTensor):
         -------
         tensor
             As the fitted tensor, with n_samples along `mode`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `embedding` is of another backend or shape.
+        RuntimeError
+            If TensorLy's active backend is another one than in the fit.
         """
         self._require_backend()
         _backend.origin_of(embedding, "embedding")
@@ -232,6 +242,13 @@ class NoRankTensor(CPTensor):
         -------
         CPTensor of shape (I_mode,) * order
             Weights 1, every factor the embedding.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `order` is something else.
+        RuntimeError
+            If TensorLy's active backend is another one than in the fit.
         """
         check_number(order, "order", integer=True, low=2, high=3, include_high=True)
         self._require_backend()
@@ -257,6 +274,8 @@ class NoRankTensor(CPTensor):
             If it cannot be written.
         TypeError
             If classes are something else than real numbers, truth values and strings.
+        RuntimeError
+            If TensorLy's active backend is another one than in the fit.
         ImportError
             If safetensors is not installed.
         """
@@ -291,7 +310,11 @@ class NoRankTensor(CPTensor):
             If there is no such file, or it cannot be read.
         ValueError
             If it is truncated, was altered, is of something else or of a newer version; if the
-            encoder is missing or of another architecture.
+            encoder is missing or of another architecture; if torch cannot compute on `device`.
+        TypeError
+            If `encoder` is no module, or `device` no name of a device.
+        ImportError
+            If safetensors is not installed.
 
         Examples
         --------
