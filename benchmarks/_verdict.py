@@ -87,8 +87,12 @@ def _in_words(name, table, ours="ours"):
         if len(sure):
             part += f", significantly on {len(sure)} ({listed(sure.index)}; by Holm's method for "
             part += f"{len(known)} comparisons {len(by_holm)})"
-        unsure = _by_how_much(first.drop(sure.index))
-        part += f"; within chance on {listed(unsure)}" if unsure else ""
+        is_unsure = first["p_value"] >= ALPHA
+        untested = first[~is_unsure].drop(sure.index)
+        part += (
+            f"; within chance on {listed(_by_how_much(first[is_unsure]))}" if any(is_unsure) else ""
+        )
+        part += f"; on too few splits on {listed(untested.index)}" if len(untested) else ""
         part += f"; level on {listed(level)}" if len(level) else ""
         parts.append(part + (f"; behind on {listed(_by_how_much(behind))}" if len(behind) else ""))
     return f"In {LABELS[name]}, of " + ". Of ".join(parts) + ".\n\n"

@@ -79,7 +79,7 @@ def test_words_say_ahead_level_behind_and_what_is_sure(benchmark_module):
     assert benchmark_module("_verdict")._in_words("silhouette", table) == (
         "In silhouette, of 4 of the six ours is ahead on 3 (olivetti, lfw and digits), "
         "significantly on 1 (olivetti; by Holm's method for 4 comparisons 1); "
-        "within chance on lfw by 0.100 (p = 0.2) and digits by 0.300 (p = 0.001); "
+        "within chance on lfw by 0.100 (p = 0.2); on too few splits on digits; "
         "behind on pines by 0.250 (p = 0.001). "
         "Of 1 of the others ours is ahead on none; level on serology.\n\n"
     )
