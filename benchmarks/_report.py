@@ -24,7 +24,7 @@ def in_order(found, wanted):
 def against_the_best(rows, figure, first, others):
     """`first` beside the best of the others on each data set, paired on the splits of both.
 
-    The best is the one that `first` is least ahead of, of those that `are_compared`. A row for each
+    The best is the one that `first` is least ahead of, of those in `pairs_of`. A row for each
     data set: `mean`, `best`, `best_mean`, `difference`, its `p_value` by the corrected resampled
     t-test, `n_splits`.
     """

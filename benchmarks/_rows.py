@@ -16,7 +16,7 @@ class Rows:
 
     def __init__(self, name, fields, n_keys):
         self.path = RESULTS / f"{name}.csv"
-        self.fields, self._n_keys = fields, n_keys
+        self.fields, self.n_keys = fields, n_keys
         self._done = set()
         if self.path.exists():
             with self._locked() as file:
@@ -47,7 +47,7 @@ class Rows:
         return lines
 
     def _key(self, values):
-        return tuple(str(value) for value in values)[: self._n_keys]
+        return tuple(str(value) for value in values)[: self.n_keys]
 
     def __contains__(self, keys):
         return self._key(keys) in self._done
@@ -55,25 +55,25 @@ class Rows:
     def drop(self, is_dropped):
         """Forget the rows, as dicts, of which it is true: they are run again."""
         with self._locked() as file:
-            _, *rows = self._read(file) or [self.fields]
-            kept = [row for row in rows if not is_dropped(dict(zip(self.fields, row, strict=True)))]
-            if len(kept) < len(rows):
-                self._write_anew(file, kept)
+            self._drop(file, is_dropped)
 
     def replace(self, job, rows):
         """Of all that begins with the keys of a job, keep these rows alone."""
         job = tuple(map(str, job))
         with self._locked() as file:
-            _, *others = self._read(file) or [self.fields]
-            others = [row for row in others if tuple(row[: len(job)]) != job]
-            self._write_anew(file, [*others, *[[*job, *map(str, row)] for row in rows]])
+            self._drop(file, lambda row: tuple(row.values())[: len(job)] == job)
+        for row in rows:
+            self.add(*job, *row)
 
-    def _write_anew(self, file, rows):
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([self.fields, *rows])
-        file.truncate(0)
-        file.write(text.getvalue())
-        self._done = {self._key(row) for row in rows}
+    def _drop(self, file, is_dropped):
+        _, *rows = self._read(file) or [self.fields]
+        kept = [row for row in rows if not is_dropped(dict(zip(self.fields, row, strict=True)))]
+        if len(kept) < len(rows):
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows([self.fields, *kept])
+            file.truncate(0)
+            file.write(text.getvalue())
+            self._done = {self._key(row) for row in kept}
 
     def table(self):
         """All rows, as a pandas table."""

@@ -83,7 +83,7 @@ def run_missing(rows, jobs, function, options, curves=None):
     if options.again:
         jobs = list(jobs)
         asked = {tuple(map(str, job)) for job in jobs}
-        rows.drop(lambda row: has_failed(row) and tuple(row.values())[: len(jobs[0])] in asked)
+        rows.drop(lambda row: has_failed(row) and tuple(row.values())[: rows.n_keys] in asked)
     left = (job for job in jobs if job not in rows)
     workers = [_Worker(function, options.limit) for _ in range(options.workers)]
     busy = []

@@ -19,6 +19,7 @@ and by the difference of the groups' means.
 import argparse
 import itertools
 import time
+from functools import lru_cache
 
 import numpy as np
 from _data import load_abide_subjects
@@ -77,6 +78,8 @@ METHODS = {
 MEASURES = (*METHODS, "regions of the component", "regions of the means", "significant")
 HOW = ("seconds", "note", "versions")
 
+subjects = lru_cache(load_abide_subjects)  # read once in each process
+
 
 def accuracy(method, tensor, labels, sites):
     """Balanced, of all subjects, each named by a fit of the other sites."""
@@ -97,10 +100,7 @@ def permuted_within(labels, sites, rng):
 
 def run_abide(run, method):
     """Balanced accuracy of one method; in run 0 with the true labels."""
-    try:
-        tensor, labels, sites = load_abide_subjects()
-    except OSError:  # not at hand: there is no row then
-        return None
+    tensor, labels, sites = subjects()
     rng = np.random.default_rng(run)
     given = permuted_within(labels, sites, rng) if run else labels
     start = time.perf_counter()
@@ -150,6 +150,11 @@ def main():
     add_options(parser, n_splits=5)
     options = parser.parse_args()
     if options.study == "abide":
+        try:
+            subjects()
+        except OSError as error:
+            print(f"abide: skipped. {error}")
+            return
         jobs = itertools.product(range(options.permutations + 1), METHODS)
         rows = Rows("abide", ("run", "method", "balanced_accuracy", *HOW), 2)
         run_missing(rows, jobs, run_abide, options)

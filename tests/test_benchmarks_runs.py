@@ -85,6 +85,7 @@ def test_what_failed_of_what_is_asked_for_is_run_again(benchmark_module, monkeyp
     rows.add("failed", "", "TypeError: of something", "")
     rows.add("remarked", "0.9", "did not converge", "")
     rows.add("another failed", "", "ValueError: of something", "")
+    runner.run_missing(rows, [], behave, options)  # nothing is asked for
     runner.run_missing(rows, [("failed",), ("remarked",)], behave, options)
     notes = rows.table().set_index("job")["note"].fillna("").to_dict()
     assert notes == {
