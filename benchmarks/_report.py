@@ -129,6 +129,12 @@ def rst_figure(name, alt):
     return f".. image:: /paper/{name}.png\n   :alt: {alt}\n\n"
 
 
+def span(numbers):
+    """The smallest and the largest, or the only one."""
+    least, most = numbers.min(), numbers.max()
+    return str(least) if least == most else f"{least} to {most}"
+
+
 def listed(names):
     """As a phrase."""
     names = list(names)

@@ -17,6 +17,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pandas
 from _competitors import BESIDE, DEEP, IN_SAMPLE_ONLY, SPREAD
+from _few_labels import in_words
 from _report import (
     FEWEST_SPLITS,
     in_order,
@@ -26,19 +27,18 @@ from _report import (
     rst_figure,
     rst_table,
     shown,
+    span,
     values,
 )
-from _verdict import ALPHA, DATA, LABELS, LEVEL, METHODS, SIX, verdict_of
+from _verdict import DATA, LABELS, METHODS, SIX, verdict_of
 from connectivity import MEASURES
 from paper import LONG
 from scarcity import METHODS as METHODS_OF_FEW
 from scarcity import RANK_GIVEN
-from scipy import stats
 from verification import SIMILARITY
 
 HERE = Path(__file__).parent
 TRAINED = [method for method in DEEP if method not in BESIDE]
-_FEWEST_DRAWS = 3  # of few samples, to be compared
 RED, BLUE = "#b3261e", "#1f5fa8"
 COLOURS = {name: plt.get_cmap("tab20")(number % 20) for number, name in enumerate(METHODS)}
 COLOURS |= dict.fromkeys(("ours", SIMILARITY, RANK_GIVEN), RED)
@@ -88,12 +88,12 @@ def what_was_run(rows, folder):
     for data in in_order(rows["data"], DATA):
         own = rows[rows["data"] == data]
         counts = own.groupby(["kind", "method"])["split"].nunique().groupby("kind")
-        spread = {kind: _span(n) for kind, n in counts}
+        spread = {kind: span(n) for kind, n in counts}
         sizes = own[own["kind"] == "held out"][["n_fit", "n_test"]].dropna().astype(int)
         body.append(
             [
                 shown(data),
-                " and ".join(_span(sizes[name]) for name in sizes) if len(sizes) else "–",
+                " and ".join(span(sizes[name]) for name in sizes) if len(sizes) else "–",
                 spread.get("held out", "–"),
                 spread.get("new classes", "–"),
                 own["method"].nunique(),
@@ -113,12 +113,6 @@ def _notes(rows):
         f"{' '.join(str(note).split())[:100]}\n"
         for (method, note), count in noted.groupby(["method", "note"]).size().items()
     )
-
-
-def _span(numbers):
-    """The smallest and the largest, or the only one."""
-    least, most = numbers.min(), numbers.max()
-    return str(least) if least == most else f"{least} to {most}"
 
 
 @of_table("paper")
@@ -310,45 +304,9 @@ def scarcity(rows, folder):
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="center right")
     figure.tight_layout(rect=(0, 0, 1 - 2 / width, 1))
     text = save(figure, folder, "scarcity", "Held-out figures against labelled samples a class")
-    rivals = in_order(methods, ("transformer", "CNN", "LDA", "NCA", "supervised UMAP", "raw"))
-    for first in in_order(methods, ("ours", RANK_GIVEN)):
-        for rival in rivals:
-            text += f"- {first}, beside {rival}: {_crossings(rows, names, first, rival)}.\n"
     missing = [method for method in METHODS_OF_FEW if method not in methods]
-    text += f"\nNot run yet: {listed(missing)}.\n" if missing else ""
-    return f"{text}\nSplits, of each method and number the fewest and the most: {_splits(rows)}.\n"
-
-
-def _splits(rows):
-    """How many splits there are of each data set, as a phrase."""
-    counts = rows.groupby(["data", "method", "each"])["split"].nunique()
-    return ", ".join(f"{data} {_span(own)}" for data, own in counts.groupby("data"))
-
-
-def _crossings(rows, names, first, rival):
-    """Where `first` has the larger 3-NN accuracy by a paired t-test over the draws, as a phrase."""
-    parts = []
-    for data in names:
-        own = rows[rows["data"] == data]
-        table = own.pivot(index=["each", "split"], columns="method", values="knn_accuracy")
-        if first not in table or rival not in table:
-            continue
-        differences = (table[first] - table[rival]).dropna().groupby("each")
-        differences = {n: part for n, part in differences if len(part) >= _FEWEST_DRAWS}
-        said = pandas.Series({n: _sign(part) for n, part in differences.items()}, dtype=object)
-        groups = {word: said.index[said == word] for word in ("ahead", "behind", "level")}
-        groups["not compared"] = sorted(set(own["each"]) - set(differences))
-        words = [f"{word} at {listed(map(str, n))}" for word, n in groups.items() if len(n)]
-        parts.append(f"{data}, {', '.join(words)}")
-    return "; ".join(parts)
-
-
-def _sign(differences):
-    """Whether they are above or below zero by more than chance."""
-    # What is the same in all draws but for rounding is level.
-    error = max(differences.sem(), LEVEL)
-    is_sure = 2 * stats.t.sf(abs(differences.mean()) / error, len(differences) - 1) < ALPHA
-    return ("ahead" if differences.mean() > 0 else "behind") if is_sure else "level"
+    text += in_words(rows, names, methods)
+    return text + (f"\nNot run yet: {listed(missing)}.\n" if missing else "")
 
 
 @of_table("verification")

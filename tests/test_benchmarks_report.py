@@ -147,7 +147,7 @@ def test_crossings_name_the_numbers_of_samples(benchmark_module):
             for split in range(3)
         ]
     )
-    say = benchmark_module("report")._crossings
+    say = benchmark_module("_few_labels")._crossings
     assert say(rows, ["faces"], "ours", "LDA") == "faces, ahead at 10, behind at 2, level at 5"
     assert say(rows, ["faces"], "ours", "raw") == "faces, ahead at 2, 5 and 10"
     assert say(rows, ["faces"], "raw", "LDA") == "faces, behind at 2, 5 and 10"
