@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -26,10 +27,10 @@ _ENOUGH_TO_COMPARE = 64  # samples: of fewer, those left out do not tell encoder
 _ALIKE = 0.9  # of the neighbours along a mode: those of images all are, in any other order a third
 _ENOUGH_TO_SEE = 64  # samples: of more, up to twice as many are looked at
 
-# From an encoder's name, samples to fit and a share of all passes to the fitted embedder.
-ShortFit = Callable[[str, Part, float], Embedder]
+# From an encoder's name, a share of all passes and samples to fit to the fitted embedder.
+ShortFit = Callable[[str, float, Part], Embedder]
 # The same from whether samples are moved along short modes.
-ShortFitMoved = Callable[[bool, Part, float], Embedder]
+ShortFitMoved = Callable[[bool, float, Part], Embedder]
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,13 +207,13 @@ def choose_encoder(
     seeds = rng.integers(2**63, size=len(quarters))
     placed, codes = np.empty((2, 0, len(candidates))), part.codes[:0]  # of the anchors so far
     behind = [""] * len(candidates)
-    for (fitted, left_out), seed, level in zip(quarters, seeds, (_OUT, _LEVEL), strict=False):
+    for quarter, seed, level in zip(quarters, seeds, (_OUT, _LEVEL), strict=False):
+        _, left_out = quarter
         figures = np.full((2, len(left_out), len(candidates)), np.nan)
         for k in [k for k, why in enumerate(behind) if not why]:
-            companions = np.random.default_rng(seed)  # the same for every candidate
+            short_fit = partial(fit, candidates[k], _SHARE)
             try:
-                embedder = fit(candidates[k], part.take(fitted), _SHARE)
-                figures[..., k] = _place(embedder, part, fitted, left_out, margin, companions)
+                figures[..., k] = _fit_and_place(short_fit, part, quarter, margin, seed)
             except FloatingPointError:
                 behind[k] = "diverged"
         is_anchor = ~np.isnan(figures[0]).all(axis=1)
@@ -242,18 +243,17 @@ def moves_cost_triplets(
     """
     accuracy, codes = [np.empty((0, 2))], [part.codes[:0]]
     quarters = _quarters(part, rng)
-    for (fitted, left_out), seed in zip(quarters, rng.integers(2**63, size=2), strict=False):
+    for quarter, seed in zip(quarters, rng.integers(2**63, size=2), strict=False):
         columns = []
         for is_moved in (False, True):
-            companions = np.random.default_rng(seed)
+            short_fit = partial(fit, is_moved, _SHARE_OF_MOVED)
             try:
-                embedder = fit(is_moved, part.take(fitted), _SHARE_OF_MOVED)
-                columns.append(_place(embedder, part, fitted, left_out, margin, companions)[0])
+                columns.append(_fit_and_place(short_fit, part, quarter, margin, seed)[0])
             except FloatingPointError:
                 return is_moved
         is_anchor = ~np.isnan(columns[0])
         accuracy.append(np.stack(columns, axis=1)[is_anchor])
-        codes.append(part.codes[left_out[is_anchor]])
+        codes.append(part.codes[quarter[1][is_anchor]])
     still_and_moved, anchors = np.concatenate(accuracy), np.concatenate(codes)
     if not len(anchors):
         return False
@@ -325,6 +325,19 @@ def _quarters(part: Part, rng: np.random.Generator) -> list[tuple[np.ndarray, np
             return []
         splits.append((fitted, left_out[drawn_evenly(codes[left_out], _MOST_SCORED, rng)]))
     return splits
+
+
+def _fit_and_place(
+    fit: Callable[[Part], Embedder],
+    part: Part,
+    quarter: tuple[np.ndarray, np.ndarray],
+    margin: float,
+    seed: int,
+) -> np.ndarray:
+    """Figures of the samples left out of a fit; the same seed gives them the same companions."""
+    fitted, left_out = quarter
+    embedder = fit(part.take(fitted))
+    return _place(embedder, part, fitted, left_out, margin, np.random.default_rng(seed))
 
 
 def _place(

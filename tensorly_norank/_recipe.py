@@ -130,7 +130,7 @@ class Recipe:
         if self.encoder != "auto" and self.choice is None:
             return self
 
-        def fit(name: str, part: Part, share: float) -> Embedder:
+        def fit(name: str, share: float, part: Part) -> Embedder:
             # Too short to learn from moves by a place of few.
             trial = replace(self, encoder=name, moves_short_modes=False)
             return trial._try(part, settings, share, f"trial of {name}")
@@ -152,7 +152,7 @@ class Recipe:
         if self.keeps_distances or not modes:
             return replace(self, moves_short_modes=None)
 
-        def fit(is_moved: bool, part: Part, share: float) -> Embedder:
+        def fit(is_moved: bool, share: float, part: Part) -> Embedder:
             title = f"trial {'with' if is_moved else 'without'} moves"
             return replace(self, moves_short_modes=is_moved)._try(part, settings, share, title)
 

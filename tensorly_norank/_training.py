@@ -21,6 +21,7 @@ from tensorly_norank._progress import is_tenth, progress_bar
 from tensorly_norank._randomness import randomness_of_its_own
 
 _WARM_UP = 0.1  # share of `n_iter_max` in which the learning rate rises
+_PATIENCE = 0.2  # the same, without improvement: with half of it some fits end far too soon
 _DECAY = 0.4  # share of all passes in which it falls to zero
 _SMOOTHING = 0.8  # of the exponential average that `tol` looks at
 _LARGEST_GRADIENT = 1.0
@@ -46,7 +47,7 @@ class Settings:
     @property
     def patience(self) -> int:
         """Passes without improvement after which the decay begins."""
-        return max(5, round(_WARM_UP * self.n_iter_max))
+        return max(5, round(_PATIENCE * self.n_iter_max))
 
 
 @dataclass

@@ -162,7 +162,7 @@ def no_rank_decomposition(
         default enough for 1,600 steps, but 30 to 150; to 200 without labels and triplets.
     tol : float, default 1e-3
         The learning rate begins to fall, and the fit to end, when the smoothed error has not
-        improved by this share for a tenth of `n_iter_max` passes (at least 5). 0 runs all passes.
+        improved by this share for a fifth of `n_iter_max` passes (at least 5). 0 runs all passes.
     batch_size : int, optional
         Samples in a training step. By default 64, up to 512 for large data; without labels 256 to
         512. Of `triplets` a step takes those among its samples: by default so many samples as have

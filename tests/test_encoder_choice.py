@@ -53,7 +53,7 @@ def race(maps, labels=LABELS, seed=0):
     """The choice between embeddings that no fit changes, and (name, numbers, share) of the fits."""
     fits = []
 
-    def fit(name, part, share):
+    def fit(name, share, part):
         fits.append((name, part.samples[:, 0].long().numpy(), share))
         return Embedding(lambda samples: maps[name][samples[:, 0].long()])
 
@@ -208,7 +208,7 @@ def test_a_sample_left_out_is_scored_in_triplets_with_all_others():
 def test_a_sample_that_is_scored_was_not_fitted():
     seen = []
 
-    def fit(name, part, share):
+    def fit(name, share, part):
         fitted = set(part.samples[:, 0].tolist())
 
         def embed(samples):
@@ -295,7 +295,7 @@ def test_of_those_that_nothing_tells_apart_convolutions_are_taken_where_they_sui
         samples = samples[:, torch.randperm(9, generator=torch.Generator().manual_seed(0))]
 
     def choice(by_order=True, **maps):
-        def fit(name, part, share):
+        def fit(name, share, part):
             def embed(given):
                 return maps[name][(given[:, 0, 0, None] == samples[:, 0, 0]).int().argmax(dim=1)]
 
@@ -346,7 +346,7 @@ def test_alike_are_the_places_in_three_whose_ends_are_the_least_alike():
 
 
 def test_a_candidate_that_diverges_is_left_out():
-    def fit(name, part, share):
+    def fit(name, share, part):
         if name == "first":
             raise FloatingPointError
         return Embedding(lambda samples: points(1, 0.5)[samples[:, 0].long()])
@@ -370,7 +370,7 @@ def test_so_is_one_whose_embedding_is_not_finite(bad):
 def test_if_the_last_one_left_diverges_one_that_did_not_is_taken():
     maps, n_fits = {"noise": points(0, 5.0), "good": points(1, 0.2)}, Counter()
 
-    def fit(name, part, share):
+    def fit(name, share, part):
         n_fits[name] += 1
         if n_fits["good"] == 2:
             raise FloatingPointError
@@ -387,7 +387,7 @@ def test_of_many_samples_those_that_are_scored_have_triplets(sizes):
     labels = np.repeat(np.arange(len(sizes)), sizes)
     seen = []
 
-    def fit(name, part, share):
+    def fit(name, share, part):
         def embed(samples):
             seen.append(samples[:, 0].long().numpy())
             return torch.from_numpy(labels[seen[-1]])[:, None].float()  # classes along a line
@@ -496,7 +496,7 @@ def test_each_fit_that_counts_uses_the_encoder_chosen_without_its_samples():
     look, choose = _recipe.Recipe._held_out, _recipe.choose_encoder
 
     def choosing(candidates, part, margin, fit, rng, *others):
-        fit("linear", part, 0.1)
+        fit("linear", 0.1, part)
         return replace(choose(candidates[:1], part, margin, fit, rng), chosen=next(names))
 
     def looking(self, embedder, split, rng):
@@ -527,7 +527,7 @@ def race_of_moves(still, moved, labels=LABELS, fails=None, in_order=False):
     """Whether moves cost triplets, between embeddings that no fit changes, and all the fits."""
     fits = []
 
-    def fit(is_moved, part, share):
+    def fit(is_moved, share, part):
         fits.append((is_moved, part.samples[:, 0].long().numpy(), share))
         if is_moved is fails:
             raise FloatingPointError

@@ -86,6 +86,13 @@ def test_only_a_positive_tol_finds_a_plateau(tol, ends):
     assert any(stopper.plateaued(1.0) for _ in range(50)) == ends
 
 
+@pytest.mark.parametrize(("n_iter_max", "patience"), [(100, 20), (10, 5)])
+def test_a_fifth_of_the_passes_without_improvement_is_a_plateau(n_iter_max, patience):
+    stopper = _Stopper(Settings(n_iter_max, 1e-3, 32, 2e-3))
+    found = [stopper.plateaued(1.0) for _ in range(patience + 1)]
+    assert found == [False] * patience + [True]
+
+
 def test_a_steady_improvement_is_no_plateau():
     stopper = _Stopper(Settings(50, 1e-3, 32, 2e-3))
     assert not any(stopper.plateaued(0.95**n) for n in range(50))
