@@ -74,8 +74,8 @@ axes[0].set(ylabel="true system", yticklabels=names)
 plt.show()
 
 # %%
-# In the embedding most mistakes are of monoclinic crystals. These have one oblique angle, as
-# hexagonal ones have, and stand between orthorhombic ones, which have none, and triclinic ones,
-# which have three. LDA and the voxels confuse more, and the voxels take many for tetragonal. All
-# crystals lie alike, within ten degrees; turned at random they would be harder. This is one split
-# of few crystals.
+# In the embedding most mistakes are of monoclinic and orthorhombic crystals. The former have one
+# oblique angle, as hexagonal ones have, and stand between the latter, which have none, and
+# triclinic ones, which have three. LDA and the voxels confuse more, and the voxels take many for
+# tetragonal. All crystals lie alike, within ten degrees; turned at random they would be harder.
+# This is one split of few crystals.
