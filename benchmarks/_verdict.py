@@ -48,9 +48,9 @@ LABELS = {
 }
 
 
-def verdict_of(rows, figures, first="ours"):
+def verdict_of(rows, figures, first="ours", competitors=COMPETITORS):
     """A table, and in words on how many of the six data sets ours is first, and how surely."""
-    found = {name: against_the_best(rows, name, first, COMPETITORS) for name in figures}
+    found = {name: against_the_best(rows, name, first, competitors) for name in figures}
     text = ""
     for name, table in found.items():
         body = [
@@ -67,7 +67,7 @@ def verdict_of(rows, figures, first="ours"):
         header = [LABELS[name], first, "best competitor", "difference", "p", "splits"]
         text += rst_table(header, body)
     text += "".join(_in_words(name, table, first) for name, table in found.items() if len(table))
-    return text + _left_out(rows, figures[0], first)
+    return text + _left_out(rows, figures[0], first, competitors)
 
 
 def _in_words(name, table, ours="ours"):
@@ -113,7 +113,7 @@ def _by_holm(p_values):
     return np.minimum(ordered * factors, 1.0).cummax()
 
 
-def _left_out(rows, figure, first):
+def _left_out(rows, figure, first, competitors):
     """Which competitors are in no verdict, for lack of splits."""
     text = ""
     for data in in_order(rows["data"], DATA):
@@ -121,7 +121,7 @@ def _left_out(rows, figure, first):
         if first not in table:
             text += f"- {shown(data)}: {first} has not been run.\n"
             continue
-        pairs = pairs_of(table, first, COMPETITORS)
-        missing = [method for method in COMPETITORS if method not in pairs]
+        pairs = pairs_of(table, first, competitors)
+        missing = [method for method in competitors if method not in pairs]
         text += f"- {shown(data)}: {listed(missing)}.\n" if missing else ""
     return f"Left out, with too few splits:\n\n{text}\n" if text else ""

@@ -16,7 +16,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import pandas
-from _competitors import BESIDE, DEEP, IN_SAMPLE_ONLY, SPREAD
+from _competitors import BESIDE, DEEP, IN_SAMPLE_ONLY, PROBABILITIES, SPREAD
 from _few_labels import in_words
 from _report import (
     FEWEST_SPLITS,
@@ -30,7 +30,7 @@ from _report import (
     span,
     values,
 )
-from _verdict import DATA, LABELS, METHODS, SIX, verdict_of
+from _verdict import COMPETITORS, DATA, LABELS, METHODS, SIX, verdict_of
 from connectivity import MEASURES
 from paper import LONG
 from scarcity import METHODS as METHODS_OF_FEW
@@ -180,6 +180,13 @@ def seconds(rows, folder):
 def verdict(rows, folder):
     """Ours against the best competitor on held-out samples."""
     return verdict_of(of_kind(rows, "held out"), ("silhouette", "ari"))
+
+
+@of_table("paper")
+def verdict_of_embeddings(rows, folder):
+    """The same with embeddings alone: of all splits, not of those that probabilities have too."""
+    embeddings = tuple(method for method in COMPETITORS if method != PROBABILITIES)
+    return verdict_of(of_kind(rows, "held out"), ("silhouette", "ari"), competitors=embeddings)
 
 
 @of_table("paper")

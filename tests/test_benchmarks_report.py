@@ -100,6 +100,31 @@ def test_a_verdict_can_be_on_another_method_of_ours(benchmark_module):
     assert "- digits: ours, spread has not been run." in text
 
 
+def test_a_verdict_can_be_over_a_part_of_the_competitors(benchmark_module):
+    figures = {
+        ("faces", "ours"): [0.7, 0.8],
+        ("faces", "LDA"): [0.5, 0.6],
+        ("faces", "longer CNN, probabilities"): [0.9, 0.95],
+    }
+    rows = _rows_of(figures).replace({"data": {"faces": "olivetti"}})
+    text = benchmark_module("_verdict").verdict_of(rows, ("silhouette",), competitors=("LDA",))
+    assert '"olivetti","0.750","0.550 (LDA)","+0.200"' in text
+    assert "Left out" not in text
+
+
+def test_embeddings_are_compared_without_probabilities_on_all_their_splits(benchmark_module):
+    figures = {
+        ("faces", "ours"): [0.7, 0.8, 0.9],
+        ("faces", "LDA"): [0.5, 0.6, 0.1],
+        ("faces", "longer CNN, probabilities"): [0.95],
+    }
+    rows = _rows_of(figures).replace({"data": {"faces": "olivetti"}})
+    rows = rows.assign(kind="held out", ari=rows["silhouette"])
+    text = benchmark_module("report").verdict_of_embeddings(rows, None)
+    assert '"olivetti","0.800","0.400 (LDA)","+0.400"' in text
+    assert "probabilities" not in text
+
+
 def test_p_values_are_corrected_by_holms_method(benchmark_module):
     p_values = pandas.Series([0.04, 0.01, np.nan, 0.02], index=list("abcd"))
     corrected = benchmark_module("_verdict")._by_holm(p_values)
