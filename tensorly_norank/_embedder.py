@@ -112,10 +112,6 @@ class Embedder(nn.Module):
             return points / (1 + points**2).sqrt()
         return nn.functional.normalize(points)
 
-    def forward(self, samples: Tensor) -> Tensor:
-        """Both steps: (batch, *sample_shape) -> (batch, D)."""
-        return self.encode(self.standardise(samples))
-
     def snapshot(self) -> Embedder:
         """A copy as it is now, which borrows no generator."""
         twin = copy.deepcopy(self)
@@ -142,6 +138,12 @@ class Embedder(nn.Module):
             for one in (-step, step):
                 points = points + self.encode(self.scaled(move(samples, mode + 1, one)))
         return points / (1 + 2 * len(moves))
+
+
+def centred_and_scaled(samples: Tensor) -> Tensor:
+    """Samples without holes, all in units of their overall deviation from the mean sample."""
+    mean, scale = _mean_and_scale(samples)
+    return (samples - mean) / scale
 
 
 def _mean_and_scale(samples: Tensor) -> tuple[Tensor, Tensor]:

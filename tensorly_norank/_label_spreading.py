@@ -7,6 +7,7 @@ from scipy import sparse
 from torch import Tensor
 
 from tensorly_norank._batches import shuffle_within_classes
+from tensorly_norank._embedder import centred_and_scaled
 from tensorly_norank._imputation import filled
 from tensorly_norank._linear_part import PrincipalComponents
 from tensorly_norank._parts import take_rows
@@ -54,7 +55,7 @@ class LabelSpreader:
     """
 
     def __init__(self, samples: Tensor, rng: np.random.Generator) -> None:
-        samples = filled(samples)
+        samples = centred_and_scaled(filled(samples))
         drawn = rng.permutation(len(samples))[:_MOST_FOR_AXES]
         components = PrincipalComponents(take_rows(samples, drawn), rng)
         self._graph = _neighbour_graph(components(samples).cpu().numpy())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tensorly_norank import _label_spreading
+from tensorly_norank import _label_spreading, _linear_part
 from tensorly_norank._label_spreading import LabelSpreader, _needed_confidence, _neighbour_graph
 
 
@@ -32,6 +32,18 @@ def _lend(samples, codes, seed=0):
 def test_clusters_get_the_labels_of_their_own():
     samples, codes = _blobs()
     assert (_lend(samples, _hide(codes, 4)) == codes).all()
+
+
+@pytest.mark.parametrize("offset, unit", [(1e5, 1.0), (0.0, 1e18), (0.0, 1e-18)])
+def test_neither_an_offset_nor_a_unit_changes_what_is_lent(offset, unit, monkeypatch):
+    monkeypatch.setattr(_linear_part, "_N_AXES", 2)  # those that class means span
+    rng = np.random.default_rng(0)
+    codes = np.repeat([0, 1, 2], 120)  # so many that sklearn takes the covariance's eigenvectors
+    centres = 8 * np.linalg.qr(rng.normal(size=(30, 3)))[0].T  # not far apart on any other axes
+    samples = torch.from_numpy(centres[codes] + rng.normal(size=(360, 30)))
+    given = _hide(codes, 8)
+    lent = _lend((unit * (samples + offset)).float(), given)
+    assert np.mean(lent == codes) > 0.98
 
 
 @pytest.mark.parametrize("seed", range(5))
