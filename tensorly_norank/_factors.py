@@ -139,7 +139,9 @@ def _other_factors(init: Any, shape: tuple[int, ...], mode: int, rank: int) -> l
         weights, factors = CPTensor(init)
     except Exception as error:
         got = repr(init) if isinstance(init, str) else f"a {type(init).__name__}: {error}"
-        raise ValueError(f"init must be None or a CPTensor, got {got}") from error
+        raise ValueError(
+            f"init must be None or a CPTensor of TensorLy's active backend, got {got}"
+        ) from error
     found = [tuple(tl.shape(factor)) for factor in factors]
     wanted = [(length, rank) for length in shape]
     others = [k for k in range(len(shape)) if k != mode]

@@ -141,9 +141,7 @@ class LeastSquares(ABC):
         for k in range(tl.ndim(shares) - 1):
             columns = []
             for r in range(tl.shape(shares)[0]):
-                unfolded = tl.unfold(shares[r], k)  # (I_k, rest)
-                _, vectors = tl.eigh(tl.dot(unfolded, tl.transpose(unfolded)))
-                leading = vectors[:, -1]
+                leading = _leading_left_vector(tl.unfold(shares[r], k))
                 # The sign is free: mostly positive reads best.
                 columns.append(leading * (1.0 if float(tl.sum(leading)) >= 0 else -1.0))
             factors.append(tl.stack(columns, axis=1))
@@ -248,6 +246,23 @@ def products_of_columns(matrix: Any) -> Any:
     """(I, R) -> (I, R·R): of each row all products of two of its entries."""
     products = tl.reshape(matrix, (-1, tl.shape(matrix)[1], 1)) * matrix[:, None, :]
     return tl.reshape(products, (tl.shape(matrix)[0], -1))
+
+
+def _leading_left_vector(matrix: Any) -> Any:
+    """Of (I, J) the left singular vector (I,) of the largest singular value, of unit length.
+
+    From the Gram matrix of the shorter side: a mode may be far longer than all others together.
+    """
+    n_rows, n_columns = tl.shape(matrix)
+    if n_rows > n_columns:
+        _, vectors = tl.eigh(tl.dot(tl.transpose(matrix), matrix))
+        leading = tl.dot(matrix, vectors[:, -1])
+        length = tl.norm(leading)
+        if float(length) > 0:
+            return leading / length
+        return tl.ones(n_rows, **tl.context(matrix)) / n_rows**0.5  # of nothing, any will do
+    _, vectors = tl.eigh(tl.dot(matrix, tl.transpose(matrix)))
+    return vectors[:, -1]
 
 
 def _row_by_row(rows: Any, matrices: Any) -> Any:

@@ -9,7 +9,7 @@ import torch
 from tensorly.cp_tensor import CPTensor, cp_normalize
 from tensorly.decomposition import parafac
 
-from tensorly_norank import _factors, fit_factors
+from tensorly_norank import _factors, _least_squares, fit_factors
 
 
 def _random(*shape, seed=0):
@@ -22,6 +22,31 @@ def _close(ours, expected, tolerance=1e-8):
 
 def _relative_error(tensor, cp):
     return float(tl.norm(tl.cp_to_tensor(cp) - tensor) / tl.norm(tensor))
+
+
+@pytest.mark.parametrize("shape", [(7, 4), (4, 7), (5, 5), (6, 1)])
+def test_the_leading_left_vector_is_that_of_the_singular_value_decomposition(shape):
+    matrix = np.random.default_rng(0).normal(size=shape)
+    leading = tl.to_numpy(_least_squares._leading_left_vector(tl.tensor(matrix)))
+    expected = np.linalg.svd(matrix)[0][:, 0]
+    np.testing.assert_allclose(abs(leading @ expected), 1, rtol=1e-10)
+    np.testing.assert_allclose(np.linalg.norm(leading), 1, rtol=1e-10)
+    of_nothing = tl.to_numpy(_least_squares._leading_left_vector(tl.zeros(shape)))
+    np.testing.assert_allclose(np.linalg.norm(of_nothing), 1, rtol=1e-6)
+
+
+def test_of_a_long_mode_no_square_matrix_is_made(monkeypatch):
+    lengths = []
+    eigh = tl.eigh
+
+    def watched(matrix):
+        lengths.append(tl.shape(matrix)[-1])
+        return eigh(matrix)
+
+    monkeypatch.setattr(tl, "eigh", watched)
+    tensor, samples = _random(12, 300, 4), _random(12, 2, seed=1)
+    fit_factors(tensor, samples, n_iter_max=1, random_state=0)
+    assert max(lengths) <= 4
 
 
 @pytest.mark.parametrize("mode", [0, 1])
