@@ -12,7 +12,7 @@ from torch import Tensor
 class CanonicalAxes:
     """A centre and orthonormal axes: first those that separate the classes, then by variance."""
 
-    mean: Tensor  # (D,) over all fitted samples
+    mean: Tensor  # (D,) over all samples
     axes: Tensor  # (D, D) orthonormal columns; zero where the embedding has no variance left
 
     def to(self, device: torch.device) -> CanonicalAxes:

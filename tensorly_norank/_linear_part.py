@@ -129,7 +129,7 @@ class LinearPart:
     """The linear map of samples that comes nearest to their embedding.
 
     Ridge regression of the embedding on the leading principal components of the samples, the
-    penalty chosen by generalised cross-validation. Where class means of the samples differ in r
+    penalty chosen by leave-one-out cross-validation. Where class means of the samples differ in r
     directions, those of any linear map of them differ in no more, however the embedding bends
     what it was given: components are counted here.
 

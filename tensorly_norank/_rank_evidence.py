@@ -66,7 +66,8 @@ class RankEvidence:
         look, but at least 2 samples (all, where most classes of a set have three or fewer);
         without classes four fifths of the held-out samples. About what is `significant`.
         Fewer samples show less: a weak direction is found by all of them and missed by most
-        resamples. Empty where nothing was tested, or most classes have three samples or fewer.
+        resamples. Empty where nothing was tested, where most classes have three samples or fewer,
+        and without classes where nothing was held out.
     linear : bool
         Whether all this is about the part of the embedding that is linear in the data, because the
         embedding as a whole orders held-out triplets no better (by 0.02, and 3 standard errors), or

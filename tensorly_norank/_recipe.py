@@ -77,7 +77,7 @@ class TrainingState:
     _result: Callable[[], NoRankTensor]
 
     def result(self) -> NoRankTensor:
-        """The decomposition that a stop at this pass would give; computed now."""
+        """What a stop at this pass would give, but for chance in the evidence; computed now."""
         return self._result()
 
     def embedding(self) -> Any:

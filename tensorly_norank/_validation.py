@@ -109,7 +109,7 @@ _BOUNDS: dict[str, dict[str, Any]] = {
     "learning_rate": {"include_low": False},
     "validation_fraction": {"high": 1},
     "rank": {"integer": True, "low": 1},
-    "max_rank": {"integer": True, "low": 1, "high": 4096, "include_high": True},
+    "max_rank": {"integer": True, "low": 1},
     "n_iter_max": {"integer": True, "low": 1},
     "batch_size": {"integer": True, "low": 4},
     "n_init": {"integer": True, "low": 1},

@@ -158,8 +158,9 @@ def no_rank_decomposition(
         the choice of "auto" then.
     n_iter_max : int, optional
         At most so many passes; one pass shows every sample of the fit at least once. (Of samples
-        that are compared it has 16 batches or more, each of a random part.) By
-        default enough for 1,600 steps, but 30 to 150; to 200 without labels and triplets.
+        that are compared it has 16 batches or more, each of a random part, or, where triplets are
+        few for the samples, shows every triplet once.) By default enough for 1,600 steps, but 30
+        to 150; to 200 without labels and triplets.
     tol : float, default 1e-3
         The learning rate begins to fall, and the fit to end, when the smoothed error has not
         improved by this share for a fifth of `n_iter_max` passes (at least 5). 0 runs all passes.

@@ -203,7 +203,9 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         samples = self._check(X, reset=True)
         y = None if triplets is not None else y
         check_consistent_length(samples, y)
-        found = no_rank_decomposition(samples, y, triplets=triplets, **self.get_params(deep=False))
+        names = inspect.signature(NoRankDecomposition).parameters  # a subclass may have others too
+        keywords = {name: getattr(self, name) for name in names}
+        found = no_rank_decomposition(samples, y, triplets=triplets, **keywords)
         self.decomposition_ = found
         self.embedding_ = np.array(to_numpy(found.embedding))
         self.rank_ = found.rank

@@ -208,8 +208,8 @@ def locality_loss(
     >>> float(locality_loss(line, labels, torch.cdist(line, line)))
     0.0
     """
-    _check_points(embedding)
-    n_samples = len(embedding)
+    points = _check_points(embedding)
+    n_samples = len(points)
     _check_tensor(labels, "labels", n_samples)
     _check_tensor(input_distances, "input_distances", n_samples, n_samples)
     same_class = labels[:, None] == labels
@@ -218,8 +218,8 @@ def locality_loss(
     n_each = torch.clamp(n_others // 2, max=n_neighbors)  # (B,)
     width = min(n_neighbors, (n_samples - 1) // 2)  # the most that any class may have
     if width <= 0:
-        return 0 * embedding.sum()
-    order = input_distances.masked_fill(~same_class, torch.inf).argsort(dim=1)
+        return 0 * points.sum()
+    order = torch.where(same_class, input_distances, torch.inf).argsort(dim=1)
     slots = torch.arange(width, device=labels.device)
     used = slots < n_each[:, None]  # (B, width)
     near = order[:, :width]

@@ -35,6 +35,13 @@ def _data(n_classes=3, shape=(5, 4), n_each=24, noise=0.3, seed=0):
     return patterns[labels] + noise * rng.normal(size=(len(labels), *shape)), labels
 
 
+def _uncopiable():
+    """A module whose weights are computed, and no leaves of the graph."""
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3).double())
+    module.scale = module[1].weight * 2
+    return module
+
+
 def _embedding(*args, **kwargs):
     return tl.to_numpy(no_rank_decomposition(*args, **kwargs).embedding)
 
@@ -519,7 +526,8 @@ def _with(index, value):
         ({"encoder": "cnn"}, "encoder must be one of .* got 'cnn'"),
         ({"encoder": torch.nn.Flatten(0).double()}, "encoder must return"),
         ({"encoder": torch.nn.Linear(3, 3).double()}, "encoder must map"),
-        ({"max_rank": 0}, "max_rank must be at least 1 and at most 4096, got 0"),
+        ({"encoder": _uncopiable()}, "encoder must be a module that copy.deepcopy can copy"),
+        ({"max_rank": 0}, "max_rank must be at least 1, got 0"),
         ({"rank": 65}, "rank must be at most"),
         ({"rank": 0}, "rank must be at least 1"),
         ({"diversity": -1.0}, "diversity must be"),

@@ -92,6 +92,23 @@ def test_it_is_the_function():
     assert model.classes_.tolist() == ["a", "b", "c"]
 
 
+class _WithAParameterOfItsOwn(NoRankDecomposition):
+    def __init__(self, *, extra=1, rank=None, encoder="auto"):
+        super().__init__(**QUICK | {"rank": rank, "encoder": encoder})
+        self.extra = extra
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_subclass_may_have_parameters_of_its_own_or_fewer():
+    samples, labels = _data()
+    model = clone(_WithAParameterOfItsOwn(extra=2, rank=2, encoder="linear"))
+    embedded = model.fit_transform(samples, labels)
+    np.testing.assert_array_equal(
+        embedded, NoRankDecomposition(**QUICK).fit_transform(samples, labels)
+    )
+    assert model.extra == 2
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_what_comes_back_is_no_memory_of_the_model():
     samples, labels = _data()

@@ -170,6 +170,21 @@ def test_what_does_not_go_with_the_points_is_refused_by_name():
         losses.locality_loss(points, labels, distances[:5])
 
 
+def test_locality_takes_distances_that_are_whole_numbers():
+    points, labels = _points(6), torch.tensor([0] * 6)
+    steps = (torch.arange(6)[:, None] - torch.arange(6)).abs()
+    torch.testing.assert_close(
+        losses.locality_loss(points, labels, steps),
+        losses.locality_loss(points, labels, steps.double()),
+    )
+
+
+def test_locality_of_two_samples_in_half_precision_is_a_float32_zero():
+    points = _points(2).half()
+    value = losses.locality_loss(points, torch.zeros(2), torch.ones(2, 2))
+    assert (value.dtype, float(value)) == (torch.float32, 0.0)
+
+
 def test_locality_does_not_pull_classes_together():
     labels = torch.tensor([0] * 5 + [1] * 5)
     points, data = _points(10), _points(10, 3)

@@ -271,6 +271,16 @@ def test_integer_labels_may_index_more_names_than_there_are_classes():
     assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "c"]
 
 
+def test_samples_without_a_label_are_not_drawn():
+    images = np.arange(4.0)[:, None, None] * np.eye(3)
+    ax = plot_samples(images, ["a", None, "b", "a"], {"a": "first", "b": "second"})
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["first", "second"]
+    expected = plot_samples(images[[0, 2, 3]], ["a", "b", "a"])
+    np.testing.assert_array_equal(ax.images[0].get_array(), expected.images[0].get_array())
+    with pytest.raises(ValueError, match="labels must say of some samples which class"):
+        plot_samples(images, [None] * 4)
+
+
 @pytest.mark.parametrize("wrong", [None, {"a": 1}, pandas.DataFrame({"mean": [1.0]}), "one column"])
 def test_a_table_of_another_kind_is_refused(table, wrong):
     wrong = table["mean"] if isinstance(wrong, str) else wrong

@@ -161,9 +161,9 @@ def simulate_galaxies(
 
     An elliptical is one Sérsic profile of index 2.5 to 5.5; a lenticular a disc with a bulge of
     index 2 to 4 that holds 30 to 60 % of the light; spirals have a bulge of index 1 to 2 with 5 to
-    25 %, two to four arms, and 3 to 10 % of their light in clumps along these; barred spirals two
-    arms that start at the ends of the bar; irregulars a lopsided disc without a bulge and 25 to
-    50 % of their light in clumps.
+    25 %, two to four arms, and 3 to 10 % of their light in clumps along these; barred spirals half
+    as large a bulge and two arms that start at the ends of the bar; irregulars a lopsided disc
+    without a bulge and 25 to 50 % of their light in clumps.
 
     References
     ----------

@@ -55,6 +55,17 @@ def candidates(sample_shape: Sequence[int]) -> list[str]:
     return [*names, "linear"]
 
 
+def _copied(encoder: nn.Module) -> nn.Module:
+    """A copy, as every fit gets one of its own; raises if there can be none."""
+    try:
+        return copy.deepcopy(encoder)
+    except Exception as error:  # torch.nn.utils.weight_norm's weights are no leaves of the graph
+        raise ValueError(
+            "encoder must be a module that copy.deepcopy can copy (of torch.nn.utils those in "
+            f"parametrizations can be), got an error from {type(encoder).__name__}: {error}"
+        ) from error
+
+
 def check_encoder(encoder: str | nn.Module, samples: Tensor, n_components: int) -> int:
     """Try an encoder on a few samples, without touching it; the dimension of its embedding."""
     if isinstance(encoder, str):
@@ -76,7 +87,7 @@ def check_encoder(encoder: str | nn.Module, samples: Tensor, n_components: int) 
             f"encoder must be built for samples of shape {tuple(samples.shape[1:])}, got "
             f"{type(encoder).__name__} for {encoder.sample_shape}."
         )
-    module = copy.deepcopy(encoder).to(samples).eval()
+    module = _copied(encoder).to(samples).eval()
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         try:
             points = module(torch.zeros_like(samples))

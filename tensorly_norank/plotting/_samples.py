@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tensorly_norank._backend import check_dense, to_numpy
-from tensorly_norank._labels import number_labels
 from tensorly_norank._validation import check_number
 from tensorly_norank.plotting._axes import check_axes, new_axes
-from tensorly_norank.plotting._classes import class_names_of
+from tensorly_norank.plotting._classes import classes_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,10 +30,12 @@ def plot_samples(
     tensor : tensor of shape (n_samples, n_rows, n_columns) or (n_samples, n_rows, n_columns, depth)
         Images; volumes are shown as their sum over the last mode.
     labels : array-like of length n_samples
-        The class of each sample.
-    class_names : sequence of str, optional
+        The class of each sample; those without one (None, NaN, or −1 among integers of two other
+        classes) are not drawn.
+    class_names : sequence of str or dict, optional
         What to write beside the rows, in the order of the sorted labels; by default the labels.
-        There may be more names than classes if labels are integers that index them.
+        There may be more names than classes if labels are integers that index them. Or a dict from
+        labels to names.
     n_each : int, default 8
         Samples of each class.
     stretch : float, optional
@@ -72,10 +73,11 @@ def plot_samples(
             f"tensor must hold images or volumes, samples on mode 0, got shape {values.shape}."
         )
     values = values.astype(float)
-    classes, codes = number_labels(labels, len(values))
-    names = class_names_of(class_names, classes.tolist())
+    classes = classes_of(labels, len(values), class_names)
+    if not len(classes):
+        raise ValueError("labels must say of some samples which class they are of, got none.")
     check_number(n_each, "n_each", integer=True, low=1)
-    n_each = min(n_each, int(np.bincount(codes).max()))
+    n_each = min(n_each, int(np.bincount(classes.codes[classes.codes >= 0]).max()))
     images = values.sum(axis=3) if values.ndim == 4 else values
     if stretch is not None:
         check_number(stretch, "stretch", include_low=False)
@@ -83,15 +85,15 @@ def plot_samples(
     _, n_rows, n_columns = images.shape
     sheet = np.full((len(classes) * (n_rows + 1), n_each * (n_columns + 1)), np.nan)
     for code in range(len(classes)):
-        for place, index in enumerate(np.flatnonzero(codes == code)[:n_each]):
+        for place, index in enumerate(np.flatnonzero(classes.codes == code)[:n_each]):
             row, column = code * (n_rows + 1), place * (n_columns + 1)
             sheet[row : row + n_rows, column : column + n_columns] = _to_unit(images[index])
-    beside = 0.1 * max(map(len, names))  # inches for the longest name
+    beside = 0.1 * max(map(len, classes.names))  # inches for the longest name
     height = 1.0 * len(classes) * n_rows / n_columns
     ax = check_axes(ax) or new_axes(1.0 * n_each + beside, height)
     ax.imshow(sheet, cmap="gray", interpolation="nearest")
     ax.set_xticks([])
-    ax.set_yticks(np.arange(len(names)) * (n_rows + 1) + n_rows / 2, names)
+    ax.set_yticks(np.arange(len(classes)) * (n_rows + 1) + n_rows / 2, classes.names)
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
