@@ -1,10 +1,11 @@
 """The data sets that the benchmarks share.
 
 Digits, serology and Indian Pines come with the dependencies, Olivetti faces and LFW from
-scikit-learn's own cache (SCIKIT_LEARN_DATA names another place), ABIDE from nilearn's. LFW and
-ABIDE may also lie in files that the environment variables LFW70 and ABIDE100 name (.npz with `X`,
-1288 images of 62×47 or 100 matrices of 116×116, `y`, and of ABIDE `site`). Galaxies, crystals and
-connectivity are simulated. Benchmarks say so when they leave a data set out.
+scikit-learn's own cache (SCIKIT_LEARN_DATA names another place), the first 100 subjects of ABIDE
+from nilearn's, which downloads what it lacks. LFW and ABIDE may also lie in files that the
+environment variables LFW70 and ABIDE100 name (.npz with `X`, 1288 images of 62×47 or 100 matrices
+of 116×116, `y`, and of ABIDE `site`). Galaxies, crystals and connectivity are simulated. Benchmarks
+say so when they leave a data set out.
 
 Galaxies and crystals of the default difficulty have bright centres and peaks, so that all methods
 get what those who work with such data take: the arcsinh of the brightness in units of about the
@@ -16,6 +17,8 @@ import os
 import numpy as np
 
 from tensorly_norank import datasets
+
+N_SUBJECTS = 100  # of ABIDE, the same wherever they come from
 
 
 def load(name):
@@ -40,10 +43,10 @@ def _lfw():
 
 
 def load_abide_subjects():
-    """Connectivity, group and site of each subject."""
+    """Connectivity, group and site of each of the first hundred subjects."""
     path = os.environ.get("ABIDE100")
     if path is None:
-        bunch = datasets.load_abide()
+        bunch = datasets.load_abide(n_subjects=N_SUBJECTS)
         return bunch.tensor, bunch.labels, bunch.sites
     with np.load(path) as file:
         return np.asarray(file["X"], np.float32), file["y"], file["site"]

@@ -52,6 +52,14 @@ class Rows:
     def __contains__(self, keys):
         return self._key(keys) in self._done
 
+    def count(self, is_counted):
+        """Of how many rows, as dicts, it is true."""
+        if not self.path.exists():
+            return 0
+        with self._locked() as file:
+            _, *rows = self._read(file) or [self.fields]
+        return sum(is_counted(dict(zip(self.fields, row, strict=True))) for row in rows)
+
     def drop(self, is_dropped):
         """Forget the rows, as dicts, of which it is true: they are run again."""
         with self._locked() as file:

@@ -80,10 +80,16 @@ def run_missing(rows, jobs, function, options, curves=None):
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # else processes would be left behind
     os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the processes
+    jobs = list(jobs)
+    asked = {tuple(map(str, job)) for job in jobs}
+
+    def failed_before(row):
+        return has_failed(row) and tuple(row.values())[: rows.n_keys] in asked
+
     if options.again:
-        jobs = list(jobs)
-        asked = {tuple(map(str, job)) for job in jobs}
-        rows.drop(lambda row: has_failed(row) and tuple(row.values())[: rows.n_keys] in asked)
+        rows.drop(failed_before)
+    elif n_failed := rows.count(failed_before):
+        print(f"{n_failed} of these failed before, as their notes say: --again runs them again")
     left = (job for job in jobs if job not in rows)
     workers = [_Worker(function, options.limit) for _ in range(options.workers)]
     busy = []
@@ -146,7 +152,12 @@ def score_split(tensor, labels, method, fit, new, seed, unseen_classes=False):
 def add_options(parser, n_splits):
     """Those of all programs whose jobs `run_missing` runs."""
     parser.add_argument("--splits", type=positive, default=n_splits)
-    parser.add_argument("--limit", type=positive, default=3600, help="seconds, of one job")
+    parser.add_argument(
+        "--limit",
+        type=positive,
+        default=3600,
+        help="seconds, of one job in its process",
+    )
     parser.add_argument("--workers", type=positive, default=2, help="jobs that run at a time")
     parser.add_argument("--again", action="store_true", help="also what failed")
 
@@ -163,7 +174,7 @@ def check_names(parser, given, known):
     """Before a table gets rows of what there is not."""
     for name in given:
         if name not in known:
-            parser.error(f"{name!r} is not one of {', '.join(known)}")
+            parser.error(f"{name!r} is not one of {', '.join(map(repr, known))}")
 
 
 class _Worker:

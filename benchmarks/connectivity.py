@@ -152,7 +152,7 @@ def main():
     if options.study == "abide":
         try:
             subjects()
-        except OSError as error:
+        except (OSError, ImportError) as error:  # no data, no package that reads them
             print(f"abide: skipped. {error}")
             return
         jobs = itertools.product(range(options.permutations + 1), METHODS)

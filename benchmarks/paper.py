@@ -51,7 +51,10 @@ def main():
     options = parser.parse_args()
     check_names(parser, options.data, DATA)
     check_names(parser, options.methods or (), competitors(100, 100))
-    rows = Rows(options.name, (*KEYS, *FIELDS), len(KEYS))
+    try:
+        rows = Rows(options.name, (*KEYS, *FIELDS), len(KEYS))
+    except ValueError as error:  # a table of another benchmark
+        parser.error(str(error))
     curves = Rows(f"{options.name}_curves", (*KEYS, "tenth", "loss"), len(KEYS) + 1)
     run_missing(rows, jobs(options), run, options, curves)
 

@@ -58,7 +58,8 @@ def main():
     for name, (source, part) in PARTS.items():
         path = options.results / f"{source.replace('paper', options.paper)}.csv"
         is_begun = path.exists() and path.stat().st_size > 0
-        text = part(pandas.read_csv(path), options.to) if is_begun else ""
+        rows = pandas.read_csv(path) if is_begun else ()
+        text = part(rows, options.to) if len(rows) else ""
         (options.to / f"{name}.inc").write_text(text or "*Not run yet.*\n", encoding="utf-8")
         is_of_others = options.paper != "paper" and not path.name.startswith(options.paper)
         if options.show and text and not is_of_others:
@@ -136,7 +137,7 @@ def splits(rows, folder):
 def code_of_ours(rows, folder):
     """Which state of the code the rows of ours come from."""
     own = of_kind(rows[rows["method"] == "ours"], "held out").dropna(subset="versions")
-    codes = own["versions"].str.partition(" code ")[2].replace("", "before it was noted")
+    codes = own["versions"].str.extract(" code (.*)")[0].fillna("before it was noted")
     body = [
         [shown(data), code, ", ".join(str(split + 1) for split in sorted(part["split"]))]
         for data in in_order(own["data"], DATA)
@@ -259,7 +260,7 @@ def curves(rows, folder):
     rows = of_kind(rows, "held out")
     names = in_order(rows["data"], DATA)
     figure, axes = plt.subplots(
-        len(TRAINED), len(names), figsize=(1.6 * len(names) + 1, 6), squeeze=False, sharex=True
+        len(TRAINED), len(names), figsize=(1.6 * len(names) + 2, 7), squeeze=False, sharex=True
     )
     for line, method in zip(axes, TRAINED, strict=True):
         for ax, data in zip(line, names, strict=True):
@@ -267,7 +268,7 @@ def curves(rows, folder):
             for _, curve in own.groupby("split"):
                 ax.plot(curve["tenth"], curve["loss"], color=BLUE, alpha=0.5)
             ax.tick_params(labelsize=6)
-        line[0].set_ylabel(method, fontsize=9)
+        line[0].set_ylabel(method.replace(", ", ",\n"), fontsize=9, rotation=0, ha="right")
     for ax, data in zip(axes[0], names, strict=True):
         ax.set_title(shown(data), fontsize=9)
     figure.supxlabel("tenth of the training")

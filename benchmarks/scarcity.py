@@ -1,7 +1,8 @@
 """How many labelled samples a class it takes: held-out figures against their number.
 
     python benchmarks/scarcity.py digits
-    python benchmarks/scarcity.py lfw --each 2 5 10 20 50 --splits 10
+    python benchmarks/scarcity.py lfw --each 2 5 10 20 --splits 10
+    python benchmarks/scarcity.py digits --each 3 4  # which the page shows, too
 
 So many samples of every class are drawn for fitting (from one half, as in paper.py; of the other
 all are scored), and nothing else is known. Rows are appended to results/scarcity.csv; what is there

@@ -197,6 +197,26 @@ def test_the_report_of_rows_that_all_failed_says_so(benchmark_module, tmp_path):
     assert "- raw, 1 of 1 rows: stopped after 1 s" in report.what_was_run(rows, tmp_path)
 
 
+@pytest.mark.parametrize("has_rows", [True, False], ids=["nothing of ours", "no rows"])
+def test_a_table_without_rows_of_ours_makes_a_whole_report(
+    benchmark_module, tmp_path, monkeypatch, has_rows
+):
+    fields = (*benchmark_module("paper").KEYS, *benchmark_module("_runner").FIELDS)
+    row = dict.fromkeys(fields, 0.5) | {"data": "digits", "kind": "held out", "split": 0}
+    row |= {"method": "raw", "note": None, "versions": "some code 0123abcd"}
+    pandas.DataFrame([row] * has_rows, columns=fields).to_csv(tmp_path / "mine.csv", index=False)
+    report = benchmark_module("report")
+    parts = {name: part for name, part in report.PARTS.items() if part[0] == "paper"}
+    monkeypatch.setattr(report, "PARTS", parts)
+    arguments = ["--paper", "mine", "--results", str(tmp_path), "--to", str(tmp_path / "to")]
+    monkeypatch.setattr(sys, "argv", ["report.py", *arguments])
+    report.main()
+    written = {path.stem: path.read_text() for path in (tmp_path / "to").glob("*.inc")}
+    assert set(written) == set(parts)
+    assert written["code_of_ours"] == "*Not run yet.*\n"
+    assert ('"raw"' in written["silhouette"]) == has_rows
+
+
 @pytest.mark.slow
 def test_the_page_has_every_part_that_it_includes(tmp_path):
     report = [sys.executable, BENCHMARKS / "report.py", "--to", tmp_path]

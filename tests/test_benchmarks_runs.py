@@ -95,6 +95,31 @@ def test_what_failed_of_what_is_asked_for_is_run_again(benchmark_module, monkeyp
     }
 
 
+def test_what_has_failed_is_counted_where_it_is_not_run_again(
+    benchmark_module, monkeypatch, capsys
+):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own
+    runner = benchmark_module("_runner")
+    rows = benchmark_module("_rows").Rows("jobs", ("job", "auc", "note", "versions"), 1)
+    options = Namespace(again=False, limit=60, workers=1)
+    runner.run_missing(rows, [], behave, options)
+    assert not rows.path.exists()
+    rows.add("failed", "", "stopped after 1 s", "")
+    rows.add("remarked", "0.9", "did not converge", "")
+    rows.add("not asked for", "", "stopped after 1 s", "")
+    runner.run_missing(rows, iter([("failed",), ("remarked",)]), behave, options)
+    said = capsys.readouterr().out
+    assert said == "1 of these failed before, as their notes say: --again runs them again\n"
+
+
+def test_a_table_of_another_benchmark_is_refused(benchmark_module, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["paper.py", "digits", "--methods", "raw", "--name", "other"])
+    benchmark_module("_rows").Rows("other", ("job", "auc"), 1).add("one", 0.5)
+    with pytest.raises(SystemExit, match="2"):
+        benchmark_module("paper").main()
+    assert "other.csv has the columns ['job', 'auc'], not" in capsys.readouterr().err
+
+
 def test_of_a_job_that_is_run_again_the_curve_is_another(benchmark_module):
     curves = benchmark_module("_rows").Rows("curves", ("data", "split", "tenth", "loss"), 3)
     curves.replace(("faces", 1), [(1, 0.5), (2, 0.25)])
