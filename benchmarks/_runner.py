@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from _data import load
+from _rows import Rows
 from sklearn.exceptions import ConvergenceWarning
 
 import tensorly_norank
@@ -149,8 +150,9 @@ def score_split(tensor, labels, method, fit, new, seed, unseen_classes=False):
     return row, curve
 
 
-def add_options(parser, n_splits):
+def add_options(parser, n_splits, name):
     """Those of all programs whose jobs `run_missing` runs."""
+    parser.add_argument("--name", default=name, help="of the table in results/")
     parser.add_argument("--splits", type=positive, default=n_splits)
     parser.add_argument(
         "--limit",
@@ -160,6 +162,14 @@ def add_options(parser, n_splits):
     )
     parser.add_argument("--workers", type=positive, default=2, help="jobs that run at a time")
     parser.add_argument("--again", action="store_true", help="also what failed")
+
+
+def table_of(parser, name, fields, n_keys):
+    """The table of that name; an error of the parser where it is one of another benchmark."""
+    try:
+        return Rows(name, fields, n_keys)
+    except ValueError as error:
+        return parser.error(str(error))
 
 
 def positive(text):

@@ -23,8 +23,7 @@ from functools import lru_cache
 
 import numpy as np
 from _data import load_abide_subjects
-from _rows import Rows
-from _runner import add_options, positive, run_missing
+from _runner import add_options, positive, run_missing, table_of
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
@@ -147,7 +146,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", choices=["abide", "simulated"])
     parser.add_argument("--permutations", type=positive, default=200)
-    add_options(parser, n_splits=5)
+    add_options(parser, n_splits=5, name=None)
     options = parser.parse_args()
     if options.study == "abide":
         try:
@@ -156,7 +155,8 @@ def main():
             print(f"abide: skipped. {error}")
             return
         jobs = itertools.product(range(options.permutations + 1), METHODS)
-        rows = Rows("abide", ("run", "method", "balanced_accuracy", *HOW), 2)
+        fields = ("run", "method", "balanced_accuracy", *HOW)
+        rows = table_of(parser, options.name or "abide", fields, 2)
         run_missing(rows, jobs, run_abide, options)
     else:
         jobs = (
@@ -166,7 +166,8 @@ def main():
             for site in range(N_SITES)
         )
         fields = ("effect_size", "seed", "site", *MEASURES, *HOW)
-        run_missing(Rows("simulated_connectivity", fields, 3), jobs, run_simulated, options)
+        rows = table_of(parser, options.name or "simulated_connectivity", fields, 3)
+        run_missing(rows, jobs, run_simulated, options)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,15 @@ results/paper_curves.csv.
 import argparse
 
 from _competitors import DEEP, IN_SAMPLE_ONLY, OURS, SPREAD, competitors
-from _rows import Rows
-from _runner import FIELDS, add_options, check_names, loaded, run_missing, score_split
+from _runner import (
+    FIELDS,
+    add_options,
+    check_names,
+    loaded,
+    run_missing,
+    score_split,
+    table_of,
+)
 from held_out import split_of
 
 DATA = (
@@ -43,19 +50,16 @@ def main():
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", nargs="*", help=f"of {', '.join(DATA)}; by default all")
-    add_options(parser, n_splits=10)
+    add_options(parser, n_splits=10, name="paper")
     parser.add_argument("--deep-splits", type=int, default=5, help="of those that take long")
     parser.add_argument("--methods", nargs="+")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
-    parser.add_argument("--name", default="paper", help="of the CSV file")
     options = parser.parse_args()
     check_names(parser, options.data, DATA)
     check_names(parser, options.methods or (), competitors(100, 100))
-    try:
-        rows = Rows(options.name, (*KEYS, *FIELDS), len(KEYS))
-    except ValueError as error:  # a table of another benchmark
-        parser.error(str(error))
-    curves = Rows(f"{options.name}_curves", (*KEYS, "tenth", "loss"), len(KEYS) + 1)
+    rows = table_of(parser, options.name, (*KEYS, *FIELDS), len(KEYS))
+    fields = (*KEYS, "tenth", "loss")
+    curves = table_of(parser, f"{options.name}_curves", fields, len(KEYS) + 1)
     run_missing(rows, jobs(options), run, options, curves)
 
 

@@ -16,8 +16,16 @@ import argparse
 import numpy as np
 from _competitors import Ours, competitors
 from _data import NAMES
-from _rows import Rows
-from _runner import FIELDS, add_options, check_names, loaded, positive, run_missing, score_split
+from _runner import (
+    FIELDS,
+    add_options,
+    check_names,
+    loaded,
+    positive,
+    run_missing,
+    score_split,
+    table_of,
+)
 from held_out import split_of
 
 RANK_GIVEN = "ours, rank given"
@@ -30,7 +38,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", nargs="*", default=["digits", "lfw", "pines", "olivetti"])
     parser.add_argument("--each", type=positive, nargs="+", default=[1, 2, 5, 10, 20, 50])
-    add_options(parser, n_splits=5)
+    add_options(parser, n_splits=5, name="scarcity")
     parser.add_argument("--methods", nargs="+", default=METHODS)
     options = parser.parse_args()
     check_names(parser, options.data, NAMES)
@@ -42,7 +50,7 @@ def main():
         for each in options.each
         for method in options.methods
     )
-    rows = Rows("scarcity", (*KEYS, *FIELDS), len(KEYS))
+    rows = table_of(parser, options.name, (*KEYS, *FIELDS), len(KEYS))
     run_missing(rows, jobs, run, options)
 
 

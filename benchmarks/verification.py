@@ -17,8 +17,7 @@ from functools import lru_cache
 import numpy as np
 from _competitors import SPREAD, competitors
 from _data import NAMES
-from _rows import Rows
-from _runner import add_options, check_names, loaded, run_missing
+from _runner import add_options, check_names, loaded, run_missing, table_of
 from held_out import split_samples
 from scipy.spatial.distance import pdist
 from sklearn.metrics import roc_auc_score, roc_curve
@@ -56,7 +55,7 @@ def main():
     """Run what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", nargs="*", default=["olivetti", "lfw"])
-    add_options(parser, n_splits=5)
+    add_options(parser, n_splits=5, name="verification")
     parser.add_argument("--methods", nargs="+", default=METHODS)
     options = parser.parse_args()
     check_names(parser, options.data, NAMES)
@@ -67,8 +66,10 @@ def main():
         for data in options.data
         for method in options.methods
     )
-    curves = Rows("verification_curves", (*KEYS, "false", "true"), len(KEYS) + 1)
-    run_missing(Rows("verification", FIELDS, len(KEYS)), jobs, run, options, curves)
+    rows = table_of(parser, options.name, FIELDS, len(KEYS))
+    fields = (*KEYS, "false", "true")
+    curves = table_of(parser, f"{options.name}_curves", fields, len(KEYS) + 1)
+    run_missing(rows, jobs, run, options, curves)
 
 
 def run(data, split, method):
