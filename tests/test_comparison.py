@@ -15,6 +15,7 @@ from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, Shuffle
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from tensorly_norank import NoRankDecomposition
 from tensorly_norank.evaluation import (
     compare,
     corrected_resampled_t_test,
@@ -447,6 +448,23 @@ def test_a_figure_that_cannot_be_had_gives_its_reason(data):
     table = compare(tl.tensor(values), labels, {"raw": RAW}, cv=[(rest, one_class)])
     assert math.isnan(table.loc[("silhouette", "raw"), "mean"])
     assert "silhouette is NaN because there is 1 class only" in table["note"].iloc[0]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_class_is_given_the_samples_that_the_function_is(data):
+    values, labels = data
+    ours = OURS | {"encoder": "multilinear"}
+    methods = {
+        "function": ours,
+        "class": NoRankDecomposition(**ours),
+        "flattened": make_pipeline(NoRankDecomposition(**ours | {"encoder": "linear"})),
+    }
+    table = compare(tl.tensor(values), labels, methods, cv=2, random_state=0)
+    figures = table["mean"].unstack("method").drop(index="seconds")
+    assert not figures[["function", "class", "flattened"]].isna().all().any()
+    pandas.testing.assert_series_equal(
+        figures["class"], figures["function"], check_names=False, check_exact=False
+    )
 
 
 def test_transformers_are_cloned_seeded_and_left_alone(data):

@@ -72,8 +72,9 @@ def compare(
         - a dict of keywords of :func:`tensorly_norank.no_rank_decomposition`, ``{}`` for its
           defaults, but for `triplets`, `mask` and what `compare` is given itself;
         - a scikit-learn transformer, pipelines included: a clone is fitted to the flattened samples
-          and their labels. Where there is only ``fit_transform``, as t-SNE has, there are in-sample
-          figures only;
+          and their labels (to samples as they are, if its tags say that it takes arrays of three
+          dimensions, as those of `NoRankDecomposition` do). Where there is only ``fit_transform``,
+          as t-SNE has, there are in-sample figures only;
         - a callable ``(fit_samples, fit_labels, new_samples) -> (fit_embedding, new_embedding)``,
           with tensors of the active backend, samples on mode 0, and labels as a numpy array. One
           with a parameter `random_state` (without a default, or None) is given the split's seed.

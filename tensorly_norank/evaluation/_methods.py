@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
+from sklearn.utils import get_tags
 
 from tensorly_norank._backend import to_numpy
 from tensorly_norank._labels import number_labels
@@ -150,23 +151,29 @@ def _as_function(name: str, method: Callable[..., Any]) -> Embed:
 
 @dataclass(frozen=True)
 class _Transformer:
-    """A scikit-learn transformer on flattened samples."""
+    """A scikit-learn transformer on flattened samples, unless it says that it takes others."""
 
     estimator: Any
 
     def __call__(self, fit: Any, labels: np.ndarray, new: Any, seed: int) -> tuple[Any, Any]:
         estimator = self._seeded_copy(seed)
-        flat = to_numpy(fit).reshape(len(labels), -1)
+        fit = self._arranged(fit)
         if labels.dtype == object:  # which scikit-learn takes for several labels a sample
             _, labels = number_labels(labels, len(labels))
         if hasattr(estimator, "fit_transform"):
-            fitted = estimator.fit_transform(flat, labels)
+            fitted = estimator.fit_transform(fit, labels)
         else:
-            fitted = estimator.fit(flat, labels).transform(flat)
+            fitted = estimator.fit(fit, labels).transform(fit)
         if not hasattr(estimator, "transform"):
             return fitted, None
-        new = to_numpy(new)
-        return fitted, estimator.transform(new.reshape(len(new), -1))
+        return fitted, estimator.transform(self._arranged(new))
+
+    def _arranged(self, samples: Any) -> np.ndarray:
+        array = to_numpy(samples)
+        is_of_sklearn = isinstance(self.estimator, BaseEstimator)
+        if is_of_sklearn and get_tags(self.estimator).input_tags.three_d_array:
+            return array
+        return array.reshape(len(array), -1)
 
     def _seeded_copy(self, seed: int) -> Any:
         if not isinstance(self.estimator, BaseEstimator):
