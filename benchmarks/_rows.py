@@ -49,6 +49,9 @@ class Rows:
     def _key(self, values):
         return tuple(str(value) for value in values)[: self.n_keys]
 
+    def _by_field(self, row):
+        return dict(zip(self.fields, row, strict=True))
+
     def __contains__(self, keys):
         return self._key(keys) in self._done
 
@@ -58,7 +61,7 @@ class Rows:
             return 0
         with self._locked() as file:
             _, *rows = self._read(file) or [self.fields]
-        return sum(is_counted(dict(zip(self.fields, row, strict=True))) for row in rows)
+        return sum(is_counted(self._by_field(row)) for row in rows)
 
     def drop(self, is_dropped):
         """Forget the rows, as dicts, of which it is true: they are run again."""
@@ -75,7 +78,7 @@ class Rows:
 
     def _drop(self, file, is_dropped):
         _, *rows = self._read(file) or [self.fields]
-        kept = [row for row in rows if not is_dropped(dict(zip(self.fields, row, strict=True)))]
+        kept = [row for row in rows if not is_dropped(self._by_field(row))]
         if len(kept) < len(rows):
             text = io.StringIO()
             csv.writer(text, lineterminator="\n").writerows([self.fields, *kept])

@@ -25,6 +25,8 @@ class PrincipalComponents:
     Parameters
     ----------
     samples : Tensor of shape (n, ...)
+        Centred, and of about unit size: scikit-learn's solver subtracts the mean from squares,
+        which costs single precision its digits where the mean is large.
     rng : numpy Generator
         Seeds the randomised solver.
     """
