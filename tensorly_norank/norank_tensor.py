@@ -209,17 +209,18 @@ class NoRankTensor(CPTensor):
         Raises
         ------
         TypeError, ValueError
-            If `embedding` is of another backend or shape.
+            If `embedding` is of another backend or shape, or not finite.
         RuntimeError
             If TensorLy's active backend is another one than in the fit.
         """
         self._require_backend()
-        _backend.origin_of(embedding, "embedding")
+        origin = _backend.origin_of(embedding, "embedding")
         if tl.ndim(embedding) != 2 or tl.shape(embedding)[1] != self.rank:
             raise ValueError(
                 f"embedding must have shape (n_samples, {self.rank}), got "
                 f"{tuple(tl.shape(embedding))}."
             )
+        _backend.check_finite(_backend.enter(embedding, origin), "embedding")
         norms = tl.sqrt(tl.sum(self._origin.double(self.embedding) ** 2, axis=0))
         scale = self._origin.double(self.weights) / tl.where(norms > 0, norms, norms + 1)
         factors = list(self.factors)

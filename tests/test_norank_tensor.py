@@ -144,6 +144,8 @@ def test_bad_samples_are_named(fitted):
         result.transform([1, 2])
     with pytest.raises(ValueError, match="embedding must have shape"):
         result.inverse_transform(tl.tensor(np.ones((2, result.rank + 1))))
+    with pytest.raises(ValueError, match=f"embedding must be finite, got {result.rank} NaN"):
+        result.inverse_transform(result.embedding[:1] * float("nan"))
 
 
 def _dense(cp_tensor):
