@@ -207,10 +207,10 @@ class Recipe:
             title="fit" if split.count is None else "fit on a part",
             on_pass=on_pass,
         )
-        if settings.tol and not fit.plan.converged and not fit.stopped:
+        if settings.tol and fit.fell_markedly:
             warn(
-                f"The error still improved after n_iter_max={settings.n_iter_max} passes: raise "
-                "n_iter_max; tol=0 silences this.",
+                f"The error still fell markedly when n_iter_max={settings.n_iter_max} passes ran "
+                "out: raise n_iter_max; tol=0 silences this.",
                 ConvergenceWarning,
             )
         if fit.stopped or split.count is None:

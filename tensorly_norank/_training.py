@@ -24,6 +24,7 @@ _WARM_UP = 0.1  # share of `n_iter_max` in which the learning rate rises
 _PATIENCE = 0.2  # the same, without improvement: with half of it some fits end far too soon
 _DECAY = 0.4  # share of all passes in which it falls to zero
 _SMOOTHING = 0.8  # of the exponential average that `tol` looks at
+_MARKED = 0.1  # fall of it, within the patience: of less, twice the passes change no conclusion
 _LARGEST_GRADIENT = 1.0
 _WEIGHT_DECAY = 1e-2
 _MONITORED = 512  # so many of the fitted samples are watched where none are held out
@@ -89,22 +90,30 @@ class Plan:
 
 
 class _Stopper:
-    """Whether the smoothed objective still improves by the share `tol`."""
+    """Whether the smoothed objective still improves: by the share `tol`, or markedly."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.smoothed = self.best = math.inf
+        self.best = math.inf
+        self.course: list[float] = []  # of the smoothed objective
         self.n_since_best = 0
 
     def plateaued(self, error: float) -> bool:
-        if math.isinf(self.smoothed):
-            self.smoothed = error
-        self.smoothed = _SMOOTHING * self.smoothed + (1 - _SMOOTHING) * error
-        if self.smoothed < self.best - self.settings.tol * abs(self.best) or math.isinf(self.best):
-            self.best, self.n_since_best = self.smoothed, 0
+        before = self.course[-1] if self.course else error
+        smoothed = _SMOOTHING * before + (1 - _SMOOTHING) * error
+        self.course.append(smoothed)
+        if smoothed < self.best - self.settings.tol * abs(self.best) or math.isinf(self.best):
+            self.best, self.n_since_best = smoothed, 0
         else:
             self.n_since_best += 1
         return bool(self.settings.tol) and self.n_since_best >= self.settings.patience
+
+    def fell_markedly(self, n_plateau: int) -> bool:
+        """Whether it did in the last passes before the decay; of too few, it is taken to have."""
+        if n_plateau <= self.settings.patience:
+            return True
+        before, after = (self.course[n - 1] for n in (n_plateau - self.settings.patience, n_plateau))
+        return before - after > _MARKED * abs(before)
 
 
 @dataclass
@@ -114,6 +123,7 @@ class Fit:
     history: dict[str, list[float]]
     plan: Plan
     stopped: bool = False  # by the callback
+    fell_markedly: bool = False  # the error, when the passes ran out
 
     @property
     def n_iter(self) -> int:
@@ -188,6 +198,8 @@ def train(
                 break
             if stops and not plan.converged and stopper.plateaued(figures["error"]):
                 plan.end_plateau(fit.n_iter)
+    if stops and not (plan.converged or fit.stopped):
+        fit.fell_markedly = stopper.fell_markedly(plan.n_plateau)
     embedder.eval()
     return fit
 

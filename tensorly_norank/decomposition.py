@@ -217,7 +217,9 @@ def no_rank_decomposition(
     Warns
     -----
     ConvergenceWarning
-        If the error still improved when the passes ran out.
+        If the error still fell markedly when the passes ran out: by more than a tenth in the last
+        fifth of `n_iter_max` passes (at least 5) before the learning rate fell. Of less, twice the
+        passes changed no conclusion where that was measured.
     UserWarning
         If labels are missing; if no component separates the classes (orders comparisons, is shared
         by the entries of the samples), or more than `max_rank` do; if

@@ -463,6 +463,14 @@ def test_a_fit_that_is_cut_short_warns():
     assert caught[0].filename == __file__
 
 
+@pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_whose_error_hardly_fell_any_more_does_not_warn():
+    values, labels = _data()
+    options = {"tol": 1e-9, "n_iter_max": 12, "learning_rate": 1e-9}
+    result = no_rank_decomposition(tl.tensor(values), labels, **QUICK | options)
+    assert (result.n_iter, result.converged) == (12, False)
+
+
 def test_verbose_prints_plain_lines_and_silence_is_silent(capsys):
     values, labels = _data()
     no_rank_decomposition(tl.tensor(values), labels, **QUICK)

@@ -137,7 +137,7 @@ def test_a_channel_that_does_not_vary_is_not_blown_up(constant):
     assert embedder.scaled(samples)[:, 0].square().mean().sqrt() == pytest.approx(1, rel=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore:The error still improved")
+@pytest.mark.filterwarnings("ignore:The error still fell")
 def test_units_of_channels_do_not_matter_to_convolutions():
     labels = np.arange(30) % 3
     options = dict(encoder="conv", rank=2, validation_fraction=0, n_iter_max=2, random_state=0)

@@ -98,6 +98,31 @@ def test_a_steady_improvement_is_no_plateau():
     assert not any(stopper.plateaued(0.95**n) for n in range(50))
 
 
+@pytest.mark.parametrize(("left", "is_marked"), [(0.89, True), (0.91, False), (1.1, False)])
+@pytest.mark.parametrize("sign", [1, -1])  # of an objective that falls below zero, too
+def test_a_fall_by_a_tenth_within_the_patience_is_marked(left, is_marked, sign):
+    stopper = _Stopper(Settings(100, 0.0, 32, 2e-3))
+    for n in range(100):  # the decay, which begins after 60, must not matter
+        stopper.plateaued(sign * left ** (sign * n / 20) if n < 60 else 0.0)
+    assert stopper.fell_markedly(60) == is_marked
+
+
+def test_of_no_more_passes_than_the_patience_nothing_is_known():
+    stopper = _Stopper(Settings(8, 0.0, 32, 2e-3))
+    for _ in range(8):
+        stopper.plateaued(1.0)
+    assert stopper.fell_markedly(5)
+    assert not stopper.fell_markedly(6)
+
+
+@pytest.mark.parametrize(("learning_rate", "is_marked"), [(1e-9, False), (5e-3, True)])
+def test_a_fit_that_ran_all_passes_says_whether_its_error_fell_markedly(learning_rate, is_marked):
+    part = _part(n_each=32)
+    plan = Plan(Settings(20, 0.0, 32, learning_rate))
+    fit = train(_embedder(part, "mlp"), part, TRIPLETS_ONLY, plan, np.random.default_rng(0))
+    assert (fit.n_iter, fit.plan.converged, fit.fell_markedly) == (20, False, is_marked)
+
+
 def test_negative_errors_improve_by_falling():
     stopper = _Stopper(Settings(50, 1e-3, 32, 2e-3))  # uniformity makes the objective negative
     assert not any(stopper.plateaued(-1 - 0.1 * n) for n in range(50))
