@@ -110,9 +110,10 @@ class _Stopper:
 
     def fell_markedly(self, n_plateau: int) -> bool:
         """Whether it did in the last passes before the decay; of too few, it is taken to have."""
-        if n_plateau <= self.settings.patience:
+        n_before = n_plateau - self.settings.patience
+        if n_before < 1:
             return True
-        before, after = (self.course[n - 1] for n in (n_plateau - self.settings.patience, n_plateau))
+        before, after = self.course[n_before - 1], self.course[n_plateau - 1]
         return before - after > _MARKED * abs(before)
 
 
