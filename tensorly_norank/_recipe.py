@@ -40,6 +40,7 @@ _ENOUGH_HELD_OUT = 160  # samples; with fewer, more parts are held out
 _ENOUGH_TO_TEST = 500  # held-out samples; with fewer, all samples are looked at too
 _AXES_OF_SAMPLES = (4, 8, 16)  # then: a quarter as many principal axes as samples, an eighth, ...
 _FEWEST_PASSES_OF_TRIAL = 5
+_MARKED_FALL = 0.125  # of the error, within the patience: that of most fits of half the passes
 _PASSES_TO_COUNT = 0.25  # share of the first fit's: more make the count no better
 
 
@@ -207,7 +208,7 @@ class Recipe:
             title="fit" if split.count is None else "fit on a part",
             on_pass=on_pass,
         )
-        if settings.tol and fit.fell_markedly:
+        if settings.tol and fit.last_fall > _MARKED_FALL:
             warn(
                 f"The error still fell markedly when n_iter_max={settings.n_iter_max} passes ran "
                 "out: raise n_iter_max; tol=0 silences this.",

@@ -24,7 +24,6 @@ _WARM_UP = 0.1  # share of `n_iter_max` in which the learning rate rises
 _PATIENCE = 0.2  # the same, without improvement: with half of it some fits end far too soon
 _DECAY = 0.4  # share of all passes in which it falls to zero
 _SMOOTHING = 0.8  # of the exponential average that `tol` looks at
-_MARKED = 0.1  # fall of it, within the patience: of less, twice the passes change no conclusion
 _LARGEST_GRADIENT = 1.0
 _WEIGHT_DECAY = 1e-2
 _MONITORED = 512  # so many of the fitted samples are watched where none are held out
@@ -90,7 +89,7 @@ class Plan:
 
 
 class _Stopper:
-    """Whether the smoothed objective still improves: by the share `tol`, or markedly."""
+    """Whether the smoothed objective still improves by the share `tol`; and how it did at last."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -108,13 +107,13 @@ class _Stopper:
             self.n_since_best += 1
         return bool(self.settings.tol) and self.n_since_best >= self.settings.patience
 
-    def fell_markedly(self, n_plateau: int) -> bool:
-        """Whether it did in the last passes before the decay; of too few, it is taken to have."""
+    def last_fall(self, n_plateau: int) -> float:
+        """The share by which it fell within the patience, up to the decay; of too few passes 1."""
         n_before = n_plateau - self.settings.patience
         if n_before < 1:
-            return True
+            return 1.0
         before, after = self.course[n_before - 1], self.course[n_plateau - 1]
-        return before - after > _MARKED * abs(before)
+        return (before - after) / abs(before) if before else 0.0
 
 
 @dataclass
@@ -124,7 +123,7 @@ class Fit:
     history: dict[str, list[float]]
     plan: Plan
     stopped: bool = False  # by the callback
-    fell_markedly: bool = False  # the error, when the passes ran out
+    last_fall: float = 0.0  # share by which the error fell before the decay, if the passes ran out
 
     @property
     def n_iter(self) -> int:
@@ -200,7 +199,7 @@ def train(
             if stops and not plan.converged and stopper.plateaued(figures["error"]):
                 plan.end_plateau(fit.n_iter)
     if stops and not (plan.converged or fit.stopped):
-        fit.fell_markedly = stopper.fell_markedly(plan.n_plateau)
+        fit.last_fall = stopper.last_fall(plan.n_plateau)
     embedder.eval()
     return fit
 

@@ -217,7 +217,7 @@ def no_rank_decomposition(
     Warns
     -----
     ConvergenceWarning
-        If the error still fell markedly when the passes ran out: by more than a tenth in the last
+        If the error still fell markedly when the passes ran out: by more than an eighth in the
         fifth of `n_iter_max` passes (at least 5) before the learning rate fell. Of less, twice the
         passes changed no conclusion where that was measured.
     UserWarning
