@@ -136,7 +136,7 @@ def fit_factors(
 def _other_factors(init: Any, shape: tuple[int, ...], mode: int, rank: int) -> list[Any]:
     """The factors of a starting CPTensor for all modes but `mode`, in float64."""
     try:
-        weights, factors = CPTensor(init)
+        _, factors = CPTensor(init)
     except Exception as error:
         got = repr(init) if isinstance(init, str) else f"a {type(init).__name__}: {error}"
         raise ValueError(
@@ -147,10 +147,9 @@ def _other_factors(init: Any, shape: tuple[int, ...], mode: int, rank: int) -> l
     others = [k for k in range(len(shape)) if k != mode]
     if len(found) != len(shape) or any(found[k] != wanted[k] for k in others):
         raise ValueError(f"init must have factors of shapes {wanted}, got {found}.")
-    start = [_as_double(factors[k]) for k in others]
-    if weights is not None:
-        start[0] = start[0] * tl.reshape(_as_double(weights), (1, -1))
-    return start
+    for k in others:
+        check_finite(enter(factors[k], origin_of(factors[k], "init")), f"factor {k} of init")
+    return [_as_double(factors[k]) for k in others]  # whose first is computed anew, with its scale
 
 
 def compress(

@@ -6,6 +6,7 @@ import pytest
 from tensorly_norank._batches import (
     class_balanced_pass,
     default_batch_size,
+    drawn_evenly,
     some_samples,
     split_samples,
 )
@@ -196,3 +197,12 @@ def test_small_sets_are_fitted_whole(sizes):
 def test_a_share_of_zero_holds_nothing_out(labels):
     split = split_samples(labels, 0.0, np.random.default_rng(0))[0]
     assert split.count is None and len(split.fit) == len(labels)
+
+
+def test_two_of_each_urgent_class_are_drawn_before_all_others_and_then_as_many_of_each():
+    codes = np.repeat(np.arange(6), 20)
+    for urgent in ([], [4], [1, 4]):
+        drawn = drawn_evenly(codes, 10, np.random.default_rng(0), urgent)
+        sizes = np.bincount(codes[drawn], minlength=6)
+        assert len(set(drawn)) == 10
+        assert (sizes[urgent] == 2).all() and np.ptp(np.delete(sizes, urgent)) <= 1

@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.manifold import TSNE
 from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut, ShuffleSplit
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
@@ -188,6 +189,35 @@ def test_a_method_that_works_in_place_is_scored_against_the_data_as_they_were(da
     assert both.loc["copy", "mean"] < 1
 
 
+def test_a_function_that_works_in_place_is_scored_against_the_data_as_they_were(data):
+    values, labels = data
+
+    def first_column(fit_samples, fit_labels, new_samples):
+        return fit_samples[:, 0, :1] + 0.0, new_samples[:, 0, :1] + 0.0
+
+    def in_place(fit_samples, fit_labels, new_samples):
+        embedded = first_column(fit_samples, fit_labels, new_samples)
+        for samples in (fit_samples, new_samples):
+            samples[:] = samples[:, :1, :1] + 0.0
+        return embedded
+
+    methods = {"copy": first_column, "in place": in_place}
+    table = compare(tl.tensor(values), labels, methods, random_state=0)
+    both = table.loc["trustworthiness", ["mean", "in_sample"]]
+    assert both.loc["copy"].tolist() == both.loc["in place"].tolist()
+    assert both.loc["copy", "mean"] < 1
+
+
+def test_held_out_samples_are_looked_up_among_the_fitted_ones(data):
+    values, labels = data
+    labels = np.random.default_rng(0).permutation(labels)  # a sample knows but its own label
+    fit, test = np.arange(40), np.arange(40, 60)
+    flat = values.reshape(60, -1)
+    table = compare(tl.tensor(values), labels, {"raw": RAW}, cv=[(fit, test)])
+    expected = KNeighborsClassifier(3).fit(flat[fit], labels[fit]).score(flat[test], labels[test])
+    assert table.loc[("knn_accuracy", "raw"), "mean"] == pytest.approx(expected)
+
+
 def test_splits_that_ignore_the_groups_or_repeat_samples_are_refused(data):
     values, labels = data
     groups = np.arange(60) // 12
@@ -269,6 +299,20 @@ def test_random_halves_of_groups_fit_the_classes_that_they_score_where_they_can(
 
     compare(tl.tensor(values), labels, {"spy": spy}, groups=groups, random_state=0)
     assert seen == [4] * 5
+
+
+def test_folds_of_groups_are_stratified(data):
+    values, labels = data
+    codes = np.unique(labels, return_inverse=True)[1]
+    groups = 10 * codes + np.arange(60) // 4 % 3  # three groups of each class alone
+    seen = []
+
+    def spy(fit_samples, fit_labels, new_samples):
+        seen.append(np.unique(fit_labels, return_counts=True)[1].tolist())
+        return tl.unfold(fit_samples, 0), tl.unfold(new_samples, 0)
+
+    compare(tl.tensor(values), labels, {"spy": spy}, cv=3, groups=groups, random_state=0)
+    assert seen == [[10] * 4] * 3
 
 
 def test_means_differences_and_sizes_are_those_of_unequal_splits(data):

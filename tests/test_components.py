@@ -76,3 +76,29 @@ def test_axes_that_are_given_come_first_and_the_others_are_canonical_in_what_is_
     left = torch.linalg.svd(first)[0][:, 2:]
     expected = canonical_axes(points @ left, codes).project(points @ left)
     torch.testing.assert_close(axes.project(points)[:, 2:], expected)
+
+
+def test_columns_of_zeros_among_the_axes_that_are_given_are_none():
+    points, codes = _embedding()
+    first = torch.linalg.qr(torch.randn(6, 2, dtype=torch.float64))[0]
+    padded = torch.cat([first, torch.zeros(6, 1).double()], dim=1)
+    torch.testing.assert_close(
+        canonical_axes(points, codes, padded).axes, canonical_axes(points, codes, first).axes
+    )
+
+
+def test_the_first_class_that_is_half_as_far_out_as_any_lies_on_the_positive_side():
+    for places, sign in [((-1, 4, -10, 7), -1), ((-1, 4, 7, -10), 1), ((7, -10, -1, 4), 1)]:
+        points = torch.zeros(4, 2).double()
+        points[:, 0] = torch.tensor(places)
+        coordinates = canonical_axes(points, torch.arange(4)).project(points)
+        torch.testing.assert_close(coordinates[:, 0], sign * points[:, 0])
+
+
+def test_axes_that_carry_rounding_errors_alone_are_zero_in_single_precision():
+    points, codes = _embedding(n_dimensions=2)
+    rotation = torch.linalg.qr(torch.randn(6, 6))[0]
+    turned = torch.cat([points.float(), torch.zeros(120, 4)], dim=1) @ rotation
+    coordinates = canonical_axes(turned, codes).project(turned)
+    assert coordinates[:, :2].std(dim=0).min() > 0.1
+    assert not coordinates[:, 2:].any()

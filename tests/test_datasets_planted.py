@@ -58,6 +58,16 @@ def test_noise_has_the_norm_that_was_asked_for(kind):
     assert ratio == pytest.approx(1.5, rel=0.15)  # patterns are not quite orthogonal
 
 
+@pytest.mark.parametrize("kind", ["gaussian", "heavy_tailed", "unequal"])
+def test_noise_counts_what_varies_within_classes_among_the_informative(kind):
+    planted = simulate_planted(
+        4000, (6, 5), 2, n_distractors=0, noise=1.5, noise_kind=kind, spread=1.0, random_state=0
+    )
+    noise = values(planted) - tl.to_numpy(tl.cp_to_tensor((None, planted.factors)))
+    # Of an entry: two components, of variance 1 between classes and 1 within, over 30 entries.
+    assert noise.std() == pytest.approx(1.5 * np.sqrt(2 * (1 + 1) / 30), rel=0.05)
+
+
 def test_heavy_tails_are_heavy_and_unequal_classes_unequal():
     heavy = simulate_planted(
         2000, (6, 5), noise_kind="heavy_tailed", n_distractors=0, random_state=0
@@ -77,6 +87,11 @@ def test_class_sizes_fall_from_the_largest_to_the_smallest(imbalance):
     assert sizes.sum() == 1000
     assert sizes[0] / sizes[-1] == pytest.approx(imbalance, rel=0.1)
     assert np.all(np.diff(sizes) <= 1)
+
+
+def test_samples_come_in_random_order():
+    labels = simulate_planted(1000, random_state=0).labels
+    assert np.bincount(labels[:500], minlength=8).min() > 40  # of 125 in each class
 
 
 def test_no_class_is_smaller_than_two():

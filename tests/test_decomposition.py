@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -271,6 +272,50 @@ def test_what_is_counted_on_was_neither_fitted_nor_watched(monkeypatch):
     assert not np.isin(splits[0].count, splits[0].stop).any()
 
 
+def test_a_fit_learns_from_one_part_and_is_stopped_by_one_that_does_not_count(monkeypatch):
+    fits, looks = [], []
+    train, look = _recipe.train, _recipe.Recipe._held_out
+
+    def training(embedder, part, *args, held_out=None, **kwargs):
+        fits.append((part.places, [] if held_out is None else held_out.places))
+        return train(embedder, part, *args, held_out=held_out, **kwargs)
+
+    def looking(self, embedder, split, rng):
+        looks.append((split, *fits[-1], embedder.mean))
+        return look(self, embedder, split, rng)
+
+    monkeypatch.setattr(_recipe, "train", training)
+    monkeypatch.setattr(_recipe.Recipe, "_held_out", looking)
+    values, labels = _data(n_each=30)
+    no_rank_decomposition(tl.tensor(values), labels, **QUICK)
+    assert len(looks) > 1
+    for split, fitted, watched, mean in looks:
+        assert fitted.tolist() == split.fit.tolist()
+        np.testing.assert_allclose(mean, values[split.fit].mean(axis=0), atol=1e-8)
+        assert list(watched) == ([] if split.stop is None else split.stop.tolist())
+    assert len(looks[0][2]) and fits[-1][0].tolist() == list(range(90))
+
+
+def test_where_a_sample_that_counts_lies_does_not_depend_on_the_others(monkeypatch):
+    pairs, look = [], _recipe.Recipe._held_out
+
+    def looking(self, embedder, split, rng):
+        samples = self.data.part.samples.clone()
+        samples[split.count[0]] *= -10
+        data = replace(self.data, part=replace(self.data.part, samples=samples))
+        other = look(replace(self, data=data), embedder, split, np.random.default_rng(0))
+        pairs.append((look(self, embedder, split, rng), other))
+        return pairs[-1][0]
+
+    monkeypatch.setattr(_recipe.Recipe, "_held_out", looking)
+    values, labels = _data(n_each=30)
+    no_rank_decomposition(tl.tensor(values), labels, **QUICK)
+    for one, other in pairs:
+        for ours, theirs in [(one.embedding, other.embedding), (one.linear, other.linear)]:
+            different = np.abs(ours.coordinates - theirs.coordinates).max(axis=1) > 1e-6
+            assert np.flatnonzero(different).tolist() == [0]
+
+
 def test_where_the_structure_is_linear_the_axes_of_the_linear_part_come_first():
     """A line of classes that the sphere bends: the first axis follows the line itself."""
     rng = np.random.default_rng(0)
@@ -349,6 +394,18 @@ def test_a_callback_that_looks_changes_nothing(n_passes):
     assert plain.history == watched.history
     np.testing.assert_array_equal(plain.rank_evidence.p_value, watched.rank_evidence.p_value)
     np.testing.assert_array_equal(tl.to_numpy(plain.embedding), tl.to_numpy(watched.embedding))
+
+
+def test_what_a_callback_keeps_stays_as_it_was():
+    values, labels = _data()
+    tensor, seen = tl.tensor(values), []
+    options = QUICK | {"rank": 2, "validation_fraction": 0, "n_iter_max": 5}
+    no_rank_decomposition(
+        tensor, labels, callback=lambda state, error: seen.append(state.result()), **options
+    )
+    first, last = (tl.to_numpy(result.embedding) for result in (seen[0], seen[-1]))
+    assert np.abs(first - last).max() > 0.01
+    np.testing.assert_allclose(tl.to_numpy(seen[0].transform(tensor)), first, atol=1e-8)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -64,6 +64,24 @@ def test_the_mean_sample_moves_with_those_that_are_fitted():
         assert any(np.allclose(_moved(sample, step)[0], one) for step in every)
 
 
+def test_a_snapshot_stays_as_it_is_and_borrows_no_generator():
+    embedder, samples = _embedder(name="mlp")
+    embedder.encoder.draw_from(torch.Generator())
+    twin, points = embedder.snapshot(), embedder.embed(samples)
+    assert not any(isinstance(getattr(m, "generator", 0), torch.Generator) for m in twin.modules())
+    with torch.no_grad():
+        for parameter in embedder.parameters():
+            parameter.mul_(2)
+    torch.testing.assert_close(twin.embed(samples), points)
+
+
+def test_training_does_not_vary_the_samples_of_a_module_of_ones_own():
+    samples = torch.randn(12, 20, 34, generator=torch.Generator().manual_seed(0))
+    embedder = Embedder(torch.nn.Flatten(), samples)
+    varied = embedder.augmentation(samples, samples.flip(0), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(varied, samples)
+
+
 @pytest.mark.parametrize("shape", [(64,), (64, 64), (62, 47), (40, 50, 60), (16, 16, 16)])
 def test_copies_spread_as_far_as_the_moves_of_training(shape):
     augmentation = Augmentation(noise=0, shift=0.06, shifted_modes=tuple(range(len(shape))))

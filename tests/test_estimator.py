@@ -258,6 +258,24 @@ def test_without_labels_the_score_is_how_many_neighbours_are_kept():
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_missing_entries_are_those_of_the_mean_sample_in_a_score_without_labels():
+    samples, _ = _data()
+    holes = np.where(np.random.default_rng(0).random(samples.shape) < 0.1, np.nan, samples + 100)
+    model = NoRankDecomposition(mask="nan", **QUICK).fit(holes)
+    filled = np.where(np.isnan(holes), tl.to_numpy(model.decomposition_.offset), holes)
+    expected = trustworthiness(filled.reshape(90, -1), model.transform(holes), n_neighbors=10)
+    assert model.score(holes) == pytest.approx(expected, abs=1e-12)
+
+
+def test_samples_without_a_label_are_left_out_of_a_score():
+    samples, labels = _data()
+    model = NoRankDecomposition(**QUICK).fit(samples, labels)
+    is_known = np.arange(90) % 3 > 0
+    given = [label if known else None for label, known in zip(labels, is_known, strict=True)]
+    assert model.score(samples, given) == model.score(samples[is_known], labels[is_known])
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_samples_of_half_precision_have_a_score():
     samples, labels = _data()
     half = samples.astype("float16")

@@ -104,6 +104,16 @@ def test_recall_at_1_is_chance_where_all_points_coincide_although_the_samples_co
     assert np.mean(recalls) < 0.2
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_recall_at_1_among_points_that_coincide_does_not_depend_on_the_order_of_the_samples():
+    places = np.repeat(np.arange(40.0), 3)[:, None]  # of each class two samples at every place,
+    labels = np.tile([0, 0, 1], 40)  # and one of the other behind them
+    recalls = [
+        evaluate_embedding(places, labels, random_state=seed)["recall_at_1"] for seed in range(5)
+    ]
+    assert np.mean(recalls) == pytest.approx(1 / 3, abs=0.1)
+
+
 def test_effective_rank_counts_equal_directions_and_ignores_the_mean():
     cross = np.concatenate([np.eye(4), -np.eye(4)])
     labels = [0, 1] * 4

@@ -198,6 +198,10 @@ def test_dtypes_are_kept_and_integers_promoted():
         ({"n_iter_max": 0}, "n_iter_max must be"),
         ({"tol": -1.0}, "tol must be"),
         ({"init": (None, [np.ones((5, 2))] * 3)}, "init must have factors"),
+        (
+            {"init": (None, [np.ones((5, 2)), np.ones((4, 2)), np.full((3, 2), np.nan)])},
+            "factor 2 of init must be finite, got 6 NaN",
+        ),
         ({"tensor": np.full((5, 4, 3), np.nan)}, "tensor must be finite, got 60 NaN"),
         ({"samples_factor": np.full((5, 2), np.inf)}, "samples_factor must be finite, got 0 NaN"),
         ({"tensor": np.ones(5)}, "tensor must be of order 2 or more"),

@@ -63,6 +63,13 @@ def test_triplet_loss_counts_ties_like_enumeration():
         torch.testing.assert_close(ours, _enumerated_loss(grid, labels, margin))
 
 
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.float32], ids=str)
+def test_labels_of_any_dtype_are_classes(dtype):
+    points, labels = _points(6), torch.tensor([0, 1, 1, 0, 1, 0])
+    expected = losses.triplet_loss(points, labels, 0.5)
+    assert losses.triplet_loss(points, labels.to(dtype), 0.5) == expected
+
+
 def test_triplet_loss_is_zero_with_zero_gradient_when_all_margins_hold():
     points = torch.tensor([[0.0], [0.1], [9.0], [9.1]], dtype=torch.float64, requires_grad=True)
     loss = losses.triplet_loss(points, torch.tensor([0, 0, 1, 1]), 1.0)
@@ -111,6 +118,12 @@ def test_diversity_is_not_fooled_by_rotation_or_scale():
     points = _points(20) * torch.tensor([3.0, 1.0, 0.1], dtype=torch.float64)
     turned = 7 * points @ torch.linalg.qr(_points(3, 1))[0] + 5
     torch.testing.assert_close(losses.diversity_loss(turned), losses.diversity_loss(points))
+
+
+def test_diversity_of_the_smallest_points_is_that_of_large_ones():
+    points = _points(20) * torch.tensor([3.0, 1.0, 0.1], dtype=torch.float64)
+    expected = losses.diversity_loss(points)
+    torch.testing.assert_close(losses.diversity_loss(1e-20 * points), expected)
 
 
 def test_diversity_agrees_between_wide_and_tall_embeddings():
@@ -183,6 +196,13 @@ def test_locality_of_two_samples_in_half_precision_is_a_float32_zero():
     points = _points(2).half()
     value = losses.locality_loss(points, torch.zeros(2), torch.ones(2, 2))
     assert (value.dtype, float(value)) == (torch.float32, 0.0)
+
+
+def test_locality_of_points_far_out_is_accurate_in_single_precision():
+    points, data, labels = (_points(60) + 1000).float(), _points(60, 3), torch.zeros(60)
+    ours = losses.locality_loss(points, labels, torch.cdist(data, data))
+    exact = losses.locality_loss(points.double(), labels, torch.cdist(data, data))
+    assert ours.item() == pytest.approx(exact.item(), rel=1e-5)
 
 
 def test_locality_does_not_pull_classes_together():

@@ -81,6 +81,22 @@ def test_the_objective_is_the_weighted_sum_of_its_terms():
     assert monitored == pytest.approx(part.hinge(points, 0.5) + float(weighted))
 
 
+def test_anchors_of_a_batch_have_its_weights_and_near_is_what_is_near_before_it_is_varied():
+    whole = _part()
+    part = whole.take(np.r_[0:16, 16:20, 32:35])  # 16, 4 and 3 samples
+    batch = part.place(part.batches(8, np.random.default_rng(0))[0])
+    assert len(batch.weights.unique()) > 1
+    samples, labels = part.samples[batch.indices], part.labels[batch.indices]
+    points, varied = samples.flatten(1)[:, :6], samples.flip(0)
+    terms = Objective(0.5, 0.0, 0.0, 1.0).terms(part, points, batch, samples, varied)
+    expected = triplet_loss(points, labels, 0.5, batch.weights)
+    torch.testing.assert_close(terms["triplet"], expected)
+    assert terms["triplet"] != triplet_loss(points, labels, 0.5)
+    flat = samples.flatten(1)
+    expected = locality_loss(points, labels, torch.cdist(flat, flat))
+    torch.testing.assert_close(terms["locality"], expected)
+
+
 def test_a_weight_of_zero_leaves_a_term_out():
     part, objective = _part(), Objective(1.0, 0.0, 0.0, 0.0)
     assert not objective.regularisers(part.samples.flatten(1), part.labels, part.samples)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tensorly_norank import _parts
 from tensorly_norank._batches import Batch
 from tensorly_norank._objective import Objective
 from tensorly_norank._parts import ComparedPart, NeighbouringPart, Part
@@ -112,6 +113,15 @@ def test_the_anchor_of_a_held_out_comparison_is_held_out_and_the_others_are_fitt
     assert part.places[:2].tolist() == [3, 0]  # first what is held out
     assert _as_given(part) == {(0, 1, 2), (0, 2, 4)}  # of (3, 4, 0) two are held out
     assert sorted(part.places[2:].tolist()) == [1, 2, 4]
+
+
+def test_of_many_held_out_comparisons_some_of_every_anchor_are_looked_at(monkeypatch):
+    monkeypatch.setattr(_parts, "_MOST_HELD_OUT", 20)
+    rows = np.array([[a, p, 7 - p] for a in range(3) for p in (3, 4) for _ in range(20)])
+    part = ComparedPart(_samples(), np.zeros(8, dtype=int), np.arange(8), rows)
+    held_out = part.held_out(np.arange(3), np.arange(3, 8))
+    assert len(held_out.comparisons) == 20
+    assert set(held_out.places[held_out.comparisons[:, 0]].tolist()) == {0, 1, 2}
 
 
 def test_some_comparisons_bring_their_samples_and_no_others():

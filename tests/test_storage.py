@@ -205,6 +205,14 @@ def test_a_module_of_ones_own_is_given_back_and_copied(tmp_path):
         NoRankTensor.load(tmp_path / "one", nn.Flatten())
 
 
+def test_a_class_that_is_called_like_one_of_ours_is_a_module_of_ones_own(tmp_path):
+    namesake = type("MLPEncoder", (MLPEncoder,), {})  # whose forward may do something else
+    _, result = _fit(namesake((9, 4), 6))
+    result.save(tmp_path / "one")
+    with pytest.raises(ValueError, match="encoder must be given: the file's is a MLPEncoder"):
+        NoRankTensor.load(tmp_path / "one")
+
+
 class _Tied(nn.Module):
     def __init__(self):
         super().__init__()

@@ -60,6 +60,15 @@ def test_components_count_as_long_as_any_axis_further_on_has_a_share_of_the_gap(
     np.testing.assert_allclose(evidence.triplet_accuracy, accuracy, atol=0.02)
 
 
+@pytest.mark.parametrize(("accuracy", "is_linear"), [([0.7, 0.9], False), ([0.9, 0.9], True)])
+def test_the_embedding_must_order_more_than_the_linear_axes_that_count(accuracy, is_linear):
+    linear = _compared([4.0, 0.0], accuracy)  # the first alone is significant
+    whole = _compared([4.0, 0.0], [0.6, 0.85])
+    parts = [BothParts(whole, linear)]
+    evidence = count_by_comparisons(parts, 2, np.random.default_rng(0), None)
+    assert evidence.linear is is_linear
+
+
 def test_an_axis_with_less_than_a_hundredth_of_the_gap_is_not_counted():
     precise = np.tile([60.0, 39.0, 0.5], (80, 1)) + np.random.default_rng(0).normal(
         scale=0.01, size=(80, 3)
@@ -123,6 +132,31 @@ def test_noise_shapes_neighbourhoods_and_is_not_counted():
     evidence = _by_neighbourhoods([0.6, 0.7, 0.75, 0.8, 0.85, 0.9], _rows(2))
     assert evidence.needed == 6
     assert evidence.significant == evidence.chosen == evidence.found == 2
+
+
+@pytest.mark.parametrize(("spread", "needed"), [(0.01, 3), (0.1, 2)])
+def test_a_component_is_needed_where_it_brings_more_than_chance_may(spread, needed):
+    """The third brings 0.005, by a standard error of a tenth of spread."""
+    signs = np.tile([-1.0, 1.0], 50)
+    accuracy = np.tile([0.7, 0.8, 0.8], (100, 1))
+    accuracy[:, 2] += 0.005 + spread * signs
+    held_out = [Ordered(accuracy, 100)]
+    evidence = count_by_neighbourhoods(held_out, _rows(5), 3, np.random.default_rng(0), None)
+    assert evidence.needed == evidence.chosen == needed
+
+
+@pytest.mark.parametrize(("each", "needed"), [(0.0008, 2), (0.0012, 5)])
+def test_components_that_bring_too_little_each_are_not_needed_together(each, needed):
+    accuracy = np.tile([0.7, *(0.8 + each * np.arange(4))], (20, 1))
+    held_out = [Ordered(accuracy, 20)]
+    evidence = count_by_neighbourhoods(held_out, _rows(8), 5, np.random.default_rng(0), None)
+    assert evidence.needed == needed
+
+
+def test_resamples_give_no_more_than_is_significant():
+    evidence = _by_neighbourhoods([0.6, 0.7, 0.8, 0.9], _rows(2))
+    assert (evidence.significant, evidence.needed) == (2, 4)
+    assert evidence.stability == {2: 1.0}
 
 
 def test_where_entries_vary_independently_a_warning_says_so():
