@@ -57,9 +57,9 @@ def fit_factors(
     mode : int, default 0
         The mode that it belongs to; any, the last one too.
     init : CPTensor, optional
-        Where to start, as for `parafac`; its factor for `mode` is ignored. By default the best of
-        21 starts: one computed (for each component the leading singular vectors of its share of
-        the unrestricted least-squares solution), twenty random.
+        Where to start, as for `parafac`; its weights and its factor for `mode` are ignored. By
+        default the best of 21 starts: one computed (for each component the leading singular vectors
+        of its share of the unrestricted least-squares solution), twenty random.
     n_iter_max : int, default 500
         At most so many sweeps over the other modes, from each start. They cost little: see Notes.
     tol : float, default 1e-8

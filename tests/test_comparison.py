@@ -179,30 +179,32 @@ def test_whole_classes_are_held_out(data):
     assert list(rows_of(by_class)["n_fit"]) == [30, 30]
 
 
-def test_a_method_that_works_in_place_is_scored_against_the_data_as_they_were(data):
+def _first_column(fit_samples, fit_labels, new_samples):
+    return fit_samples[:, 0, :1] + 0.0, new_samples[:, 0, :1] + 0.0
+
+
+def _first_column_in_place(fit_samples, fit_labels, new_samples):
+    embedded = _first_column(fit_samples, fit_labels, new_samples)
+    for samples in (fit_samples, new_samples):
+        samples[:] = samples[:, :1, :1] + 0.0
+    return embedded
+
+
+@pytest.mark.parametrize(
+    ("method", "in_place"),
+    [
+        (StandardScaler(), StandardScaler(copy=False)),
+        (_first_column, _first_column_in_place),
+    ],
+    ids=["transformer", "function"],
+)
+def test_a_method_that_works_in_place_is_scored_against_the_data_as_they_were(
+    data, method, in_place
+):
     values, labels = data
     scaled = np.ascontiguousarray(values * np.array([1, 10, 100]))
-    methods = {"copy": StandardScaler(), "in place": StandardScaler(copy=False)}
+    methods = {"copy": method, "in place": in_place}
     table = compare(tl.tensor(scaled), labels, methods, random_state=0)
-    both = table.loc["trustworthiness", ["mean", "in_sample"]]
-    assert both.loc["copy"].tolist() == both.loc["in place"].tolist()
-    assert both.loc["copy", "mean"] < 1
-
-
-def test_a_function_that_works_in_place_is_scored_against_the_data_as_they_were(data):
-    values, labels = data
-
-    def first_column(fit_samples, fit_labels, new_samples):
-        return fit_samples[:, 0, :1] + 0.0, new_samples[:, 0, :1] + 0.0
-
-    def in_place(fit_samples, fit_labels, new_samples):
-        embedded = first_column(fit_samples, fit_labels, new_samples)
-        for samples in (fit_samples, new_samples):
-            samples[:] = samples[:, :1, :1] + 0.0
-        return embedded
-
-    methods = {"copy": first_column, "in place": in_place}
-    table = compare(tl.tensor(values), labels, methods, random_state=0)
     both = table.loc["trustworthiness", ["mean", "in_sample"]]
     assert both.loc["copy"].tolist() == both.loc["in place"].tolist()
     assert both.loc["copy", "mean"] < 1
