@@ -220,11 +220,19 @@ def drawn_evenly(
 
 
 def some_samples(codes: np.ndarray, n_most: int, rng: np.random.Generator) -> np.ndarray:
-    """At most about `n_most` samples at random, in pairs of a class wherever a class has two."""
+    """At most `n_most` samples at random, evenly over classes: a pair of each in turn.
+
+    What is left over of classes, and classes of one, take turns as one class more, so that samples
+    that have one of their own class and one of another have them among so many, too.
+    """
     if len(codes) <= n_most:
         return np.arange(len(codes))
     pairs = pairs_within_classes(codes, rng)
-    return np.flatnonzero(np.isin(pairs, rng.permutation(pairs.max() + 1)[: n_most // 2]))
+    _, first, sizes = np.unique(pairs, return_index=True, return_counts=True)
+    kinds = np.where(sizes == 2, codes[first], codes.max() + 1)
+    shuffled = rng.permutation(len(kinds))
+    in_turn = shuffled[np.argsort(_places_in_class(kinds[shuffled]), kind="stable")]
+    return np.flatnonzero(np.isin(pairs, in_turn[: n_most // 2]))
 
 
 def shuffle_within_classes(
@@ -233,8 +241,16 @@ def shuffle_within_classes(
     """The samples by class and at random within it, (n,), and the place of each in its class."""
     shuffled = rng.permutation(len(codes))
     order = shuffled[np.argsort(codes[shuffled], kind="stable")]
+    return order, _places_in_class(codes[order])
+
+
+def _places_in_class(codes: np.ndarray) -> np.ndarray:
+    """How many of its class each comes after, (n,)."""
+    order = np.argsort(codes, kind="stable")
     ordered = codes[order]
-    return order, np.arange(len(codes)) - np.searchsorted(ordered, ordered)
+    places = np.empty(len(codes), dtype=int)
+    places[order] = np.arange(len(codes)) - np.searchsorted(ordered, ordered)
+    return places
 
 
 def pairs_within_classes(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:

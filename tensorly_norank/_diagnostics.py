@@ -18,7 +18,8 @@ def diagnose(
 ) -> dict[str, float]:
     """Triplets and neighbourhoods of the fitted samples, or of 1,000 of them drawn at random.
 
-    Triplets are of those of which something is known, or 20,000 comparisons.
+    Triplets are of those of which something is known, drawn evenly over classes, or of 20,000
+    comparisons.
 
     Parameters
     ----------

@@ -205,11 +205,12 @@ class _Reader:
         self.mode = mode
         self._tensor, self._offset, self._mask = tensor, offset, mask
 
-    def _blocks(self) -> Iterator[slice]:
+    def _blocks(self, n_others: int = 1) -> Iterator[slice]:
+        """So many samples at once that neither their entries nor `n_others` for each are many."""
         shape = tl.shape(self._tensor)
         n_samples = shape[self.mode]
         n_entries = int(np.prod(shape)) // max(n_samples, 1)
-        length = max(1, _BLOCK_ENTRIES // max(n_entries, 1))
+        length = max(1, _BLOCK_ENTRIES // max(n_entries, n_others))
         for first in range(0, n_samples, length):
             yield slice(first, first + length)
 
@@ -245,11 +246,11 @@ class _Reader:
         (R·R, *other modes), of some rows of the first other mode.
         """
         assert self._mask is not None
-        squares = products_of_columns(matrix)  # (n, R·R)
         total = 0.0
-        for samples in self._blocks():
+        for samples in self._blocks(tl.shape(matrix)[1] ** 2):
             seen = _as_double(self._mask.seen(self._tensor, self._index(samples, rows)))
-            total = total + tl.tensordot(squares[samples], seen, axes=([0], [self.mode]))
+            squares = products_of_columns(matrix[samples])  # (n, R·R)
+            total = total + tl.tensordot(squares, seen, axes=([0], [self.mode]))
         return total
 
 

@@ -80,12 +80,13 @@ class Imputer(nn.Module):
     def _best_number_of_axes(self, rows: Tensor) -> int:
         """By the observed entries that are hidden for it, the same in every run."""
         generator = torch.Generator("cpu").manual_seed(0)
+        most = int((_MOST_PRODUCTS / rows.shape[1]) ** 0.5)  # of all entries: these are learned
         some = torch.randperm(rows.shape[1], generator=generator, device="cpu")[:_MOST_ENTRIES]
         rows = rows[:, some.to(rows.device)]
         drawn = torch.randint(_SHARE_JUDGED, rows.shape, generator=generator, device="cpu")
         is_judged = (drawn == 0).to(rows.device) & ~rows.isnan()
         left = rows.masked_fill(is_judged, torch.nan)
-        most = min(len(rows) // 4, rows.shape[1] - 1, int((_MOST_PRODUCTS / rows.shape[1]) ** 0.5))
+        most = min(len(rows) // 4, rows.shape[1] - 1, most)
         best, least, n_in_vain = 0, torch.inf, 0
         for n_axes in _NUMBERS_OF_AXES:
             if n_axes > most or n_in_vain == 2:

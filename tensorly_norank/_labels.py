@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,12 @@ _NAMES_OF_MISSING = {"", "nan", "none", "null", "na", "n/a", "<na>", "nat", "-1"
 
 
 def encode_labels(
-    labels: Any, shape: tuple[int, ...], mode: int, *, complete: bool = False
+    labels: Any,
+    shape: tuple[int, ...],
+    mode: int,
+    *,
+    complete: bool = False,
+    fitted: Sequence[Any] | np.ndarray = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Check one label per sample, some of which may be missing, and number the classes.
 
@@ -31,6 +36,9 @@ def encode_labels(
         The samples mode.
     complete : bool
         Whether none may be missing.
+    fitted : sequence
+        Classes of a fit, if there was one. Where −1 is none of them it is missing here, too: of
+        few samples there may be one other class, which would make it a class.
 
     Returns
     -------
@@ -49,6 +57,8 @@ def encode_labels(
             f"got {len(values)}.{hint}"
         )
     missing = _find_missing(values)
+    if len(fitted) and -1 not in list(fitted) and values.dtype.kind in "ifO":
+        missing |= values == -1
     if complete:
         _check_complete(missing, "labels")
     if missing.all():

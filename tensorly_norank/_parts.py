@@ -107,12 +107,12 @@ class Part:
         return self.take(np.concatenate([indices, fitted[companions]]))
 
     def some(self, n_most: int, rng: np.random.Generator) -> Part:
-        """At most about so many of the samples."""
+        """At most so many of the samples, evenly over classes."""
         return self.take(some_samples(self.codes, n_most, rng))
 
     def drawn(self, n_most: int, rng: np.random.Generator) -> Part:
-        """At most so many of the samples that are known, as they come."""
-        return self.take(np.sort(rng.permutation(self.known)[:n_most]))
+        """At most so many of the samples that are known, evenly over classes."""
+        return self.take(self.known[some_samples(self.codes[self.known], n_most, rng)])
 
     def split(self, fraction: float, rng: np.random.Generator) -> list[Split]:
         """What is fitted, what stops the fit, and what counts components; several times."""

@@ -66,8 +66,9 @@ class RankEvidence:
         look, but at least 2 samples (all, where most classes of a set have three or fewer);
         without classes four fifths of the held-out samples. About what is `significant`.
         Fewer samples show less: a weak direction is found by all of them and missed by most
-        resamples. Empty where nothing was tested, where most classes have three samples or fewer,
-        and without classes where nothing was held out.
+        resamples. Behind 16 components, of which some numbers are not tested, rounded up to the
+        next one that is. Empty where nothing was tested, where most classes have three samples or
+        fewer, and without classes where nothing was held out.
     linear : bool
         Whether all this is about the part of the embedding that is linear in the data, because the
         embedding as a whole orders held-out triplets no better (by 0.02, and 3 standard errors), or

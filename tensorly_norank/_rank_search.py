@@ -153,6 +153,8 @@ class SequentialTest:
     def count_in_resample(self, rng: np.random.Generator) -> int:
         """The count that four fifths of the samples give, by the same null draws.
 
+        Among the hypotheses that were tested: behind the sixteenth, of which bisection has skipped
+        some, it is rounded up to the next of them.
         Sets whose classes are too small for that are taken whole.
         """
         resampled = [observed.resample(rng) for observed in self._observed]

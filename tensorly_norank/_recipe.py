@@ -208,12 +208,12 @@ class Recipe:
             title="fit" if split.count is None else "fit on a part",
             on_pass=on_pass,
         )
-        if settings.tol and fit.last_fall > _MARKED_FALL:
-            warn(
-                f"The error still fell markedly when n_iter_max={settings.n_iter_max} passes ran "
-                "out: raise n_iter_max; tol=0 silences this.",
-                ConvergenceWarning,
-            )
+        if settings.tol and not fit.last_fall <= _MARKED_FALL:
+            reason = "The error still fell markedly when {} passes ran out"
+            if np.isnan(fit.last_fall):
+                reason = "{} passes are too few to tell whether the error still fell"
+            reason = reason.format(f"n_iter_max={settings.n_iter_max}")
+            warn(f"{reason}: raise n_iter_max; tol=0 silences this.", ConvergenceWarning)
         if fit.stopped or split.count is None:
             result = self._finish(embedder, fit, split, self.rng)
         else:
@@ -293,8 +293,9 @@ class Recipe:
         points = embedder.embed(fitted.samples)
         axes = canonical_axes(points, fitted.labels)
         embedding = axes.project(embedder.embed(counted.samples))
-        part = LinearPart(embedder.standardise(fitted.samples), points, fitted.codes, rng)
-        linear = part(embedder.standardise(fitted.samples))
+        samples = embedder.standardise(fitted.samples)
+        part = LinearPart(samples, points, fitted.codes, rng)
+        linear = part(samples)
         axes = canonical_axes(linear, fitted.labels)
         linear = axes.project(part(embedder.standardise(counted.samples)))
         return HeldOut(

@@ -108,10 +108,10 @@ class _Stopper:
         return bool(self.settings.tol) and self.n_since_best >= self.settings.patience
 
     def last_fall(self, n_plateau: int) -> float:
-        """The share by which it fell within the patience, up to the decay; of too few passes 1."""
+        """The share by which it fell within the patience before the decay; NaN of few passes."""
         n_before = n_plateau - self.settings.patience
         if n_before < 1:
-            return 1.0
+            return math.nan
         before, after = self.course[n_before - 1], self.course[n_plateau - 1]
         return (before - after) / abs(before) if before else 0.0
 
@@ -123,7 +123,8 @@ class Fit:
     history: dict[str, list[float]]
     plan: Plan
     stopped: bool = False  # by the callback
-    last_fall: float = 0.0  # share by which the error fell before the decay, if the passes ran out
+    # Share by which the error fell before the decay, if the passes ran out; NaN of too few.
+    last_fall: float = 0.0
 
     @property
     def n_iter(self) -> int:

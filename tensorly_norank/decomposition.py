@@ -219,7 +219,7 @@ def no_rank_decomposition(
     ConvergenceWarning
         If the error still fell markedly when the passes ran out: by more than an eighth in the
         fifth of `n_iter_max` passes (at least 5) before the learning rate fell. Of less, twice the
-        passes changed no conclusion where that was measured.
+        passes changed no conclusion where that was measured. Or if the passes were too few to tell.
     UserWarning
         If labels are missing; if no component separates the classes (orders comparisons, is shared
         by the entries of the samples), or more than `max_rank` do; if

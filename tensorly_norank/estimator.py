@@ -168,7 +168,6 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         self.verbose = verbose
         self.callback = callback
 
-    @_names_of_the_estimator()
     def fit(self, X: Any, y: Any = None, *, triplets: Any = None) -> NoRankDecomposition:
         """Learn the embedding of samples.
 
@@ -205,7 +204,8 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         check_consistent_length(samples, y)
         names = inspect.signature(NoRankDecomposition).parameters  # a subclass may have others too
         keywords = {name: getattr(self, name) for name in names}
-        found = no_rank_decomposition(samples, y, triplets=triplets, **keywords)
+        with _names_of_the_estimator():
+            found = no_rank_decomposition(samples, y, triplets=triplets, **keywords)
         self.decomposition_ = found
         self.embedding_ = np.array(to_numpy(found.embedding))
         self.rank_ = found.rank
@@ -229,7 +229,6 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         """
         return self.fit(X, y, triplets=triplets).embedding_.copy()
 
-    @_names_of_the_estimator()
     def transform(self, X: Any) -> Any:
         """Embed samples, each by itself.
 
@@ -253,9 +252,9 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         """
         check_is_fitted(self)
         samples = self._check(X, reset=False)
-        return np.array(to_numpy(self.decomposition_.transform(samples, self.mask)))
+        with _names_of_the_estimator():
+            return np.array(to_numpy(self.decomposition_.transform(samples, self.mask)))
 
-    @_names_of_the_estimator()
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Samples that embeddings stand for; the encoder has no inverse, so not those of `fit`.
 
@@ -280,18 +279,20 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         """
         check_is_fitted(self)
         points = tl.tensor(check_array(to_numpy(X), dtype=[np.float64, np.float32]))
-        return np.array(to_numpy(self.decomposition_.inverse_transform(points)))
+        with _names_of_the_estimator():
+            return np.array(to_numpy(self.decomposition_.inverse_transform(points)))
 
-    @_names_of_the_estimator()
     def score(self, X: Any, y: Any = None) -> float:
         """Share of triplets in order, or of neighbours kept: what a search may maximise.
 
         Parameters
         ----------
         X : array-like or tensor of shape (n_samples, ...)
-            Samples that were not fitted. Of more than 1,000, so many are drawn, always the same.
+            Samples that were not fitted. Of more than 1,000, so many are drawn, always the same,
+            evenly over classes.
         y : array-like of shape (n_samples,), optional
-            Their classes, of which two are needed: scikit-learn cuts samples as they come for
+            Their classes (−1 is missing unless it was a class in `fit`), of which two are needed:
+            scikit-learn cuts samples as they come for
             what is no classifier, so pass ``cv=StratifiedKFold(...)`` where they come by class.
 
         Returns
@@ -311,7 +312,8 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             samples = np.where(np.isnan(samples), mean_sample, samples).reshape(len(drawn), -1)
             return neighbourhood_agreement(samples, embedded[drawn])
         check_consistent_length(embedded, y)
-        _, codes = encode_labels(y, embedded.shape, 0)
+        with _names_of_the_estimator():
+            _, codes = encode_labels(y, embedded.shape, 0, fitted=self.classes_)
         part = Part(torch.from_numpy(embedded), codes, np.arange(len(codes)))
         part = part.take(part.known).some(_MOST_SCORED, rng)
         return min(part.mean(part.triplets(part.samples).order_by_anchor()), 1.0)  # rounding

@@ -186,6 +186,31 @@ def test_some_samples_come_in_pairs(labels):
     np.testing.assert_array_equal(some_samples(labels, 10**6, rng), np.arange(len(labels)))
 
 
+@pytest.mark.parametrize(
+    "sizes",
+    [[4000, 5], [4000, 2], [4000, 1], [2, *[1] * 600], [3] * 300, [900, 900, 2, 1]],
+    ids=["few", "two", "one", "two among many of one", "three", "all kinds"],
+)
+def test_among_some_samples_one_has_another_of_its_class_and_one_of_another_class(sizes):
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    for seed in range(20):
+        chosen = some_samples(codes, 100, np.random.default_rng(seed))
+        assert 50 < len(chosen) <= 100  # what is left over of a class takes the turn of a pair
+        kept = np.bincount(codes[chosen])
+        assert kept.max() >= 2 and np.count_nonzero(kept) >= 2
+
+
+def test_some_samples_are_taken_evenly_over_classes_and_at_random_within_them():
+    codes = np.repeat([0, 1, 2], [600, 300, 12])
+    found = [some_samples(codes, 60, np.random.default_rng(seed)) for seed in range(400)]
+    kept = np.array([np.bincount(codes[chosen], minlength=3) for chosen in found])
+    assert np.all(kept[:, 2] == 12) and np.all(kept[:, :2] == 24)
+    times = np.bincount(np.concatenate(found), minlength=len(codes))
+    for members, share in ((codes == 0, 24 / 600), (codes == 1, 24 / 300)):
+        deviation = np.sqrt(400 * share * (1 - share))
+        assert np.abs(times[members] - 400 * share).max() < 5 * deviation
+
+
 @pytest.mark.parametrize("sizes", [[2, 2], [1, 30], [4, 1], [3, 3, 3]], ids=str)
 def test_small_sets_are_fitted_whole(sizes):
     codes = np.repeat(np.arange(len(sizes)), sizes)

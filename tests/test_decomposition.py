@@ -515,9 +515,33 @@ def test_a_module_may_return_more_components_than_a_sample_has_entries():
 
 def test_a_fit_that_is_cut_short_warns():
     values, labels = _data()
-    with pytest.warns(ConvergenceWarning, match="n_iter_max=2") as caught:
-        no_rank_decomposition(tl.tensor(values), labels, **QUICK | {"tol": 1e-3, "n_iter_max": 2})
+    options = QUICK | {"tol": 1e-3, "n_iter_max": 20, "learning_rate": 5e-3}
+    with pytest.warns(ConvergenceWarning, match="fell markedly when n_iter_max=20") as caught:
+        no_rank_decomposition(tl.tensor(values), labels, **options)
     assert caught[0].filename == __file__
+
+
+def test_passes_that_are_too_few_to_tell_whether_the_error_fell_say_so():
+    values, labels = _data()
+    with pytest.warns(ConvergenceWarning, match="^n_iter_max=2 passes are too few to tell"):
+        no_rank_decomposition(tl.tensor(values), labels, **QUICK | {"tol": 1e-3, "n_iter_max": 2})
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "sizes",
+    [(2500, 5), (2500, 1), (12, 1500), (2, *[1] * 600)],
+    ids=["few", "one", "some", "two among many of one"],
+)
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_a_small_class_beside_a_large_one_is_fitted(sizes, verbose):
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    values = np.random.default_rng(0).normal(size=(len(codes), 3)) + codes[:, None] % 5
+    options = {"encoder": "linear", "rank": 1, "n_iter_max": 1, "verbose": verbose}
+    for seed in range(2):
+        result = no_rank_decomposition(tl.tensor(values), codes, random_state=seed, **options)
+        assert np.isfinite(result.history["error"]).all()
+        assert np.isfinite(list(result.diagnostics.values())).all()
 
 
 @pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")

@@ -276,6 +276,30 @@ def test_samples_without_a_label_are_left_out_of_a_score():
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_what_is_missing_in_the_fit_is_missing_in_a_score_of_fewer_classes():
+    samples, labels = _data()
+    numbers = np.where(labels == "a", 0, np.where(labels == "b", 1, -1))
+    model = NoRankDecomposition(**QUICK).fit(samples, numbers)
+    assert model.classes_.tolist() == [0, 1]
+    part = numbers != 1
+    with pytest.raises(ValueError, match=r"y must hold at least 2 classes, got 1 class: .* is 0"):
+        model.score(samples[part], numbers[part])
+    known = numbers != -1
+    assert model.score(samples, numbers) == model.score(samples[known], numbers[known])
+    two = NoRankDecomposition(**QUICK).fit(samples[part], numbers[part])  # here it is a class
+    assert two.score(samples[part], numbers[part]) > 0.5
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_class_of_two_among_thousands_is_in_the_score():
+    samples, _ = _data()
+    model = NoRankDecomposition(**QUICK | {"n_iter_max": 1}).fit(samples, np.arange(90) % 2)
+    many = np.tile(samples, (45, 1, 1))[:4000]
+    for pair in ((0, 1), (17, 3000), (3998, 3999)):
+        assert 0 <= model.score(many, np.isin(np.arange(4000), pair)) <= 1
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_samples_of_half_precision_have_a_score():
     samples, labels = _data()
     half = samples.astype("float16")

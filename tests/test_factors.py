@@ -124,6 +124,23 @@ def test_blocks_add_up_to_the_whole(monkeypatch):
     _close(tl.cp_to_tensor(fit_factors(tensor, samples, 1, random_state=0)), tl.cp_to_tensor(whole))
 
 
+def test_with_a_mask_no_more_is_held_than_a_block(monkeypatch):
+    tensor, samples = _random(4, 23, 5), _random(23, 3)
+    mask = np.random.default_rng(0).random((4, 23, 5)) > 0.2
+    whole = fit_factors(tensor, samples, 1, mask=mask, random_state=0)
+    original, held = _factors.products_of_columns, []
+
+    def products(matrix):
+        held.append(int(np.prod(tl.shape(matrix))) * tl.shape(matrix)[1])
+        return original(matrix)
+
+    monkeypatch.setattr(_factors, "_BLOCK_ENTRIES", 60)
+    monkeypatch.setattr(_factors, "products_of_columns", products)
+    found = fit_factors(tensor, samples, 1, mask=mask, random_state=0)
+    assert held and max(held) <= 60
+    _close(tl.cp_to_tensor(found), tl.cp_to_tensor(whole))
+
+
 class _ReadByBlocks(np.ndarray):
     """Counts the rows that are taken, and refuses to be computed with as a whole."""
 

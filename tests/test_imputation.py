@@ -127,6 +127,22 @@ def test_torchs_default_device_changes_nothing():
     assert torch.equal(found, expected)
 
 
+def test_samples_of_many_entries_get_few_axes(monkeypatch):
+    """Beside few that are judged by, all of them count: it is they that are learned."""
+    monkeypatch.setattr(_imputation, "_MOST_ENTRIES", 8)
+    monkeypatch.setattr(_imputation, "_MOST_PRODUCTS", 80)  # 20 entries with 2² products each
+    learn, asked = Imputer._learn, []
+
+    def learned(self, rows, n_axes):
+        asked.append(n_axes)
+        learn(self, rows, n_axes)
+
+    monkeypatch.setattr(Imputer, "_learn", learned)
+    _, samples = _samples()
+    Imputer(samples)
+    assert max(asked) == 2
+
+
 def test_a_few_entries_have_axes_too():
     _, samples = _samples(n_samples=300, shape=(3,), n_axes=1)
     assert Imputer(samples).loadings.shape[1] == 1

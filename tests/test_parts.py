@@ -138,6 +138,17 @@ def test_shares_of_comparisons_weigh_comparisons_and_not_anchors():
     assert part.mean(by_anchor) == pytest.approx(2 / 6)  # anchor 0 stands in two
 
 
+@pytest.mark.parametrize("of_all", [Part.some, Part.drawn])
+def test_of_many_classes_of_two_samples_come_with_the_other_of_their_class(of_all):
+    codes = np.r_[np.repeat(np.arange(3000), 2), -1]
+    part = Part(torch.arange(6001.0)[:, None], codes, np.arange(6001))
+    known = part if of_all is Part.drawn else part.take(part.known)
+    some = of_all(known, 1000, np.random.default_rng(0))
+    assert len(some) == 1000 and np.bincount(some.codes).max() == 2
+    assert np.count_nonzero(np.bincount(some.codes)) == 500
+    assert np.array_equal(some.samples[:, 0].numpy(), some.places)
+
+
 def test_a_batch_has_the_comparisons_among_its_samples():
     rng = np.random.default_rng(0)
     rows = np.array([rng.permutation(40)[:3] for _ in range(3000)])

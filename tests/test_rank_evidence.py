@@ -217,6 +217,15 @@ def test_triplets_are_taken_from_some_hundreds_of_samples(monkeypatch):
     assert seen == [300, 100]
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_triplets_of_a_class_of_two_among_many_held_out_samples_are_read(seed):
+    codes = np.r_[np.zeros(1198, int), 1, 1]
+    points = np.random.default_rng(seed).normal(size=(1200, 2)) + 9 * codes[:, None]
+    evidence = _count(_held_out(points, points, codes, 1), seed=seed)
+    assert np.all(evidence.triplet_accuracy > 0.9)
+    assert evidence.needed in (1, 2)
+
+
 def test_without_held_out_samples_directions_are_counted_and_triplets_are_not():
     blind = [[_gaussian(3).linear]]
     evidence = count_components([], blind, 8, np.random.default_rng(0), max_rank=5)
