@@ -2,10 +2,9 @@
 
 A method is a callable `(fit_samples, fit_labels, new_samples, random_state)` that returns both
 embeddings, as `tensorly_norank.evaluation.compare` takes it. Settings are searched within the
-fitted samples alone: each candidate embeds a stratified fifth (or a fifth of the classes, where new
-classes are asked for) that it was not fitted to, and that with the largest sum of silhouette and
-adjusted Rand index is fitted to all. Ours are not searched: that is what `"auto"` is for. Deep
-embedded clustering goes on from the autoencoder of the same split, whose time counts in its own.
+fitted samples alone, as `_searched.py` says. Ours are not searched: that is what `"auto"` is for.
+Deep embedded clustering goes on from the autoencoder of the same split, whose time counts in its
+own.
 """
 
 import time

@@ -25,22 +25,31 @@ def against_the_best(rows, figure, first, others):
     """`first` beside the best of the others on each data set, paired on the splits of both.
 
     The best is the one that `first` is least ahead of, of those in `pairs_of`. A row for each
-    data set: `mean`, `best`, `best_mean`, `difference`, its `p_value` by the corrected resampled
-    t-test, `n_splits`.
+    data set: `mean`, `best`, `best_mean`, `difference`, `p_value`, `tested`, `n_splits`. The
+    p-value is that of the corrected resampled t-test; where `first` is ahead of all, the largest
+    of those against each, which `tested` is the one of: the best by mean may be the surer one.
     """
     found = {}
     for data, own in rows.groupby("data", sort=False):
-        table = values(own, figure)
-        pairs = pairs_of(table, first, others)
+        pairs = pairs_of(values(own, figure), first, others)
         if not pairs:
             continue
-        best = min(pairs, key=lambda other: _ahead(pairs[other]).mean())
+        ahead = {other: pair.iloc[:, 0] - pair.iloc[:, 1] for other, pair in pairs.items()}
+        best = min(pairs, key=lambda other: ahead[other].mean())
+        p_values = {
+            other: corrected_resampled_t_test(differences, test_to_fit(own))
+            for other, differences in ahead.items()
+        }
+        tested = best
+        if ahead[best].mean() > 0:  # of all what has no p-value is the least sure
+            tested = max(pairs, key=lambda other: np.nan_to_num(p_values[other], nan=2.0))
         found[data] = {
             "mean": pairs[best][first].mean(),
             "best": best,
             "best_mean": pairs[best][best].mean(),
-            "difference": _ahead(pairs[best]).mean(),
-            "p_value": corrected_resampled_t_test(_ahead(pairs[best]), test_to_fit(own)),
+            "difference": ahead[best].mean(),
+            "p_value": p_values[tested],
+            "tested": tested,
             "n_splits": len(pairs[best]),
         }
     return pandas.DataFrame.from_dict(found, orient="index")
@@ -61,10 +70,6 @@ def are_enough(counts):
     Five, or as many as any has; of fewer than two nothing can be said.
     """
     return counts >= max(2, min(FEWEST_SPLITS, counts.max())) if len(counts) else counts > 0
-
-
-def _ahead(pair):
-    return pair.iloc[:, 0] - pair.iloc[:, 1]
 
 
 def mean_and_error(figures, n_digits=3, test_to_fit=0.0):

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import fcntl
 import io
+import os
 from pathlib import Path
 
 import pandas
@@ -25,9 +26,13 @@ class Rows:
     @contextlib.contextmanager
     def _locked(self):
         self.path.parent.mkdir(exist_ok=True)
-        with self.path.open("a+", newline="", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield file
+        while True:
+            with self.path.open("a+", newline="", encoding="utf-8") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
+                    yield file
+                    return
+            # Another run has replaced the file meanwhile.
 
     def _read(self, file):
         """The header and the rows, noting which these are; nothing of a table not begun.
@@ -80,10 +85,11 @@ class Rows:
         _, *rows = self._read(file) or [self.fields]
         kept = [row for row in rows if not is_dropped(self._by_field(row))]
         if len(kept) < len(rows):
-            text = io.StringIO()
-            csv.writer(text, lineterminator="\n").writerows([self.fields, *kept])
-            file.truncate(0)
-            file.write(text.getvalue())
+            # Another file takes its place once it is whole: an interruption loses nothing.
+            new = self.path.with_suffix(".new")
+            with new.open("w", newline="", encoding="utf-8") as rewritten:
+                csv.writer(rewritten, lineterminator="\n").writerows([self.fields, *kept])
+            new.replace(self.path)
             self._done = {self._key(row) for row in kept}
 
     def table(self):

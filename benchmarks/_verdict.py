@@ -48,7 +48,7 @@ LABELS = {
 }
 
 
-def verdict_of(rows, figures, first="ours", competitors=COMPETITORS):
+def verdict_of(rows, figures, first="ours", competitors=COMPETITORS, in_words=True):
     """A table, and in words on how many of the six data sets ours is first, and how surely."""
     found = {name: against_the_best(rows, name, first, competitors) for name in figures}
     text = ""
@@ -59,15 +59,24 @@ def verdict_of(rows, figures, first="ours", competitors=COMPETITORS):
                 f"{row['mean']:.3f}",
                 f"{row['best_mean']:.3f} ({row['best']})",
                 f"{row['difference']:+.3f}",
-                "–" if np.isnan(row["p_value"]) else f"{row['p_value']:.2g}",
+                _p_value(row),
                 row["n_splits"],
             ]
             for data, row in table.loc[in_order(table.index, DATA)].iterrows()
         ]
         header = [LABELS[name], first, "best competitor", "difference", "p", "splits"]
         text += rst_table(header, body)
-    text += "".join(_in_words(name, table, first) for name, table in found.items() if len(table))
+    if in_words:
+        tables = [(name, table) for name, table in found.items() if len(table)]
+        text += "".join(_in_words(name, table, first) for name, table in tables)
     return text + _left_out(rows, figures[0], first, competitors)
+
+
+def _p_value(row):
+    if np.isnan(row["p_value"]):
+        return "–"
+    of_another = "" if row["tested"] == row["best"] else f" ({row['tested']})"
+    return f"{row['p_value']:.2g}{of_another}"
 
 
 def _in_words(name, table, ours="ours"):

@@ -148,7 +148,9 @@ def run(data, encoder, variants, kinds, n_splits):
             continue
         n_classes = len(np.unique(loaded[1]))
         for variant in variants:
-            for kind in kinds[: 1 + (n_classes >= 4)]:  # of two, one would be fitted
+            for kind in kinds:
+                if kind == "unseen" and n_classes < 4:  # of two, one would be fitted
+                    continue
                 for seed in range(n_splits):
                     keys = (name, encoder, variant, kind, seed)
                     if keys in rows:
@@ -193,7 +195,9 @@ def main():
     parser.add_argument("--data", nargs="+", default=list(DATA))
     parser.add_argument("--encoder", default="mlp")
     parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
-    parser.add_argument("--classes", nargs="+", default=["seen", "unseen"])
+    parser.add_argument(
+        "--classes", nargs="+", default=["seen", "unseen"], choices=["seen", "unseen"]
+    )
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()

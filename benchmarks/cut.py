@@ -28,14 +28,19 @@ def load_split(name, seed, unseen):
     if name == "planted":
         bunch = simulate_planted(800, rank=1 + seed % 6, n_classes=8, random_state=seed)
         tensor, labels = bunch.tensor, bunch.labels
+    elif (loaded := load(name)) is None:
+        return None
     else:
-        tensor, labels = load(name)
+        tensor, labels = loaded
     return tensor, np.asarray(labels), *split_samples(labels, seed, unseen)
 
 
 def scores(name, encoder, seed, unseen):
-    """A row for each number of components."""
-    tensor, labels, fit, new = load_split(name, seed, unseen)
+    """A row for each number of components; none where the data are not at hand."""
+    loaded = load_split(name, seed, unseen)
+    if loaded is None:
+        return
+    tensor, labels, fit, new = loaded
     most = min(64, tensor[0].size)
     result = no_rank_decomposition(
         tensor[fit], labels[fit], encoder=encoder, rank=most, random_state=seed
@@ -73,6 +78,8 @@ def main():
             for seed in range(options.splits)
             for row in scores(*run.split(":"), seed, options.unseen)
         ]
+        if not rows:  # which has been said
+            continue
         table = pandas.DataFrame(rows).groupby("kept", sort=False).agg(["mean", "std"]).round(3)
         with pandas.option_context("display.width", 200, "display.max_columns", 20):
             print(f"{run}, {'classes not fitted' if options.unseen else 'held out'}\n{table}")

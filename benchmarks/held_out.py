@@ -66,6 +66,13 @@ def split_of(data, labels, seed, unseen=False):
     return split_apart(labels, load_indian_pines_patches().positions, seed)
 
 
+def some_of_each(rows, labels, each, seed):
+    """So many rows of each class, at most."""
+    order = np.random.default_rng(seed).permutation(rows)
+    taken = [order[labels[order] == label][:each] for label in np.unique(labels)]
+    return np.sort(np.concatenate(taken))
+
+
 def summary(table, figures):
     """Mean ± standard deviation over splits, a line for each method."""
     for method in table.index.unique("method"):
@@ -84,15 +91,17 @@ def main():
     parser.add_argument("--apart", action="store_true")
     parser.add_argument("--peers", action="store_true")
     options = parser.parse_args()
+    if options.apart and (options.data != "pines" or options.unseen):
+        parser.error("--apart is for pines, and not for classes that are not fitted")
     loaded = load(options.data)
     if loaded is None:
         return
     tensor, labels = loaded
     warnings.simplefilter("ignore")
-    splits = [split_samples(labels, seed, options.unseen) for seed in range(options.splits)]
     if options.apart:
-        positions = load_indian_pines_patches().positions
-        splits = [split_apart(labels, positions, seed) for seed in range(options.splits)]
+        splits = [split_of(options.data, labels, seed) for seed in range(options.splits)]
+    else:
+        splits = [split_samples(labels, seed, options.unseen) for seed in range(options.splits)]
     methods = peers(min(len(fit) for fit, _ in splits), tensor[0].size)
     if not options.peers:
         methods = {name: methods[name] for name in ("LDA", "raw")}

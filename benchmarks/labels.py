@@ -28,7 +28,7 @@ import numpy as np
 from _data import load
 from _peers import in_its_own_process, peers
 from _summary import means_and_errors, paired_summary
-from held_out import split_samples
+from held_out import some_of_each, split_samples
 from scipy.ndimage import gaussian_filter
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -74,8 +74,7 @@ def _scores(truth, predicted, n_components):
 def few_labels(tensor, codes, n_each, seed):
     """Yield each method's name and scores."""
     fit, new = split_samples(codes, seed, False)
-    order = np.random.default_rng(seed).permutation(fit)
-    known = np.concatenate([order[codes[order] == code][:n_each] for code in np.unique(codes)])
+    known = some_of_each(fit, codes, n_each, seed)
     given = np.where(np.isin(fit, known), codes[fit], -1)
     is_known = given >= 0
 

@@ -21,7 +21,7 @@ import numpy as np
 import tensorly as tl
 import torch
 from _data import load
-from _summary import paired_summary
+from _summary import means_and_errors, paired_summary
 from held_out import split_samples
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
@@ -81,9 +81,10 @@ def run_entries(name, encoder, n_splits):
     """Print errors on the missing entries, and how alike factors are."""
     if name == "kinetic":
         tensor, labels = np.asarray(load_kinetic().tensor, np.float64), None
+    elif (loaded := load(name)) is None:
+        return
     else:
-        tensor, labels = load(name)
-        tensor = np.asarray(tensor, np.float64)
+        tensor, labels = np.asarray(loaded[0], np.float64), loaded[1]
     whole = no_rank_decomposition(tensor, labels, encoder=encoder, random_state=0)
     rank, spread = whole.rank, (tensor - tensor.mean(axis=0)).std()
     complete = parafac(tensor - tensor.mean(axis=0), rank, n_iter_max=200, random_state=0)
@@ -114,15 +115,10 @@ def run_entries(name, encoder, n_splits):
                 errors = [np.sqrt(np.mean((one - tensor)[~mask] ** 2)) / spread for one in guesses]
                 alike = factor_match_score(result, whole), factor_match_score(peer, complete)
                 rows.append([*errors, *alike])
-            means, deviations = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1)
+            what = ("imputed", "ours", "parafac", "mean", "FMS ours", "FMS parafac")
             cells = "  ".join(
-                f"{what} {mean:.3f} ± {deviation:.3f}"
-                for what, mean, deviation in zip(
-                    ("imputed", "ours", "parafac", "mean", "FMS ours", "FMS parafac"),
-                    means,
-                    deviations / np.sqrt(n_splits),
-                    strict=True,
-                )
+                f"{name} {mean:.3f} ± {error:.3f}"
+                for name, mean, error in zip(what, *means_and_errors(np.array(rows)), strict=True)
             )
             print(f"  {share:.0%} {kind:9}  {cells}", flush=True)
 

@@ -26,7 +26,7 @@ from _runner import (
     score_split,
     table_of,
 )
-from held_out import split_of
+from held_out import some_of_each, split_of
 
 RANK_GIVEN = "ours, rank given"
 METHODS = ("ours", RANK_GIVEN, "LDA", "NCA", "supervised UMAP", "CNN", "transformer", "PCA", "raw")
@@ -69,13 +69,6 @@ def run(data, each, split, method):
     else:
         one = competitors(len(fit), tensor[0].size)[method]
     return score_split(tensor, labels, one, fit, new, split)
-
-
-def some_of_each(rows, labels, each, seed):
-    """So many rows of each class, at most."""
-    order = np.random.default_rng(seed).permutation(rows)
-    taken = [order[labels[order] == label][:each] for label in np.unique(labels)]
-    return np.sort(np.concatenate(taken))
 
 
 if __name__ == "__main__":

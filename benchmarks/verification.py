@@ -12,6 +12,7 @@ results/verification_curves.csv; what is there already is not run again.
 
 import argparse
 import time
+import warnings
 from functools import lru_cache
 
 import numpy as np
@@ -44,6 +45,8 @@ FIELDS = (
     "auc",
     *(f"true_at_{rate}" for rate in FALSE_ACCEPTS),
     "n_pairs",
+    "n_fit",
+    "n_test",
     "seconds",
     "settings",
     "note",
@@ -77,19 +80,17 @@ def run(data, split, method):
     if loaded(data) is None:
         return None
     labels = loaded(data)[1]
-    _, new = split_samples(labels, split, True)
+    fit, new = split_samples(labels, split, True)
     by_similarity = method == SIMILARITY
-    points, seconds, chosen = embedded(data, split, "ours" if by_similarity else method)
+    points, row, remarks = embedded(data, split, "ours" if by_similarity else method)
+    for remark in remarks:  # of the fit, for the rows of both ways to compare it
+        warnings.warn(remark, stacklevel=1)
     left, right = np.triu_indices(len(new), 1)
     scores = (points @ points.T)[left, right] if by_similarity else -pdist(points)
     is_same = labels[new][left] == labels[new][right]
     false, true, _ = roc_curve(is_same, scores)
-    row = {
-        "auc": f"{roc_auc_score(is_same, scores):.4f}",
-        "n_pairs": len(scores),
-        "seconds": f"{seconds:.1f}",
-        "settings": chosen,
-    }
+    row = row | {"auc": f"{roc_auc_score(is_same, scores):.4f}", "n_pairs": len(scores)}
+    row |= {"n_fit": len(fit), "n_test": len(new)}
     row |= {f"true_at_{rate}": f"{np.interp(rate, false, true):.4f}" for rate in FALSE_ACCEPTS}
     accepts = np.interp(GRID, false, true)
     return row, [
@@ -99,14 +100,19 @@ def run(data, split, method):
 
 @lru_cache(1)  # both ways to compare ours are of one fit
 def embedded(data, split, method):
-    """Points of the new people, the time it took, what was chosen."""
+    """Points of the new people; the time it took and what was chosen; what was warned of."""
     tensor, labels = loaded(data)
     fit, new = split_samples(labels, split, True)
     one = competitors(len(fit), tensor[0].size, True)[method]
     start = time.perf_counter()
-    _, embedding = one(tensor[fit], labels[fit], tensor[new], random_state=split)
-    seconds = time.perf_counter() - start
-    return np.asarray(embedding, float), seconds, getattr(one, "chosen", "")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        _, embedding = one(tensor[fit], labels[fit], tensor[new], random_state=split)
+    row = {
+        "seconds": f"{time.perf_counter() - start:.1f}",
+        "settings": getattr(one, "chosen", ""),
+    }
+    return np.asarray(embedding, float), row, [warning.message for warning in caught]
 
 
 if __name__ == "__main__":

@@ -292,8 +292,8 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             evenly over classes.
         y : array-like of shape (n_samples,), optional
             Their classes (−1 is missing unless it was a class in `fit`), of which two are needed:
-            scikit-learn cuts samples as they come for
-            what is no classifier, so pass ``cv=StratifiedKFold(...)`` where they come by class.
+            scikit-learn cuts samples as they come for what is no classifier, so pass
+            ``cv=StratifiedKFold(...)`` where they come by class.
 
         Returns
         -------

@@ -9,7 +9,7 @@ import numpy as np
 import pandas
 import pytest
 
-from tensorly_norank.evaluation import compare
+from tensorly_norank.evaluation import compare, corrected_resampled_t_test
 
 HERE = Path(__file__).parent.parent
 BENCHMARKS = HERE / "benchmarks"
@@ -65,6 +65,31 @@ def test_methods_are_compared_on_the_splits_that_they_share(benchmark_module):
     row = found.loc["faces"]
     assert (row["best"], row["n_splits"]) == ("LDA", 2)
     assert (row["mean"], row["difference"]) == pytest.approx((0.5, 0.15))
+
+
+def test_who_is_ahead_of_all_is_as_sure_as_of_the_one_that_it_is_least_sure_of(benchmark_module):
+    """And who is behind the best is tested against that one."""
+    figures = {
+        ("faces", "ours"): [0.9, 0.9, 0.8, 0.9, 0.9],
+        ("faces", "near"): [0.8, 0.81, 0.7, 0.8, 0.79],
+        ("faces", "varying"): [0.8, 0.2, 0.7, 0.3, 0.9],
+        ("digits", "ours"): [0.7, 0.7, 0.6, 0.7, 0.7],
+        ("digits", "near"): [0.8, 0.81, 0.7, 0.8, 0.79],
+        ("digits", "varying"): [0.5, 0.2, 0.7, 0.3, 0.9],
+    }
+    rows = _rows_of(figures)
+    others = ("near", "varying")
+    found = benchmark_module("_report").against_the_best(rows, "silhouette", "ours", others)
+    assert found["best"].tolist() == ["near", "near"]
+    assert found["tested"].tolist() == ["varying", "near"]
+    for data, tested in found["tested"].items():
+        differences = np.subtract(figures[data, "ours"], figures[data, tested])
+        expected = corrected_resampled_t_test(differences, 1.0)
+        assert found.loc[data, "p_value"] == pytest.approx(expected)
+    rows = rows.replace({"data": {"faces": "olivetti"}})
+    text = benchmark_module("_verdict").verdict_of(rows, ("silhouette",), competitors=others)
+    p_value = found.loc["faces", "p_value"]
+    assert f'"olivetti","0.880","0.780 (near)","+0.100","{p_value:.2g} (varying)","5"' in text
 
 
 def test_words_say_ahead_level_behind_and_what_is_sure(benchmark_module):
@@ -125,6 +150,39 @@ def test_embeddings_are_compared_without_probabilities_on_all_their_splits(bench
     assert "probabilities" not in text
 
 
+def test_splits_that_something_was_chosen_by_are_not_fresh(benchmark_module):
+    report = benchmark_module("report")
+    figures = {("crystals", "ours"): [0.5] * 11, ("crystals", "LDA"): [0.1] * 5 + [0.4] + [0.2] * 5}
+    rows = _rows_of(figures).assign(kind="held out")
+    text = report.verdict_of_fresh_splits(rows.assign(ari=rows["silhouette"]), None)
+    assert '"crystals","0.500","0.200 (LDA)","+0.300","–","5"' in text
+
+
+def test_of_brains_no_more_is_said_of_a_method_than_of_the_true_labels_is_known(benchmark_module):
+    rows = pandas.DataFrame(
+        [
+            {"run": run, "method": method, "balanced_accuracy": value}
+            for method, own in {"ours": [0.6, 0.5, 0.7], "LDA": [np.nan, 0.5, 0.4]}.items()
+            for run, value in enumerate(own)
+        ]
+    )
+    text = benchmark_module("report").abide(rows, None)
+    assert '"ours","0.600","0.600 ± 0.141","0.667","2"' in text
+    assert "LDA" not in text
+    assert benchmark_module("report").abide(rows[rows["method"] == "LDA"], None) == ""
+
+
+def test_errors_of_verification_know_how_many_samples_are_scored_for_one_that_is_fitted(
+    benchmark_module,
+):
+    rows = pandas.DataFrame({"data": "lfw", "method": "ours", "split": range(3)})
+    rows = rows.assign(auc=[0.5, 0.6, 0.7], n_fit=50, n_test=100, note=None)
+    error = 0.1 * np.sqrt(1 / 3 + 2)
+    assert f'"ours","3","0.600 ± {error:.3f}"' in benchmark_module("report").verification(
+        rows, None
+    )
+
+
 def test_p_values_are_corrected_by_holms_method(benchmark_module):
     p_values = pandas.Series([0.04, 0.01, np.nan, 0.02], index=list("abcd"))
     corrected = benchmark_module("_verdict")._by_holm(p_values)
@@ -173,14 +231,14 @@ def test_crossings_name_the_numbers_of_samples(benchmark_module):
         ]
     )
     say = benchmark_module("_few_labels")._crossings
-    assert say(rows, ["faces"], "ours", "LDA") == "faces, ahead at 10, behind at 2, level at 5"
+    assert say(rows, ["faces"], "ours", "LDA") == "faces, ahead at 10, behind at 2, neither at 5"
     assert say(rows, ["faces"], "ours", "raw") == "faces, ahead at 2, 5 and 10"
     assert say(rows, ["faces"], "raw", "LDA") == "faces, behind at 2, 5 and 10"
     noise = [0.4, -0.4, 0] + [0] * (len(rows) - 3)  # of ours at 2
     noisy = rows.assign(knn_accuracy=rows["knn_accuracy"] + noise)
     few = noisy[(noisy["each"] > 5) | (noisy["method"] != "LDA")]
     assert say(few, ["faces"], "ours", "LDA") == "faces, ahead at 10, not compared at 2 and 5"
-    assert say(noisy, ["faces"], "ours", "raw") == "faces, ahead at 5 and 10, level at 2"
+    assert say(noisy, ["faces"], "ours", "raw") == "faces, ahead at 5 and 10, neither at 2"
     two = rows[rows["split"] < 2]
     assert say(two, ["faces"], "ours", "raw") == "faces, not compared at 2, 5 and 10"
 

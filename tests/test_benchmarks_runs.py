@@ -11,6 +11,7 @@ import warnings
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
@@ -75,6 +76,68 @@ def test_runs_beside_one_another_write_a_row_once(benchmark_module, tmp_path):
     assert (tmp_path / "table.csv").read_text() == "data,figure\nfaces,0.5\ndigits,in two lines\n"
 
 
+def test_forgetting_rows_that_is_interrupted_loses_none(benchmark_module, tmp_path, monkeypatch):
+    rows = benchmark_module("_rows").Rows("table", ("data", "figure"), 1)
+    rows.add("faces", 0.5)
+    rows.add("digits", 0.25)
+    whole = (tmp_path / "table.csv").read_text()
+
+    class Interrupted:
+        def writerows(self, rows):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(benchmark_module("_rows").csv, "writer", lambda *_, **__: Interrupted())
+        rows.drop(lambda row: row["data"] == "faces")
+    assert (tmp_path / "table.csv").read_text() == whole
+    rows.drop(lambda row: row["data"] == "faces")
+    assert (tmp_path / "table.csv").read_text() == "data,figure\ndigits,0.25\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_a_run_that_waits_while_another_forgets_rows_adds_to_what_is_left(
+    benchmark_module, tmp_path, monkeypatch
+):
+    module = benchmark_module("_rows")
+    one, other = (module.Rows("table", ("data", "figure"), 1) for _ in range(2))
+    one.add("faces", 0.5)
+    lock, waited = module.fcntl.flock, []
+
+    def wait_for_the_other(file, operation):
+        if not waited:
+            waited.append(True)
+            other.drop(lambda row: True)
+        lock(file, operation)
+
+    monkeypatch.setattr(module.fcntl, "flock", wait_for_the_other)
+    one.add("digits", 0.25)
+    assert waited
+    assert (tmp_path / "table.csv").read_text() == "data,figure\ndigits,0.25\n"
+
+
+def test_both_ways_to_compare_a_fit_say_that_it_did_not_converge(benchmark_module, monkeypatch):
+    verification = benchmark_module("verification")
+    tensor, labels = np.random.default_rng(0).normal(size=(24, 5)), np.repeat(np.arange(6), 4)
+
+    def method(samples, labels, new, random_state):
+        warnings.warn("on purpose", ConvergenceWarning, stacklevel=1)
+        return samples, new
+
+    monkeypatch.setattr(verification, "loaded", lambda data: (tensor, labels))
+    monkeypatch.setattr(verification, "competitors", lambda *_: {"ours": method})
+    verification.embedded.cache_clear()
+    watch = benchmark_module("_runner")._watched
+    names = ("ours", verification.SIMILARITY)
+    found = {name: watch(verification.run, ("faces", 0, name))[0] for name in names}
+    assert [row["note"] for row in found.values()] == ["did not converge"] * 2
+    assert found["ours"]["seconds"] == found[verification.SIMILARITY]["seconds"]
+    assert found["ours"]["auc"] != found[verification.SIMILARITY]["auc"]
+    assert {(row["n_fit"], row["n_test"], row["n_pairs"]) for row in found.values()} == {
+        (12, 12, 66)
+    }
+    verification.embedded.cache_clear()
+
+
 def test_what_failed_of_what_is_asked_for_is_run_again(benchmark_module, monkeypatch):
     """What has figures has not failed, and what is not asked for stays."""
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own
@@ -137,6 +200,14 @@ def test_numbers_that_ask_for_nothing_are_refused(benchmark_module, monkeypatch,
     with pytest.raises(SystemExit):
         benchmark_module("paper").main()
     assert f"--workers: must be 1 or more, got {text}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["digits", "--apart"], ["pines", "--apart", "--unseen"]])
+def test_only_patches_of_a_field_are_kept_apart(benchmark_module, monkeypatch, capsys, options):
+    monkeypatch.setattr(sys, "argv", ["held_out.py", *options])
+    with pytest.raises(SystemExit):
+        benchmark_module("held_out").main()
+    assert "--apart is for pines" in capsys.readouterr().err
 
 
 def test_names_of_columns_may_have_commas(benchmark_module):
