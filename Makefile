@@ -57,7 +57,7 @@ wheel: $(VENV)/.installed-dev  ## Build the wheel in dist/
 dev: $(VENV)/.installed-dev  ## Set up everything that development needs
 
 clean:  ## Remove what the other targets have built, the environment excepted
-	rm -rf build dist doc/_build doc/auto_examples doc/modules/generated doc/sg_execution_times.rst
+	rm -rf build dist doc/_build doc/auto_examples doc/modules/generated doc/paper doc/sg_execution_times.rst
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find tensorly_norank tests benchmarks examples doc -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -27,6 +27,6 @@ def import_optional(
     except ImportError as error:
         package = package or module.partition(".")[0]
         raise ImportError(
-            f"{needed_by} needs {package}, which cannot be imported ({error}). Install it with "
-            f'pip install "tensorly-norank[{extra}]".'
+            f"{needed_by} needs {package}, which cannot be imported ({error}): pip install "
+            f"{package}, or install tensorly-norank again with its extra {extra!r}."
         ) from error

@@ -269,7 +269,7 @@ def test_bad_arguments_of_lfw_are_named(lfw_cache, arguments, message):
 
 def test_lfw_names_the_extra_that_brings_pillow(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ImportError, match=r"load_lfw needs Pillow, .*tensorly-norank\[images\]"):
+    with pytest.raises(ImportError, match=r"load_lfw needs Pillow, .*its extra 'images'"):
         load_lfw(min_faces_per_person=0)
 
 
@@ -390,7 +390,7 @@ def test_bad_arguments_of_abide_are_named_before_nilearn_is_asked(monkeypatch, a
 def test_abide_names_the_extra_that_brings_nilearn(monkeypatch):
     for module in ("nilearn", "nilearn.datasets"):
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=r"load_abide needs nilearn.*tensorly-norank\[abide\]"):
+    with pytest.raises(ImportError, match=r"load_abide needs nilearn.*its extra 'abide'"):
         load_abide()
 
 
