@@ -58,7 +58,7 @@ def encode_labels(
         )
     missing = _find_missing(values)
     if len(fitted) and -1 not in list(fitted) and values.dtype.kind in "ifO":
-        missing |= values == -1
+        missing[~missing] = values[~missing] == -1
     if complete:
         _check_complete(missing, "labels")
     if missing.all():

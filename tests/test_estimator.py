@@ -286,6 +286,9 @@ def test_what_is_missing_in_the_fit_is_missing_in_a_score_of_fewer_classes():
         model.score(samples[part], numbers[part])
     known = numbers != -1
     assert model.score(samples, numbers) == model.score(samples[known], numbers[known])
+    with_others = [pd.NA if n % 9 == 0 else int(one) for n, one in enumerate(numbers)]
+    known &= np.arange(90) % 9 > 0
+    assert model.score(samples, with_others) == model.score(samples[known], numbers[known])
     two = NoRankDecomposition(**QUICK).fit(samples[part], numbers[part])  # here it is a class
     assert two.score(samples[part], numbers[part]) > 0.5
 
