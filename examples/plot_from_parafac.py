@@ -45,11 +45,12 @@ for name, cp_tensor in [("parafac", by_variance), ("no rank", by_outcome)]:
 # The samples factor
 # ------------------
 # Of ``parafac`` it says how much of each pattern a person has; of ours, where the person lies among
-# the others, near to those with the same outcome.
+# the others, near to those with the same outcome. Its columns have norm 1; distances are those in
+# ``embedding``, which is drawn here.
 
 _, axes = plt.subplots(1, 2, figsize=(9, 4.5), layout="constrained")
 for ax, (title, points) in zip(
-    axes, {"parafac": by_variance.factors[0], "no rank": by_outcome.factors[0]}.items(), strict=True
+    axes, {"parafac": by_variance.factors[0], "no rank": by_outcome.embedding}.items(), strict=True
 ):
     for name in serology.class_names:
         ax.scatter(*points[outcomes == name, :2].T, s=10, label=name)

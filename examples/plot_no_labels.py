@@ -27,7 +27,7 @@ print(result.rank_evidence)
 
 # %%
 # A component is needed as long as it puts a thousandth more of the triplets (a sample, one of its
-# ten nearest neighbours, any other) of held-out images into their order, and significant as long as
+# nearest neighbours, any other) of held-out images into their order, and significant as long as
 # entries of the images share it; noise would not.
 #
 # Images that were not fitted, beside as many principal components. Labels only serve to score and

@@ -39,8 +39,8 @@ for name, steps in {"no rank": [ours], "9 principal components": [flatten, PCA(9
 
 # %%
 # A search over encoders and margins. The score is the share of held-out triplets in order: a digit
-# lies nearer to one of its kind than to another. With ``rank`` given nothing is counted, which
-# saves time in a search.
+# lies nearer to one of its kind than to another. With
+# ``validation_fraction=0`` (and a ``rank``) nothing is counted, which saves time in a search.
 
 search = GridSearchCV(
     NoRankDecomposition(rank=9, validation_fraction=0, n_iter_max=15, tol=0, random_state=0),

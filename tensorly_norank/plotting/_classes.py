@@ -93,6 +93,6 @@ def class_names_of(class_names: Any, labels: list[Any]) -> list[str]:
     if sorted(names) == sorted(default) and names != default:
         raise ValueError(
             "class_names must be in the order of the sorted labels, which are these names, got "
-            f"{names}: leave class_names out."
+            f"{names}: leave class_names out, or pass integer labels, which these names index."
         )
     return names
