@@ -151,7 +151,9 @@ def split_samples(
     everything = np.flatnonzero(codes >= 0)
     fraction = min(fraction, _MOST_HELD_OUT / len(everything))
     n_classes = int(codes.max()) + 1
-    members = [rng.permutation(np.flatnonzero(codes == code)) for code in range(n_classes)]
+    by_class = everything[np.argsort(codes[everything], kind="stable")]
+    ends = np.cumsum(np.bincount(codes[everything], minlength=n_classes))[:-1]
+    members = [rng.permutation(own) for own in np.split(by_class, ends)]
     shares = [min(round(fraction * len(own)), len(own) - 2) for own in members]
     large = [code for code in range(n_classes) if shares[code] >= 4]
     small = [code for code in range(n_classes) if shares[code] < 4 <= len(members[code])]

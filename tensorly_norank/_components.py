@@ -38,9 +38,10 @@ def canonical_axes(embedding: Tensor, codes: Tensor, first: Tensor | None = None
     points = embedding.double()
     mean = points.mean(dim=0)
     centred = points - mean
-    classes = torch.unique(codes[codes >= 0])
-    class_means = torch.stack([centred[codes == code].mean(dim=0) for code in classes])
     n_dimensions = centred.shape[1]
+    _, numbers, sizes = torch.unique(codes[codes >= 0], return_inverse=True, return_counts=True)
+    sums = centred.new_zeros(len(sizes), n_dimensions).index_add_(0, numbers, centred[codes >= 0])
+    class_means = sums / sizes[:, None]
     leading = centred.new_zeros(n_dimensions, 0) if first is None else first.to(centred)
     leading = leading[:, leading.norm(dim=0) > 0]
     others = _complement(leading)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from torch import Tensor
 
@@ -14,7 +16,11 @@ _MOST_SAMPLES = 1000  # of which neighbours and triplets are looked at
 
 
 def diagnose(
-    embedding: Tensor, standardised: Tensor, whole: Part, margin: float, rng: np.random.Generator
+    embedding: Tensor,
+    whole: Part,
+    standardise: Callable[[Tensor], Tensor],
+    margin: float,
+    rng: np.random.Generator,
 ) -> dict[str, float]:
     """Triplets and neighbourhoods of the fitted samples, or of 1,000 of them drawn at random.
 
@@ -25,10 +31,10 @@ def diagnose(
     ----------
     embedding : Tensor of shape (n_samples, rank)
         As it is returned.
-    standardised : Tensor of shape (n_samples, *sample_shape)
-        The samples, centred: what they have in common would drown their distances.
     whole : Part
         The samples and what is known of them.
+    standardise : callable
+        Centres samples: what they have in common would drown their distances.
     margin : float
         The margin of the fit.
     rng : numpy Generator
@@ -38,7 +44,7 @@ def diagnose(
     assert drawn.places is not None
     some = np.sort(rng.permutation(len(whole))[:_MOST_SAMPLES])
     return triplet_figures(take_rows(embedding, drawn.places), drawn, margin) | _neighbourhoods(
-        take_rows(embedding, some), take_rows(standardised, some)
+        take_rows(embedding, some), standardise(take_rows(whole.samples, some))
     )
 
 

@@ -25,8 +25,9 @@ class Imputer(nn.Module):
     noise are the most likely ones given the entries that were observed, by at most 20 steps of
     expectation maximisation [2]_, but for loadings, to which each step adds five samples that have
     none: those of entries that were seldom observed stay small. Of 0, 1, 2, 4, ... 32 axes (fewer
-    than entries, and at most a quarter as many as samples) it takes the number that predicts best
-    one in ten of the observed entries, which are hidden for that.
+    than entries, and at most a quarter as many as samples) it takes more, until two numbers have
+    not helped, where they predict better one in ten of the observed entries, which are hidden for
+    that, by two standard errors: an axis of chance would be in all that it fills in.
 
     A sample is filled in by itself: others beside it make no difference. Missing entries are NaN.
     What was never observed in `samples` counts as missing in others too: nobody knows what it
@@ -87,15 +88,15 @@ class Imputer(nn.Module):
         is_judged = (drawn == 0).to(rows.device) & ~rows.isnan()
         left = rows.masked_fill(is_judged, torch.nan)
         most = min(len(rows) // 4, rows.shape[1] - 1, most)
-        best, least, n_in_vain = 0, torch.inf, 0
+        best, errors, n_in_vain = 0, rows.new_empty(0), 0
         for n_axes in _NUMBERS_OF_AXES:
             if n_axes > most or n_in_vain == 2:
                 break
             self._learn(left, n_axes)
-            error = float((self._fill_rows(left) - rows)[is_judged].square().sum())
+            found = (self._fill_rows(left) - rows)[is_judged].square()
             n_in_vain += 1
-            if error < least:
-                best, least, n_in_vain = n_axes, error, 0
+            if n_axes == 0 or _is_clear(errors - found):
+                best, errors, n_in_vain = n_axes, found, 0
         return best
 
     def _learn(self, rows: Tensor, n_axes: int) -> None:
@@ -166,6 +167,11 @@ def _unpack(halves: Tensor, n_axes: int) -> Tensor:
     matrices[:, rows, columns] = halves
     matrices[:, columns, rows] = halves
     return matrices
+
+
+def _is_clear(gains: Tensor) -> bool:
+    """Whether their sum is above zero by two standard errors."""
+    return bool(gains.sum() > 2 * gains.square().sum().sqrt())
 
 
 def mean_of_observed(samples: Tensor) -> Tensor:

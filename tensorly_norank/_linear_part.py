@@ -69,8 +69,10 @@ def principal_scores(
     noisy that one is. Where there are more entries than samples, a class that is noisier than the
     others would so get a mean of its own.
 
-    Of more than 1,000 samples, so many are drawn. Classes of seven or fewer stay together, and
-    shares that come to as many axes are one. Where at least as many samples are
+    Of more than 1,000 samples, so many are drawn. Classes of seven or fewer stay together, in a
+    half that is drawn by lot; two such classes alone could not be told apart then, and their
+    samples are scored on their own components, one in the list. Shares that come to as many axes
+    are one. Where at least as many samples are
     unlabelled (code −1), the components are theirs: then nothing need be halved, and there is one
     in the list.
     """
@@ -83,7 +85,12 @@ def principal_scores(
         n_most, parts = components.n_axes, [(scores, codes[chosen])]
     else:
         points = _without_empty_dimensions(_rows(take_rows(samples, chosen)))
-        n_most, parts = min(_N_AXES, points.shape[1]), _halves(points, codes[chosen], rng)
+        n_most, own = min(_N_AXES, points.shape[1]), codes[chosen]
+        sizes = np.bincount(own)
+        if np.count_nonzero(sizes) == 2 and sizes.max() < _HALVED:
+            parts = [(points @ _leading_axes(points, _N_AXES), own)]
+        else:
+            parts = _halves(points, own, rng)
     n_axes = sorted({min(max(len(chosen) // share, 1), n_most) for share in shares})
     return [[(scores[:, :n], own) for scores, own in parts] for n in n_axes]
 
@@ -102,9 +109,14 @@ def _halves(
 def _first_half(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Half of each class, (n,) of bool; all or nothing of small ones."""
     order, place = shuffle_within_classes(codes, rng)
-    is_small = np.bincount(codes)[codes[order]] < _HALVED
+    sizes = np.bincount(codes)
+    # By lot, and size: in the order of names what is to be told apart may alternate.
+    small = rng.permutation(np.flatnonzero((sizes > 0) & (sizes < _HALVED)))
+    number = np.zeros(len(sizes), dtype=int)
+    number[small[np.argsort(sizes[small], kind="stable")]] = np.arange(len(small))
+    is_small = np.isin(codes[order], small)
     is_first = np.empty(len(codes), dtype=bool)
-    is_first[order] = np.where(is_small, codes[order], place) % 2 == 0
+    is_first[order] = np.where(is_small, number[codes[order]], place) % 2 == 0
     return is_first
 
 
@@ -142,7 +154,7 @@ class LinearPart:
     points : Tensor of shape (n, D)
         Their embedding.
     codes : ndarray of shape (n,)
-        Their classes.
+        Their classes; those of none (−1) were not fitted, and take no part.
     rng : numpy Generator
         Draws 4,096 of the samples if there are more, and seeds the principal components.
     """
@@ -152,7 +164,8 @@ class LinearPart:
     ) -> None:
         from sklearn.linear_model import RidgeCV
 
-        chosen = some_samples(codes, _MOST_SAMPLES, rng)
+        known = np.flatnonzero(codes >= 0)
+        chosen = known[some_samples(codes[known], _MOST_SAMPLES, rng)]
         samples = take_rows(samples, chosen)
         self._components = PrincipalComponents(samples, rng)
         self._n_dimensions = points.shape[1]

@@ -14,6 +14,7 @@ from tensorly_norank._validation import check_real
 from tensorly_norank.estimator import NoRankDecomposition
 from tensorly_norank.norank_tensor import NoRankTensor
 
+_LARGEST = 1e300
 _HOLDERS = "a NoRankTensor, a fitted NoRankDecomposition or points"
 
 
@@ -37,8 +38,20 @@ def check_points(points: Any, name: str = "embedding") -> np.ndarray:
         raise ValueError(
             f"{name} must be {_HOLDERS} of shape (n_samples, R), got shape {array.shape}."
         )
+    return as_doubles(array, name)
+
+
+def as_doubles(array: np.ndarray, name: str) -> np.ndarray:
+    """Finite numbers in float64, so large at most that differences do not overflow; a copy."""
     check_real(array, name)
-    return array.astype(np.float64)
+    doubles = array.astype(np.float64)
+    largest = np.abs(doubles).max()
+    if largest > _LARGEST:
+        raise ValueError(
+            f"{name} must hold no number beyond {_LARGEST:g}, whose differences would overflow, "
+            f"got {largest:g}: divide it by a constant."
+        )
+    return doubles
 
 
 def as_array(values: Any, name: str, wanted: str = "an array of numbers") -> np.ndarray:

@@ -59,8 +59,8 @@ class RankEvidence:
         `significant` and `needed`), but at least 1 and at most `max_rank`.
     n_held_out : int
         Number of samples that were held out, of all fits together. Of classes, where fewer than
-        500, the hypotheses are also tested on all labelled samples, see :doc:`the method's page
-        </user_guide/method>`.
+        500, the hypotheses are also tested on all labelled samples (1,000 at most), see
+        :doc:`the method's page </user_guide/method>`.
     stability : dict of int to float
         Share of 50 resamples for each number of components found: four fifths of each class in each
         look, but at least 2 samples (all, where most classes of a set have three or fewer);

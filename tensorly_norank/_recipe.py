@@ -411,9 +411,7 @@ class Recipe:
                 if self.moves_short_modes is None
                 else {"moved_short_modes": self.moves_short_modes}
             )
-            | diagnose(
-                embedding, embedder.standardise(whole.samples), whole, self.objective.margin, rng
-            )
+            | diagnose(embedding, whole, embedder.standardise, self.objective.margin, rng)
             | self.figures
             | held_out_figures,
             converged=fit.plan.converged,

@@ -91,7 +91,7 @@ def no_rank_decomposition(
     labels : array-like of length I_mode, optional
         The class of each sample: integers, strings, anything hashable. At least two classes, one of
         them with two samples; a class with one sample only serves as "another class". Classes weigh
-        the same however many samples they have. Labels may be missing (None, NaN, or −1 among
+        about the same however many samples they have. Labels may be missing (None, NaN, or −1 among
         integers of two other classes), with a warning: such samples are fitted with the label that
         neighbours lend them, where the labelled ones show that neighbours know, and left out of the
         fit elsewhere; all are embedded. They should be of the labelled classes. Without labels (and

@@ -66,7 +66,8 @@ class NoRankTensor(CPTensor):
         first fit left for counting components, taken before the refit on all samples (absent where
         none could be held out; somewhat flattering, for the same samples had a say in the number of
         components); ``trustworthiness`` and
-        ``continuity`` of the embedding against the samples (10 neighbours); where labels are
+        ``continuity`` of the embedding against the samples (10 neighbours); of several fits
+        (`n_init`) ``factor_match_score``, how far the others agree with this one; where labels are
         missing ``n_lent_labels``, how many of these samples got one from their neighbours;
         ``moved_short_modes``, where that was to be decided (see
         :class:`~tensorly_norank.encoders.ConvEncoder`); of
@@ -179,17 +180,16 @@ class NoRankTensor(CPTensor):
             )
         observed = check_mask(mask, samples, origin, "samples")
         entered = enter_observed(samples, observed, origin, self.mode, None, "samples")
-        largest = entered.nan_to_num(0).abs().amax() if entered.numel() else 0
-        entered = entered.to(self._embedder.mean)
-        rows = entered.movedim(self.mode, 0).contiguous()
+        rows = entered.to(self._embedder.mean).movedim(self.mode, 0).contiguous()
         if len(rows) == 0:
             return origin.restore(torch.zeros(0, self.rank))
         points = self._axes.project(self._embedder.embed(rows), self.rank)
         if not bool(points.isfinite().all()):
             working = str(rows.dtype).removeprefix("torch.")
+            largest = float(entered.nan_to_num(0).abs().amax())
             raise ValueError(
                 f"samples must be of numbers that the encoder can embed in {working}, as it was "
-                f"fitted, got one of magnitude {float(largest):g}."
+                f"fitted, got one of magnitude {largest:g}."
             )
         return origin.restore(points)
 
@@ -211,9 +211,11 @@ class NoRankTensor(CPTensor):
         TypeError, ValueError
             If `embedding` is of another backend or shape, or not finite.
         RuntimeError
-            If TensorLy's active backend is another one than in the fit.
+            If TensorLy's active backend is another one than in the fit, or the factors were given
+            another shape in place.
         """
         self._require_backend()
+        self._require_shape()
         origin = _backend.origin_of(embedding, "embedding")
         if tl.ndim(embedding) != 2 or tl.shape(embedding)[1] != self.rank:
             raise ValueError(
@@ -276,11 +278,13 @@ class NoRankTensor(CPTensor):
         TypeError
             If classes are something else than real numbers, truth values and strings.
         RuntimeError
-            If TensorLy's active backend is another one than in the fit.
+            If TensorLy's active backend is another one than in the fit, or the factors were given
+            another shape in place.
         ImportError
             If safetensors is not installed.
         """
         self._require_backend()
+        self._require_shape()
         _storage.write(path, *_storage.describe(self))
 
     @classmethod
@@ -341,6 +345,14 @@ class NoRankTensor(CPTensor):
             raise RuntimeError(
                 f"Made on TensorLy's backend {self._origin.backend!r}, the decomposition "
                 f"needs it to be active; {tl.get_backend()!r} is."
+            )
+
+    def _require_shape(self) -> None:
+        shape = tuple(len(factor) for factor in self.factors)
+        if shape != self._fitted_shape:
+            raise RuntimeError(
+                f"The factors were changed in place, from those of shape {self._fitted_shape} to "
+                f"{shape}: give functions that do so result.cp_copy()."
             )
 
     def __repr__(self) -> str:

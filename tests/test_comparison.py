@@ -63,6 +63,16 @@ def test_figures_are_those_of_the_held_out_part_and_in_sample_those_of_the_fitte
     assert table.loc[("n_components", "PCA"), "mean"] == 2
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint64"])
+def test_indices_of_any_integers_are_taken(data, dtype):
+    values, labels = data
+    fit, test = np.arange(40, dtype=dtype), np.arange(40, 60, dtype=dtype)
+    table = compare(tl.tensor(values), labels, {"raw": RAW}, cv=[(fit, test)])
+    wide = compare(tl.tensor(values), labels, {"raw": RAW}, cv=[(np.arange(40), np.arange(40, 60))])
+    row = ("silhouette", "raw")
+    assert table.loc[row, "mean"] == pytest.approx(wide.loc[row, "mean"])
+
+
 def test_a_callable_gets_only_what_it_may_know(data):
     values, labels = data
     seen = []

@@ -45,6 +45,12 @@ def test_the_centre_must_be_in_the_image():
         simulate_galaxies(1, 16, field_of_view=10.0, centre_offset=(0, 6))
 
 
+def test_in_a_small_field_of_view_the_range_of_centres_ends_with_it():
+    galaxies = simulate_galaxies(40, 16, "hard", field_of_view=3.0, random_state=0)
+    offsets = np.hypot(galaxies.parameters["x"], galaxies.parameters["y"])
+    assert 1 < offsets.max() <= 1.5
+
+
 @pytest.mark.parametrize("index", [0.5, 1, 4])
 def test_sersic_profiles_hold_unit_flux_and_half_of_it_within_the_effective_radius(index):
     def flux(radius):

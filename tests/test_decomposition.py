@@ -605,6 +605,7 @@ def _with(index, value):
         ({"tensor": _with((3, 1, 2), np.nan)}, r"1 NaN and 0 infinite .*\(3, 1, 2\)"),
         ({"tensor": _with((3, 1, 2), np.inf)}, r"0 NaN and 1 infinite .*\(3, 1, 2\)"),
         ({"tensor": _with((3, 1, 2), 1e150)}, r"beyond 1e\+140, .* got 1e\+150"),
+        ({"tensor": 1e-170 * VALUES}, r"beyond 1e-140, .* got \d.*e-1\d\d at most"),
         ({"labels": LABELS[:-1]}, "labels must hold one label for each of the 72"),
         ({"labels": LABELS[:5]}, "Mode 1 has that length"),
         ({"labels": LABELS * 0}, "1 class"),

@@ -239,6 +239,31 @@ def test_classes_about_one_centre_have_no_davies_bouldin_figure():
     assert math.isfinite(figures["silhouette"])
 
 
+def test_a_davies_bouldin_figure_of_classes_about_nearly_one_centre_is_none_or_right():
+    """scikit-learn's is 0, the best there is, where centres are 1e-8 apart."""
+    for distance in 10.0 ** -np.arange(1, 14):
+        figures = evaluate_embedding([[-1.0], [1], [-0.5], [0.5 + distance]], list("aabb"))
+        known = figures["davies_bouldin"]
+        exact = (1 + 0.5 + distance / 2) / (distance / 2)
+        assert math.isnan(known) or known == pytest.approx(exact, rel=0.02)
+        assert math.isnan(known) == (distance < 2e-7)
+
+
+@pytest.mark.parametrize("name", ["embedding", "data"])
+def test_numbers_whose_differences_overflow_are_refused(name):
+    values = {"embedding": np.eye(4), "data": np.eye(4)}
+    values[name] = np.array([[1e300], [-1.7e308], [1.7e308], [0.0]])
+    with pytest.raises(ValueError, match=f"{name} must hold no number beyond 1e"):
+        evaluate_embedding(values["embedding"], [0, 0, 1, 1], data=values["data"])
+
+
+def test_data_without_entries_are_refused():
+    with pytest.raises(
+        ValueError, match=r"data must hold .* one entry or more, got shape \(4, 0\)"
+    ):
+        evaluate_embedding(np.eye(4), [0, 0, 1, 1], data=np.empty((4, 0)))
+
+
 def test_an_infinite_figure_is_nan_with_a_reason():
     points = np.zeros((12, 2))
     points[6:, 0] = 1

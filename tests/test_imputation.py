@@ -127,6 +127,26 @@ def test_torchs_default_device_changes_nothing():
     assert torch.equal(found, expected)
 
 
+@pytest.mark.parametrize("missing", [0.2, 0.4])
+def test_no_axis_is_found_by_chance(missing):
+    """What it would fill in would be alike, and pass for structure (one axis in four sets had)."""
+    n_axes = []
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        samples = torch.from_numpy(rng.normal(size=(60, 20)))
+        samples[torch.from_numpy(rng.random((60, 20)) < missing)] = torch.nan
+        n_axes.append(Imputer(samples).loadings.shape[1])
+    assert np.count_nonzero(n_axes) <= 1
+
+
+def test_a_clear_axis_is_found_where_much_is_missing():
+    n_axes = [
+        Imputer(_samples(100, n_axes=1, noise=0.5, missing=0.3, seed=seed)[1]).loadings.shape[1]
+        for seed in range(10)
+    ]
+    assert n_axes.count(1) >= 9
+
+
 def test_samples_of_many_entries_get_few_axes(monkeypatch):
     """Beside few that are judged by, all of them count: it is they that are learned."""
     monkeypatch.setattr(_imputation, "_MOST_ENTRIES", 8)

@@ -1,11 +1,13 @@
 """The linear map that comes nearest to an embedding."""
 
 import numpy as np
+import pytest
 import torch
 from sklearn.linear_model import LinearRegression
 
 from tensorly_norank import _linear_part
 from tensorly_norank._linear_part import LinearPart, PrincipalComponents, principal_scores
+from tensorly_norank._rank_search import LabelledPoints, SequentialTest
 
 
 def _samples(n=200, shape=(4, 3), seed=0):
@@ -129,6 +131,56 @@ def test_halves_keep_small_classes_and_share_larger_ones():
         assert sizes[11] in (4, 5)
         both += sizes
     assert both.tolist() == np.bincount(codes).tolist()
+
+
+def test_small_classes_of_alternating_names_are_told_apart_as_well_as_others():
+    """As where each subject's "post" and "pre" is a class, and names begin with the subject."""
+    is_post = np.arange(10) % 2
+    samples = np.random.default_rng(0).normal(size=(10, 5, 60))
+    samples[..., 0] += 8 * is_post[:, None]
+    samples = torch.from_numpy(samples.reshape(50, 60) - samples.mean(axis=(0, 1)))
+
+    def p_value(codes):
+        rng = np.random.default_rng(0)
+        looks = [
+            [LabelledPoints(*half) for half in halves]
+            for halves in principal_scores(samples, codes, (4, 8, 16), rng)
+        ]
+        return SequentialTest(looks, rng).p_value[0]
+
+    in_turn = np.repeat(np.arange(10), 5)
+    in_blocks = np.repeat(np.argsort(np.argsort(is_post, kind="stable")), 5)
+    assert p_value(in_blocks) < 0.01
+    assert p_value(in_turn) < 0.01
+
+
+@pytest.mark.parametrize("n_each", [6, 7])
+@pytest.mark.parametrize("noise", [1, 3])  # of the second class
+def test_two_small_classes_are_told_apart_where_they_differ_and_only_there(n_each, noise):
+    codes = np.repeat([0, 1], n_each)
+    found = {0.0: [], 4.0: []}
+    for distance, counts in found.items():
+        for seed in range(12):
+            rng = np.random.default_rng(seed)
+            samples = rng.normal(size=(2 * n_each, 40)) * np.where(codes == 1, noise, 1)[:, None]
+            samples[codes == 1, :8] += distance * noise
+            samples = torch.from_numpy(samples - samples.mean(axis=0))
+            looks = principal_scores(samples, codes, (4, 8, 16), rng)
+            looks = [[LabelledPoints(*part) for part in parts] for parts in looks]
+            counts.append(SequentialTest(looks, rng).count)
+    assert sum(found[0.0]) <= 1
+    assert sum(found[4.0]) >= 11
+
+
+def test_samples_of_no_class_have_no_part_in_the_linear_part():
+    samples, codes = _samples(200)
+    points = samples.flatten(1)[:, :2].clone()
+    known = codes.copy()
+    known[::3] = -1
+    other = points.clone()
+    other[::3] = 99.0
+    first, second = (_part(samples, one, known)(samples) for one in (points, other))
+    torch.testing.assert_close(first, second)
 
 
 def test_of_more_entries_than_samples_distances_are_kept():

@@ -125,6 +125,15 @@ def test_samples_are_embedded_after_an_operation_in_place(fitted):
     )
 
 
+def test_factors_of_another_shape_have_no_samples_to_go_back_to(fitted):
+    _, result = fitted
+    changed = copy.deepcopy(result)
+    other = 1 if result.mode == 0 else 0
+    changed.factors[other] = changed.factors[other][:2]
+    with pytest.raises(RuntimeError, match=r"changed in place, from those of shape .*cp_copy"):
+        changed.inverse_transform(result.embedding)
+
+
 def test_no_samples_give_no_rows(fitted):
     tensor, result = fitted
     none = tensor[:0] if result.mode == 0 else tensor[:, :0]

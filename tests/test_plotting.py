@@ -394,6 +394,50 @@ def test_new_labels_add_classes_and_change_none_of_those_that_are_there():
     assert texts == ["0", "1", "2", "no label", "new samples"]
 
 
+@pytest.mark.parametrize(
+    ("fitted", "new_labels", "names"),
+    [
+        ([0, 2], [1, 3], ["zero", "one", "two", "three"]),
+        ([0, 2], [1, 3], ["zero", "one", "two", "three", "four"]),
+        ([0, 2], [1, 3], {0: "zero", 1: "one", 2: "two", 3: "three"}),
+        (["a", "c"], ["b"], ["first", "second", "third"]),
+    ],
+    ids=["of all", "of more", "dict", "strings"],
+)
+def test_names_stay_with_their_classes_where_new_samples_add_one_between_them(
+    fitted, new_labels, names
+):
+    points, _ = _points(3)
+    given = [fitted[k % 2] for k in range(60)]
+    new = points[: len(new_labels)]
+    ax = plot_embedding(points, given, new=new, new_labels=new_labels, class_names=names)
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    expected = [list(names.values()) if isinstance(names, dict) else names][0]
+    ranks = sorted([*fitted, *new_labels])
+    assert texts[:-1] == [expected[ranks.index(one)] for one in [*fitted, *new_labels]]
+
+
+def test_sorted_names_are_taken_where_new_samples_add_a_class_between_them():
+    points, _ = _points(2)
+    names = ["a", "b", "c"]
+    ax = plot_embedding(
+        points, ["a", "c"] * 30, new=points[:1], new_labels=["b"], class_names=names
+    )
+    assert [text.get_text() for text in ax.get_legend().get_texts()][:3] == ["a", "c", "b"]
+
+
+@pytest.mark.parametrize("fitted", [[0, 1, 2, 0, 1, 2], [0, 1, 2, -1, 0, 1]], ids=["all", "some"])
+@pytest.mark.parametrize("new_labels", [[-1, -1, -1], [-1, 1, -1]], ids=str)
+def test_minus_one_means_of_new_samples_what_it_means_of_the_fitted(fitted, new_labels):
+    points, _ = _points(3)
+    names = ["zero", "one", "two"]
+    ax = plot_embedding(
+        points[:6], fitted, new=points[:3], new_labels=new_labels, class_names=names
+    )
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == [*names, "no label", "new samples"]
+
+
 def test_panels_that_share_an_axis_show_it_alike():
     points, codes = _points(3)
     ax = plot_embedding(points * [1, 5, 0.3, 1, 1], codes, (0, 1, 2))
@@ -674,10 +718,25 @@ def test_a_decomposition_in_one_figure_passes_on_what_is_of_its_parts(result):
     assert bars.get_xticklabels()[3].get_text() == "D" and len(line.lines) == 2
 
 
-def test_nothing_is_drawn_for_a_decomposition_whose_labels_are_wrong(result):
-    with pytest.raises(ValueError, match="labels must hold one label for each"):
-        plot_decomposition(result, [0, 1])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": [0, 1]}, "labels must hold one label for each"),
+        ({"kinds": {1: "pie"}}, "pie"),
+        ({"dims": ["a"]}, "dims must"),
+        ({"new": np.zeros((2, 7))}, "new must have"),
+        ({"new_labels": [0, 1]}, "new_labels must be None without new"),
+    ],
+    ids=["labels", "kinds", "dims", "new", "new_labels"],
+)
+def test_nothing_is_drawn_of_a_decomposition_where_something_is_wrong(result, change, message):
+    with pytest.raises(ValueError, match=message):
+        plot_decomposition(result, **change)
     assert not pyplot.get_fignums()
+    ax = pyplot.figure().add_subplot()
+    with pytest.raises(ValueError, match=message):
+        plot_decomposition(result, **change, ax=ax)
+    assert ax.axison and not ax.child_axes
 
 
 def test_a_decomposition_without_evidence_shows_how_the_fit_went():

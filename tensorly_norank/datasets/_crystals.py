@@ -181,7 +181,8 @@ def simulate_crystals(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as above, or no cell is found within the ranges and gaps.
+        If an argument is not as above, or no cell is found within the ranges and gaps; in the
+        middle of the simulation if `q_max` reaches no reflection of a crystal.
     MemoryError
         If the images do not fit into memory.
 

@@ -93,7 +93,7 @@ def simulate_galaxies(
         degrees; its cosine is drawn uniformly.
     centre_offset : (float, float), optional
         Distance of the galaxy from the centre of the image, in seconds of arc, at most half of
-        `field_of_view`.
+        `field_of_view` (the difficulty's range ends there).
     psf_fwhm : (float, float), optional
         Full width at half maximum of the point-spread function, in seconds of arc, from 0.1 to 20.
     sky_brightness : (float, float), optional
@@ -199,6 +199,9 @@ def simulate_galaxies(
     check_number(field_of_view, "field_of_view", low=0.01 * image_size, high=4 * image_size)
     conditions = _conditions(difficulty, ranges)
     # Farther out, the centre would not be in the image.
+    if centre_offset is None:
+        low, high = np.minimum(conditions.centre_offset, field_of_view / 2).tolist()
+        conditions = replace(conditions, centre_offset=(low, high))
     check_range(conditions.centre_offset, "centre_offset", high=field_of_view / 2)
     expected, observed = allocate(2, n_samples, image_size, image_size)
     labels = np.arange(n_samples) % len(CLASS_NAMES)

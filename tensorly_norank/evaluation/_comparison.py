@@ -70,7 +70,8 @@ def compare(
         By the name that the table shows. A method is one of
 
         - a dict of keywords of :func:`tensorly_norank.no_rank_decomposition`, ``{}`` for its
-          defaults, but for `triplets`, `mask` and what `compare` is given itself;
+          defaults, but for `triplets`, `mask`, `callback`, `return_errors` and what `compare` is
+          given itself;
         - a scikit-learn transformer, pipelines included: a clone is fitted to the flattened samples
           and their labels (to samples as they are, if its tags say that it takes arrays of three
           dimensions, as those of `NoRankDecomposition` do). Where there is only ``fit_transform``,
@@ -96,7 +97,8 @@ def compare(
         Samples of a group (a site, a patient) are kept together. None missing: among integers, −1
         stands for a missing group.
     random_state : int, RandomState or Generator, optional
-        For the splits, and for every method that takes a `random_state` and has none.
+        For the splits, and for every estimator of scikit-learn, dict and function that takes a
+        `random_state` and has none.
     verbose : int, default 0
         1: a progress bar on a terminal (with tqdm installed), a line for each split elsewhere.
 

@@ -36,6 +36,7 @@ from tensorly_norank._warnings import warn
 from tensorly_norank.evaluation._inputs import Place, check_data, check_fitted
 
 _N_VOTES = 3  # neighbours that vote in the k-NN accuracies
+_COINCIDING = 1e-7  # distance of class means: scikit-learn leaves out those that are so near
 _MOST_IN_PAIRS = 3000  # samples whose pairs are looked at: their number grows with the square
 
 
@@ -299,7 +300,7 @@ def _davies_bouldin(case: _Case) -> float:
     case.require_pairs()
     if not np.ptp(case.points, axis=0).any():
         raise _UndefinedError("all samples coincide")
-    if pdist(case.class_means).min() <= 1e-12:  # scikit-learn would leave them out
+    if pdist(case.class_means).min() <= _COINCIDING:
         raise _UndefinedError("two classes have the same mean")
     return davies_bouldin_score(case.points, case.codes)
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from tensorly_norank._labels import number_jointly, number_labels
-from tensorly_norank._points import as_array, check_points
-from tensorly_norank._validation import check_real
+from tensorly_norank._points import as_array, as_doubles, check_points
 
 
 def check_fitted(
@@ -30,13 +29,12 @@ def check_fitted(
 def check_data(data: Any, n_samples: int) -> np.ndarray:
     """Finite samples, flattened, (n_samples, n_entries), as seen from one of them."""
     array = as_array(data, "data")
-    if array.ndim < 1 or len(array) != n_samples:
+    if array.ndim < 1 or len(array) != n_samples or not array.size:
         raise ValueError(
-            f"data must hold the {n_samples} samples of embedding on axis 0, got shape "
-            f"{array.shape}."
+            f"data must hold the {n_samples} samples of embedding on axis 0, of one entry or more, "
+            f"got shape {array.shape}."
         )
-    check_real(array, "data")
-    flat = array.reshape(n_samples, -1).astype(np.float64)
+    flat = as_doubles(array.reshape(n_samples, -1), "data")
     return Place.of(flat).move(flat)
 
 

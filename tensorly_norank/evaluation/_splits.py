@@ -170,4 +170,4 @@ def _check_pair(pair: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError("cv must hold out each sample once, got a split that repeats some.")
     if np.isin(test, fit).any():
         raise ValueError("cv must keep fitted and held-out samples apart, got splits that overlap.")
-    return fit, test
+    return fit.astype(np.intp), test.astype(np.intp)  # torch takes bytes for a mask

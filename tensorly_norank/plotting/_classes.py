@@ -54,15 +54,19 @@ def classes_of(
 def _number(
     labels: Any, n_samples: int, name: str, known: list[Any]
 ) -> tuple[list[Any], np.ndarray]:
-    """The classes that are known and those that these labels add; their codes."""
+    """The classes that are known and those that these labels add; their codes.
+
+    −1 means what it means among the known: one of two classes, or that nobody knows.
+    """
     if labels is None:
         return known, np.full(n_samples, -1)
     classes, codes = number_labels(labels, n_samples, name, may_be_missing=True)
     places = {label: code for code, label in enumerate(known)}
     for label in classes.tolist():
-        places.setdefault(label, len(places))
-    numbers = np.array([places[label] for label in classes.tolist()] + [-1])[codes]
-    if -1 in known:  # one of two classes there; beside others it would say that none is known
+        if not known or label != -1:
+            places.setdefault(label, len(places))
+    numbers = np.array([places.get(label, -1) for label in classes.tolist()] + [-1])[codes]
+    if -1 in known:
         values = labels if isinstance(labels, list | tuple) else to_numpy(labels).tolist()
         is_minus_one = [isinstance(value, int | float) and value == -1 for value in values]
         numbers[np.array(is_minus_one, dtype=bool)] = known.index(-1)
@@ -70,7 +74,7 @@ def _number(
 
 
 def class_names_of(class_names: Any, labels: list[Any]) -> list[str]:
-    """One for each of the labels, which are sorted."""
+    """One for each of the labels; names in a sequence are of the sorted ones."""
     default = [str(label) for label in labels]
     if class_names is None:
         return default
@@ -90,9 +94,17 @@ def class_names_of(class_names: Any, labels: list[Any]) -> list[str]:
         raise ValueError(
             f"class_names must name the {len(labels)} classes of labels, got {len(names)}."
         )
-    if sorted(names) == sorted(default) and names != default:
+    in_order = _sorted(labels)
+    if sorted(names) == sorted(default) and names != [str(label) for label in in_order]:
         raise ValueError(
             "class_names must be in the order of the sorted labels, which are these names, got "
             f"{names}: leave class_names out, or pass integer labels, which these names index."
         )
-    return names
+    by_label = dict(zip(in_order, names, strict=True))
+    return [by_label[label] for label in labels]
+
+
+def _sorted(labels: list[Any]) -> list[Any]:
+    """Numbers or strings in their order; others as they came."""
+    are_alike = any(all(isinstance(one, kind) for one in labels) for kind in (int | float, str))
+    return sorted(labels) if are_alike else labels

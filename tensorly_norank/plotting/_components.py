@@ -105,13 +105,9 @@ def plot_components(
     >>> len(ax.child_axes)  # two components times antigens and receptors
     4
     """
-    factors, own = factors_of(result)
-    mode = check_mode(own if mode is None else mode, len(factors))
-    n_components = factors[0].shape[1]
-    some = range(min(n_components, _MOST_COMPONENTS)) if components is None else components
-    chosen = check_components(some, n_components, _MOST_COMPONENTS)
-    names = _check_names(dims, ticks, [len(factor) for factor in factors], mode)
-    columns = _columns(factors, mode, kinds or {}, names[1])
+    factors, chosen, names, columns = checked_components(
+        result, components, mode, kinds, dims, ticks
+    )
     height = max(0.7, 1.6 - 0.1 * len(chosen))  # inches a row: of many components lower ones
     ax = check_axes(ax) or new_axes(3.0 * len(columns), 0.8 + height * len(chosen))
     grid = panels(ax, len(chosen), len(columns), (0.15, 0.2))
@@ -125,6 +121,24 @@ def plot_components(
     for r, (first, *_) in zip(chosen, grid, strict=True):
         first.set_ylabel(f"{r + 1}", rotation=0, ha="right", va="center")
     return ax
+
+
+def checked_components(
+    result: Any,
+    components: Sequence[int] | None,
+    mode: int | None,
+    kinds: Mapping[int, str] | None,
+    dims: Sequence[str] | None,
+    ticks: Sequence[Sequence[Any] | None] | None,
+) -> tuple[list[np.ndarray], list[int], tuple[list[str], list[Any]], list[_Column]]:
+    """Factors, which components, names of modes and entries, columns; before anything is drawn."""
+    factors, own = factors_of(result)
+    mode = check_mode(own if mode is None else mode, len(factors))
+    n_components = factors[0].shape[1]
+    some = range(min(n_components, _MOST_COMPONENTS)) if components is None else components
+    chosen = check_components(some, n_components, _MOST_COMPONENTS)
+    names = _check_names(dims, ticks, [len(factor) for factor in factors], mode)
+    return factors, chosen, names, _columns(factors, mode, kinds or {}, names[1])
 
 
 def _check_names(dims: Any, ticks: Any, shape: list[int], mode: int) -> tuple[list[str], list[Any]]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tensorly_norank._points import check_points
 from tensorly_norank.plotting._axes import check_axes, new_axes
 from tensorly_norank.plotting._classes import classes_of
-from tensorly_norank.plotting._components import plot_components
-from tensorly_norank.plotting._embedding import plot_embedding
+from tensorly_norank.plotting._components import checked_components, plot_components
+from tensorly_norank.plotting._embedding import checked_points, plot_embedding
 from tensorly_norank.plotting._history import plot_history
 from tensorly_norank.plotting._inputs import check_decomposition
 from tensorly_norank.plotting._rank_evidence import plot_rank_evidence
@@ -72,8 +71,10 @@ def plot_decomposition(
     '200 × 20 × 15, samples on mode 0: 2 components'
     """
     result = check_decomposition(result)
-    others = result.embedding[:0] if new is None else check_points(new, "new")
-    classes_of(labels, result.shape[result.mode], class_names, new_labels, len(others))
+    points, others = checked_points(result, new, new_labels)
+    classes_of(labels, len(points), class_names, new_labels, len(others))
+    shown = range(min(_COMPONENTS, result.rank))
+    checked_components(result, shown, None, kinds, dims, ticks)
     ax = check_axes(ax) or new_axes(11.0, 5.5)
     ax.set_axis_off()
     samples = ax.inset_axes((0, 0, 0.42, 1))
@@ -82,7 +83,6 @@ def plot_decomposition(
     )
     why = ax.inset_axes((0.63, 0.66, 0.29, 0.34))  # and a scale at its right
     (plot_history if result.rank_evidence is None else plot_rank_evidence)(result, ax=why)
-    shown = range(min(_COMPONENTS, result.rank))
     patterns = ax.inset_axes((0.63, 0, 0.37, 0.5))
     plot_components(result, shown, kinds=kinds, dims=dims, ticks=ticks, ax=patterns)
     shape = " × ".join(map(str, result.shape))

@@ -80,14 +80,7 @@ def plot_embedding(
     >>> ax.get_xlabel(), [text.get_text() for text in ax.get_legend().get_texts()]
     ('component 1', ['a', 'b', 'c'])
     """
-    points = check_points(embedding)
-    others = points[:0] if new is None else check_points(new, "new")
-    if others.shape[1] != points.shape[1]:
-        raise ValueError(
-            f"new must have {points.shape[1]} components as the embedding, got {others.shape[1]}."
-        )
-    if new is None and new_labels is not None:
-        raise ValueError("new_labels must be None without new, got labels.")
+    points, others = checked_points(embedding, new, new_labels)
     some = range(min(2, points.shape[1])) if components is None else components
     chosen = check_components(some, points.shape[1], _MOST_PAIRED)
     classes = classes_of(labels, len(points), class_names, new_labels, len(others))
@@ -127,6 +120,19 @@ def plot_embedding(
                 panel.set(ylabel="", yticklabels=[])
     draw.explain(ax)
     return ax
+
+
+def checked_points(embedding: Any, new: Any, new_labels: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The samples and new ones, of which there may be none."""
+    points = check_points(embedding)
+    others = points[:0] if new is None else check_points(new, "new")
+    if others.shape[1] != points.shape[1]:
+        raise ValueError(
+            f"new must have {points.shape[1]} components as the embedding, got {others.shape[1]}."
+        )
+    if new is None and new_labels is not None:
+        raise ValueError("new_labels must be None without new, got labels.")
+    return points, others
 
 
 class _Drawing:

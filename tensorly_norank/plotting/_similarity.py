@@ -99,7 +99,7 @@ def _some(order: np.ndarray, codes: np.ndarray | None, n_classes: int) -> np.nda
     n_samples = len(order)
     if n_samples <= _MOST_SHOWN:
         return order
-    if codes is not None:
+    if codes is not None and n_classes:
         typical = float(np.median(np.bincount(codes[codes < n_classes])))
         if min(typical, _FEWEST_OF_CLASS) * n_classes > _MOST_SHOWN:
             n_kept = max(1, int(_MOST_SHOWN / typical))
