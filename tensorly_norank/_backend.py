@@ -213,18 +213,19 @@ def _describe(array: Any) -> str:
 def check_finite(tensor: Tensor, name: str = "tensor", hint: str = "") -> None:
     """Raise a ValueError that counts the NaN and infinite entries and says where the first is.
 
-    So it does where the square of an entry would overflow, or those of all vanish.
+    So it does where the square of an entry would overflow; and of `tensor`, which is to be fitted,
+    where those of all entries would vanish.
     """
     if not tensor.numel():
         return
     largest = float(torch.stack(torch.aminmax(tensor)).abs().amax())  # NaN if any entry is
-    if largest == 0 or 1 / _LARGEST_ENTRY <= largest <= _LARGEST_ENTRY:
-        return
-    if largest < 1:
+    if 0 < largest < 1 / _LARGEST_ENTRY and name == "tensor":
         raise ValueError(
             f"{name} must hold some number beyond {1 / _LARGEST_ENTRY:g}, for squares of smaller "
             f"ones vanish, got {largest:g} at most: multiply it by a constant."
         )
+    if largest <= _LARGEST_ENTRY:
+        return
     bad = ~torch.isfinite(tensor)  # who is to blame is looked for only then
     n_bad = int(bad.sum())
     if n_bad:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,9 +40,7 @@ def canonical_axes(embedding: Tensor, codes: Tensor, first: Tensor | None = None
     mean = points.mean(dim=0)
     centred = points - mean
     n_dimensions = centred.shape[1]
-    _, numbers, sizes = torch.unique(codes[codes >= 0], return_inverse=True, return_counts=True)
-    sums = centred.new_zeros(len(sizes), n_dimensions).index_add_(0, numbers, centred[codes >= 0])
-    class_means = sums / sizes[:, None]
+    class_means = _class_means(centred[codes >= 0], codes[codes >= 0])
     leading = centred.new_zeros(n_dimensions, 0) if first is None else first.to(centred)
     leading = leading[:, leading.norm(dim=0) > 0]
     others = _complement(leading)
@@ -56,6 +55,14 @@ def canonical_axes(embedding: Tensor, codes: Tensor, first: Tensor | None = None
     lengths = (centred @ axes).norm(dim=0)
     axes = axes * (lengths > 1000 * torch.finfo(embedding.dtype).eps * lengths.max())
     return CanonicalAxes(mean.to(embedding.dtype), axes.to(embedding.dtype).contiguous())
+
+
+def _class_means(points: Tensor, codes: Tensor) -> Tensor:
+    """Of points (n, D), (K, D); on the host, where sums of many classes have one order."""
+    _, sizes = np.unique(codes.cpu().numpy(), return_counts=True)
+    in_order = points[torch.argsort(codes, stable=True)].cpu().numpy()
+    sums = np.add.reduceat(in_order, np.cumsum(sizes) - sizes, axis=0)
+    return torch.from_numpy(sums / sizes[:, None]).to(points)
 
 
 def leading_axes(embedding: Tensor, n_leading: int) -> CanonicalAxes:

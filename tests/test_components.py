@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from tensorly_norank._components import canonical_axes
+from tensorly_norank._components import _class_means, canonical_axes
 
 
 def _embedding(n_dimensions=6, n_classes=4, seed=0):
@@ -102,3 +102,11 @@ def test_axes_that_carry_rounding_errors_alone_are_zero_in_single_precision():
     coordinates = canonical_axes(turned, codes).project(turned)
     assert coordinates[:, :2].std(dim=0).min() > 0.1
     assert not coordinates[:, 2:].any()
+
+
+def test_class_means_are_those_of_each_class():
+    rng = np.random.default_rng(0)
+    codes = torch.from_numpy(rng.integers(7, size=90) * 3)  # of which some are absent
+    points = torch.from_numpy(rng.normal(size=(90, 4)))
+    expected = torch.stack([points[codes == code].mean(dim=0) for code in codes.unique()])
+    torch.testing.assert_close(_class_means(points, codes), expected)

@@ -134,6 +134,11 @@ def test_factors_of_another_shape_have_no_samples_to_go_back_to(fitted):
         changed.inverse_transform(result.embedding)
 
 
+def test_samples_that_are_next_to_nothing_are_embedded(fitted):
+    tensor, result = fitted
+    _close(result.transform(1e-150 * tensor), result.transform(0 * tensor))
+
+
 def test_no_samples_give_no_rows(fitted):
     tensor, result = fitted
     none = tensor[:0] if result.mode == 0 else tensor[:, :0]
