@@ -76,7 +76,10 @@ def show_figures(tensor, labels, splits):
     print(f"  cost {np.mean(costs):.2f} (at most {max(costs):.2f})")
     print(f"  {'':11}", *[f"{name:>21}" for name in (*SHOWN, "components", "seconds")])
     for encoder, values in rows.items():
-        means, deviations = np.mean(values, axis=0), np.std(values, axis=0, ddof=1)
+        means, deviations = (
+            np.mean(values, axis=0),
+            np.std(values, axis=0, ddof=min(1, len(values) - 1)),
+        )
         cells = [f"{m:.3f} ± {s:.3f}" for m, s in zip(means, deviations, strict=True)]
         print(f"  {encoder:11}", *[f"{cell:>21}" for cell in cells], flush=True)
 

@@ -27,7 +27,8 @@ class Imputer(nn.Module):
     none: those of entries that were seldom observed stay small. Of 0, 1, 2, 4, ... 32 axes (fewer
     than entries, and at most a quarter as many as samples) it takes more, until two numbers have
     not helped, where they predict better one in ten of the observed entries, which are hidden for
-    that, by two standard errors: an axis of chance would be in all that it fills in.
+    that: by one standard error, and by two than none do, for an axis of chance would be in all that
+    it fills in.
 
     A sample is filled in by itself: others beside it make no difference. Missing entries are NaN.
     What was never observed in `samples` counts as missing in others too: nobody knows what it
@@ -95,7 +96,7 @@ class Imputer(nn.Module):
             self._learn(left, n_axes)
             found = (self._fill_rows(left) - rows)[is_judged].square()
             n_in_vain += 1
-            if n_axes == 0 or _is_clear(errors - found):
+            if n_axes == 0 or _is_clear(errors - found, 1 if best else 2):
                 best, errors, n_in_vain = n_axes, found, 0
         return best
 
@@ -169,9 +170,9 @@ def _unpack(halves: Tensor, n_axes: int) -> Tensor:
     return matrices
 
 
-def _is_clear(gains: Tensor) -> bool:
-    """Whether their sum is above zero by two standard errors."""
-    return bool(gains.sum() > 2 * gains.square().sum().sqrt())
+def _is_clear(gains: Tensor, n_errors: float) -> bool:
+    """Whether their sum is above zero by so many standard errors."""
+    return bool(gains.sum() > n_errors * gains.square().sum().sqrt())
 
 
 def mean_of_observed(samples: Tensor) -> Tensor:

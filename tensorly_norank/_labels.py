@@ -37,8 +37,8 @@ def encode_labels(
     complete : bool
         Whether none may be missing.
     fitted : sequence
-        Classes of a fit, if there was one. Where −1 is none of them it is missing here, too: of
-        few samples there may be one other class, which would make it a class.
+        Classes of a fit, if there was one. Where −1 was one of them it is one here, and where it
+        was missing it is missing, whatever other classes there are among integers.
 
     Returns
     -------
@@ -57,8 +57,8 @@ def encode_labels(
             f"got {len(values)}.{hint}"
         )
     missing = _find_missing(values)
-    if len(fitted) and -1 not in list(fitted) and values.dtype.kind in "ifO":
-        missing[~missing] = values[~missing] == -1
+    if len(fitted):
+        missing[are_minus_one(values.tolist())] = -1 not in list(fitted)
     if complete:
         _check_complete(missing, "labels")
     if missing.all():
@@ -81,6 +81,11 @@ def encode_labels(
             f"{len(classes)} classes of 1 sample each: no two samples are known to be alike."
         )
     return classes, codes
+
+
+def are_minus_one(values: Iterable[Any]) -> np.ndarray:
+    """Which are that number, (n,) of bool."""
+    return np.array([isinstance(one, int | float) and one == -1 for one in values], dtype=bool)
 
 
 def _warn_of_lookalikes(classes: np.ndarray) -> None:

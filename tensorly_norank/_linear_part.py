@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tensorly_norank._batches import shuffle_within_classes, some_samples
 from tensorly_norank._parts import take_rows
+from tensorly_norank._rank_test import compared_classes
 
 _N_AXES = 128
 _MOST_SAMPLES = 4096  # that axes and map are fitted to
@@ -70,11 +71,10 @@ def principal_scores(
     others would so get a mean of its own.
 
     Of more than 1,000 samples, so many are drawn. Classes of seven or fewer stay together, in a
-    half that is drawn by lot; two such classes alone could not be told apart then, and their
-    samples are scored on their own components, one in the list. Shares that come to as many axes
-    are one. Where at least as many samples are
-    unlabelled (code −1), the components are theirs: then nothing need be halved, and there is one
-    in the list.
+    half that is drawn by lot; if two or three of those are all that can be compared, one would be
+    alone in its half, and samples are scored on their own components, one in the list. Shares that
+    come to as many axes are one. Where at least as many samples are unlabelled (code −1), the
+    components are theirs: then nothing need be halved, and there is one in the list.
     """
     unlabelled, labelled = np.flatnonzero(codes < 0), np.flatnonzero(codes >= 0)
     chosen = labelled[some_samples(codes[labelled], _MOST_SCORED, rng)]
@@ -86,8 +86,8 @@ def principal_scores(
     else:
         points = _without_empty_dimensions(_rows(take_rows(samples, chosen)))
         n_most, own = min(_N_AXES, points.shape[1]), codes[chosen]
-        sizes = np.bincount(own)
-        if np.count_nonzero(sizes) == 2 and sizes.max() < _HALVED:
+        sizes = np.bincount(own)[compared_classes(own)]
+        if 2 <= len(sizes) <= 3 and sizes.max() < _HALVED:
             parts = [(points @ _leading_axes(points, _N_AXES), own)]
         else:
             parts = _halves(points, own, rng)
@@ -110,11 +110,13 @@ def _first_half(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Half of each class, (n,) of bool; all or nothing of small ones."""
     order, place = shuffle_within_classes(codes, rng)
     sizes = np.bincount(codes)
-    # By lot, and size: in the order of names what is to be told apart may alternate.
+    # By lot: in the order of names what is to be told apart may alternate. Of like sizes each half
+    # gets as many, and so of those that are compared.
     small = rng.permutation(np.flatnonzero((sizes > 0) & (sizes < _HALVED)))
+    small = small[np.lexsort((sizes[small], ~np.isin(small, compared_classes(codes))))]
     number = np.zeros(len(sizes), dtype=int)
-    number[small[np.argsort(sizes[small], kind="stable")]] = np.arange(len(small))
-    is_small = np.isin(codes[order], small)
+    number[small] = np.arange(len(small))
+    is_small = (sizes < _HALVED)[codes[order]]
     is_first = np.empty(len(codes), dtype=bool)
     is_first[order] = np.where(is_small, number[codes[order]], place) % 2 == 0
     return is_first

@@ -70,6 +70,13 @@ class _ClassScatter:
         return np.linalg.solve(self.root, self.weigh(self.means).swapaxes(-1, -2))
 
 
+def compared_classes(codes: np.ndarray) -> np.ndarray:
+    """Which classes are large enough for their means to be compared."""
+    sizes = np.bincount(codes)
+    smallest = _SMALL_CLASS if 2 * sizes[sizes >= _SMALL_CLASS].sum() >= len(codes) else 2
+    return np.flatnonzero(sizes >= smallest)
+
+
 class MeansRankTest:
     """Tests the hypotheses "class means differ in at most r directions", r = 0, 1, ...
 
@@ -135,12 +142,10 @@ class MeansRankTest:
         rng: np.random.Generator,
         classes: np.ndarray | None = None,
     ) -> None:
-        sizes = np.bincount(codes)[codes]
         if classes is None:
-            smallest = _SMALL_CLASS if 2 * np.sum(sizes >= _SMALL_CLASS) >= len(codes) else 2
-            kept = np.flatnonzero(sizes >= smallest)
+            kept = np.flatnonzero(np.isin(codes, compared_classes(codes)))
         else:
-            kept = np.flatnonzero((sizes >= 2) & np.isin(codes, classes))
+            kept = np.flatnonzero((np.bincount(codes)[codes] >= 2) & np.isin(codes, classes))
         kept = kept[np.argsort(codes[kept], kind="stable")]
         points, codes = points[kept], codes[kept]
         width = np.ptp(points, axis=0) if len(points) else np.zeros(points.shape[1])

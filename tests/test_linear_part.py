@@ -154,15 +154,17 @@ def test_small_classes_of_alternating_names_are_told_apart_as_well_as_others():
     assert p_value(in_turn) < 0.01
 
 
-@pytest.mark.parametrize("n_each", [6, 7])
+@pytest.mark.parametrize(
+    "sizes", [(6, 6), (7, 7), (7, 7, 1), (7, 7, 3), (7, 7, 3, 3), (7, 7, 7)], ids=str
+)
 @pytest.mark.parametrize("noise", [1, 3])  # of the second class
-def test_two_small_classes_are_told_apart_where_they_differ_and_only_there(n_each, noise):
-    codes = np.repeat([0, 1], n_each)
+def test_few_small_classes_are_told_apart_where_they_differ_and_only_there(sizes, noise):
+    codes = np.repeat(np.arange(len(sizes)), sizes)
     found = {0.0: [], 4.0: []}
     for distance, counts in found.items():
         for seed in range(12):
             rng = np.random.default_rng(seed)
-            samples = rng.normal(size=(2 * n_each, 40)) * np.where(codes == 1, noise, 1)[:, None]
+            samples = rng.normal(size=(len(codes), 40)) * np.where(codes == 1, noise, 1)[:, None]
             samples[codes == 1, :8] += distance * noise
             samples = torch.from_numpy(samples - samples.mean(axis=0))
             looks = principal_scores(samples, codes, (4, 8, 16), rng)

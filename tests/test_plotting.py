@@ -412,7 +412,7 @@ def test_names_stay_with_their_classes_where_new_samples_add_one_between_them(
     new = points[: len(new_labels)]
     ax = plot_embedding(points, given, new=new, new_labels=new_labels, class_names=names)
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
-    expected = [list(names.values()) if isinstance(names, dict) else names][0]
+    expected = list(names.values()) if isinstance(names, dict) else names
     ranks = sorted([*fitted, *new_labels])
     assert texts[:-1] == [expected[ranks.index(one)] for one in [*fitted, *new_labels]]
 

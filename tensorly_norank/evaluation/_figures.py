@@ -36,7 +36,7 @@ from tensorly_norank._warnings import warn
 from tensorly_norank.evaluation._inputs import Place, check_data, check_fitted
 
 _N_VOTES = 3  # neighbours that vote in the k-NN accuracies
-_COINCIDING = 1e-7  # distance of class means: scikit-learn leaves out those that are so near
+_COINCIDING = 1e-7  # distance of class means: nearer ones scikit-learn may round to 0 and leave out
 _MOST_IN_PAIRS = 3000  # samples whose pairs are looked at: their number grows with the square
 
 
@@ -301,7 +301,7 @@ def _davies_bouldin(case: _Case) -> float:
     if not np.ptp(case.points, axis=0).any():
         raise _UndefinedError("all samples coincide")
     if pdist(case.class_means).min() <= _COINCIDING:
-        raise _UndefinedError("two classes have the same mean")
+        raise _UndefinedError("two classes have the same mean, or nearly")
     return davies_bouldin_score(case.points, case.codes)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tensorly_norank._backend import to_numpy
-from tensorly_norank._labels import number_labels
+from tensorly_norank._labels import are_minus_one, number_labels
 
 # Okabe and Ito's, which the colour-blind tell apart, without their yellow, which is too light.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
@@ -68,8 +68,7 @@ def _number(
     numbers = np.array([places.get(label, -1) for label in classes.tolist()] + [-1])[codes]
     if -1 in known:
         values = labels if isinstance(labels, list | tuple) else to_numpy(labels).tolist()
-        is_minus_one = [isinstance(value, int | float) and value == -1 for value in values]
-        numbers[np.array(is_minus_one, dtype=bool)] = known.index(-1)
+        numbers[are_minus_one(values)] = known.index(-1)
     return list(places), numbers
 
 
