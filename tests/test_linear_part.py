@@ -98,7 +98,8 @@ def test_a_quarter_and_an_eighth_as_many_axes_as_samples():
     assert n_axes(100, 50) == [[12, 12], [25, 25]]
     assert n_axes(100, 15) == [[12, 12], [15, 15]]
     assert n_axes(100, 4) == [[4, 4]]
-    assert n_axes(7, 3) == [[1, 1]]
+    assert n_axes(20, 3) == [[2, 2], [3, 3]]
+    assert n_axes(7, 3) == [[1]]  # two classes of two, tested whole
 
 
 def test_each_half_is_scored_on_the_components_of_the_other():
