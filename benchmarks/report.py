@@ -32,7 +32,7 @@ from _report import (
     test_to_fit,
     values,
 )
-from _verdict import COMPETITORS, DATA, LABELS, METHODS, SIX, verdict_of
+from _verdict import CHOSEN_BY, COMPETITORS, DATA, LABELS, METHODS, SIX, verdict_of
 from connectivity import MEASURES
 from paper import LONG
 from scarcity import METHODS as METHODS_OF_FEW
@@ -42,8 +42,6 @@ from verification import SIMILARITY
 HERE = Path(__file__).parent
 TRAINED = [method for method in DEEP if method not in BESIDE]
 RED, BLUE = "#b3261e", "#1f5fa8"
-# Splits from the sixth on by which it was decided how long fits wait (benchmarks/patience.py).
-CHOSEN_BY = {"serology": (5, 6, 7), "crystals": (5,)}
 COLOURS = {name: plt.get_cmap("tab20")(number % 20) for number, name in enumerate(METHODS)}
 COLOURS |= dict.fromkeys(("ours", SIMILARITY, RANK_GIVEN), RED)
 

@@ -56,9 +56,7 @@ def encode_labels(
             f"labels must hold one label for each of the {n_samples} samples along mode {mode}, "
             f"got {len(values)}.{hint}"
         )
-    missing = _find_missing(values)
-    if len(fitted):
-        missing[are_minus_one(values.tolist())] = -1 not in list(fitted)
+    missing = _find_missing(values, fitted)
     if complete:
         _check_complete(missing, "labels")
     if missing.all():
@@ -81,11 +79,6 @@ def encode_labels(
             f"{len(classes)} classes of 1 sample each: no two samples are known to be alike."
         )
     return classes, codes
-
-
-def are_minus_one(values: Iterable[Any]) -> np.ndarray:
-    """Which are that number, (n,) of bool."""
-    return np.array([isinstance(one, int | float) and one == -1 for one in values], dtype=bool)
 
 
 def _warn_of_lookalikes(classes: np.ndarray) -> None:
@@ -125,7 +118,12 @@ def _warn_of_equals(values: np.ndarray) -> None:
 
 
 def number_labels(
-    labels: Any, n_samples: int, name: str = "labels", *, may_be_missing: bool = False
+    labels: Any,
+    n_samples: int,
+    name: str = "labels",
+    *,
+    may_be_missing: bool = False,
+    fitted: Sequence[Any] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """The distinct labels, and for each sample the position of its own among them, or −1.
 
@@ -136,7 +134,7 @@ def number_labels(
         raise ValueError(
             f"{name} must hold one label for each of the {n_samples} samples, got {len(values)}."
         )
-    missing = _find_missing(values)
+    missing = _find_missing(values, fitted)
     if not may_be_missing:
         _check_complete(missing, name)
     return _number_known(values, missing, name)
@@ -246,8 +244,16 @@ def _check_complete(missing: np.ndarray, name: str) -> None:
         )
 
 
-def _find_missing(values: np.ndarray) -> np.ndarray:
-    """Which labels say that nobody knows the class, (n,) of bool."""
+def _find_missing(values: np.ndarray, fitted: Sequence[Any] | np.ndarray = ()) -> np.ndarray:
+    """Which labels say that nobody knows the class, (n,) of bool; −1 as among the fitted ones."""
+    missing = _find_missing_alone(values)
+    if len(fitted):
+        is_minus_one = [isinstance(one, int | float) and one == -1 for one in values.tolist()]
+        missing[np.array(is_minus_one, dtype=bool)] = -1 not in list(fitted)
+    return missing
+
+
+def _find_missing_alone(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind in "iuf":
         known = ~np.isnan(values)
         return ~known | ((values == -1) & (len(np.unique(values[known & (values != -1)])) >= 2))
@@ -256,7 +262,7 @@ def _find_missing(values: np.ndarray) -> np.ndarray:
     missing = np.array([_is_missing(value) for value in values], bool)
     rest = _from_list(list(values[~missing]))
     if missing.any() and rest.dtype.kind in "iuf":  # numbers beside None
-        missing[~missing] = _find_missing(rest)
+        missing[~missing] = _find_missing_alone(rest)
     return missing
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorly_norank._backend import to_numpy
-from tensorly_norank._labels import are_minus_one, number_labels
+from tensorly_norank._labels import number_labels
 
 # Okabe and Ito's, which the colour-blind tell apart, without their yellow, which is too light.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
@@ -60,15 +59,11 @@ def _number(
     """
     if labels is None:
         return known, np.full(n_samples, -1)
-    classes, codes = number_labels(labels, n_samples, name, may_be_missing=True)
+    classes, codes = number_labels(labels, n_samples, name, may_be_missing=True, fitted=known)
     places = {label: code for code, label in enumerate(known)}
     for label in classes.tolist():
-        if not known or label != -1:
-            places.setdefault(label, len(places))
-    numbers = np.array([places.get(label, -1) for label in classes.tolist()] + [-1])[codes]
-    if -1 in known:
-        values = labels if isinstance(labels, list | tuple) else to_numpy(labels).tolist()
-        numbers[are_minus_one(values)] = known.index(-1)
+        places.setdefault(label, len(places))
+    numbers = np.array([places[label] for label in classes.tolist()] + [-1])[codes]
     return list(places), numbers
 
 
