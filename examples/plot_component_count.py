@@ -78,7 +78,7 @@ plot_rank_evidence(result)
 plt.show()
 
 # %%
-# `stability` says how often fewer held-out samples, four fifths, give each number. `linear` says
+# `stability` says how often fewer samples, four fifths of each class, give each number. `linear` says
 # that the components are directions of the data, and not of the embedding alone. What they are, the
 # factors of the other modes tell: here, how much each antigen has to do with them.
 

@@ -40,7 +40,7 @@ class EncoderChoice:
     Attributes
     ----------
     candidates : tuple of str
-        Encoders that were tried.
+        Encoders that were tried, or could have been where one was taken without a trial.
     triplet_accuracy, triplet_accuracy_se : ndarray, shape (n_candidates,)
         Share of triplets in the right order whose anchor was left out of a short fit, classes
         weighing the same, and its standard error over anchors, given these fits: two, or the first

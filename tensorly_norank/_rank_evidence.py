@@ -45,7 +45,8 @@ class RankEvidence:
         what several sets say together): where no draw reaches the statistic, it is an upper bound.
     triplet_accuracy, triplet_accuracy_se : ndarray, shape (n_candidates,)
         Share of held-out triplets in the right order when this many components are kept, and the
-        standard error of that share over anchors. NaN if no sample could be held out.
+        standard error of that share over anchors, as if the classes had been drawn, too. Of at most
+        600 held-out samples, drawn evenly over classes. NaN if no sample could be held out.
     significant : int
         How many directions separate the classes: candidates in order whose p-value is 0.01 or less.
         More than `chosen` if `max_rank` or the embedding is too small.
@@ -67,8 +68,8 @@ class RankEvidence:
         without classes four fifths of the held-out samples. About what is `significant`.
         Fewer samples show less: a weak direction is found by all of them and missed by most
         resamples. Behind 16 components, of which some numbers are not tested, rounded up to the
-        next one that is. Empty where nothing was tested, where most classes have three samples or
-        fewer, and without classes where nothing was held out.
+        next one that is. Empty where nothing was tested, where half of the classes or more have
+        three samples or fewer, and without classes where nothing was held out.
     linear : bool
         Whether all this is about the part of the embedding that is linear in the data, because the
         embedding as a whole orders held-out triplets no better (by 0.02, and 3 standard errors), or
@@ -83,9 +84,9 @@ class RankEvidence:
     refits : tuple of int
         `chosen` of each of the `n_init` fits; empty with a single one.
     likely : int or None
-        Where most labelled samples are of classes of seven or fewer, what separates these can
-        seldom be proved, and to keep too little costs more than to keep too much. There this is the
-        number of candidates in order whose p-value is 0.1 or less, and if any is `significant`, at
+        Where most labelled samples are of classes of seven or fewer (classes of one do not enter
+        here), what separates these can seldom be proved, and to keep too little costs more than to
+        keep too much. There this is the number of candidates in order whose p-value is 0.1 or less, and if any is `significant`, at
         least as many as order held-out triplets best: the smallest number, as `needed`, but no more
         than one less than there are tested classes. Where most classes have three samples or fewer
         and none are held out, the p-value may be 1/2; if it is that or less of all that there are

@@ -148,8 +148,9 @@ class AllTriplets:
             torch.searchsorted(negative_distances, self._positive_distances, right=right)
             for right in (False, True)
         )
-        wrong = 0.5 * (closer * self._is_positive).sum(dim=1)
-        return 1 - wrong.to(self._distances.dtype) / self.n_triplets
+        # Twice the number, a whole one: a half would make it a float of torch's default dtype.
+        wrong = (closer * self._is_positive).sum(dim=1)
+        return 1 - wrong.to(self._distances.dtype) / (2 * self.n_triplets)
 
 
 class ListedTriplets:

@@ -121,8 +121,8 @@ def no_rank_decomposition(
         fewer is decided in the same way, also where it was named, for about half of a fit. A module
         must map ``(batch, *sample_shape)`` to (batch, D); it is copied, and trained on standardised
         samples. For the built-in encoders these are varied a little in every pass (see the method's
-        page); for a module of yours they are not. One that was trained before is trained on: if
-        that was with these samples, nothing is held out of it any more, and the evidence means
+        page); for a module of yours they are not. One that was trained before is trained further:
+        if that was on these samples, none of them is truly held out, and `rank_evidence` means
         nothing.
     rank : int, optional
         Keep that many components: at most 64, or as many as a sample has entries if that is more,

@@ -42,7 +42,8 @@ def triplet_loss(
         By how much a negative must be farther from the anchor than a positive, in units of
         distance.
     weights : Tensor of shape (n_samples,), optional
-        Weight of each sample as an anchor. By default every violating triplet counts the same.
+        Weight of each sample as an anchor, 0 or more. By default every violating triplet counts
+        the same.
 
     Returns
     -------

@@ -62,7 +62,7 @@ class NoRankTensor(CPTensor):
         Where samples were held out, of the first fit, on the others; not of the last one, on all.
     diagnostics : dict
         ``converged``; ``triplet_accuracy`` and ``margin_violations`` (share of triplets) of the
-        fitted samples, and the same with ``held_out_`` in front, of the samples that the
+        fitted samples (of 1,000 of them if there are more, as all figures here), and the same with ``held_out_`` in front, of the samples that the
         first fit left for counting components, taken before the refit on all samples (absent where
         none could be held out; somewhat flattering, for the same samples had a say in the number of
         components); ``trustworthiness`` and

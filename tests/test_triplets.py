@@ -164,3 +164,15 @@ def test_distances_between_near_points_far_out_are_accurate_in_single_precision(
     points = (_points(300, n_dimensions=2) * 1e-3 + 100).float()
     exact = pairwise_distances(points.double())
     torch.testing.assert_close(pairwise_distances(points).double(), exact, atol=1e-8, rtol=1e-5)
+
+
+def test_the_default_dtype_of_torch_changes_no_share_of_triplets():
+    triplets = AllTriplets.of_classes(pairwise_distances(_points(900)), torch.arange(900) % 3)
+    expected = triplets.order_by_anchor()
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float16)
+    try:
+        shares = triplets.order_by_anchor()
+    finally:
+        torch.set_default_dtype(default)
+    torch.testing.assert_close(shares, expected, rtol=0, atol=0)
