@@ -78,9 +78,9 @@ plot_rank_evidence(result)
 plt.show()
 
 # %%
-# `stability` says how often fewer samples, four fifths of each class, give each number. `linear` says
-# that the components are directions of the data, and not of the embedding alone. What they are, the
-# factors of the other modes tell: here, how much each antigen has to do with them.
+# `stability` says how often fewer samples, four fifths of each class, give each number. `linear`
+# says that the components are directions of the data, and not of the embedding alone. What they
+# are, the factors of the other modes tell: here, how much each antigen has to do with them.
 
 for name, loadings in zip(serology.ticks[1], np.asarray(result.factors[1]), strict=True):
     print(f"{name:>10}", loadings.round(2))

@@ -47,8 +47,8 @@ halves = {
 # The decomposition
 # -----------------
 # No rank is given. `rank_evidence` says why the result has as many components as it has. A first
-# fit leaves some samples out to count on (with few samples, one or two more fits do); the last one takes
-# all of them.
+# fit leaves some samples out to count on (with few samples, one or two more fits do); the last one
+# takes all of them.
 
 results, seconds = {}, {}
 for name, (fitting, _, labels, _) in halves.items():

@@ -29,9 +29,9 @@ result.save(path)
 print(f"{os.path.getsize(path) / 1024:.0f} KiB")
 
 # %%
-# In another process, on another machine or with another backend of TensorLy. Every stored number is the
-# same to the last bit; so are new samples' embeddings, on the same machine and with the same versions
-# (elsewhere they may differ by rounding):
+# In another process, on another machine or with another backend of TensorLy. Every stored number
+# is the same to the last bit; so are new samples' embeddings, on the same machine and with the same
+# versions (elsewhere they may differ by rounding):
 
 again = NoRankTensor.load(path)
 print(again)

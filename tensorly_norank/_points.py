@@ -22,7 +22,7 @@ def decomposition_in(result: Any) -> Any:
     """The decomposition of a fitted estimator; anything else as it is."""
     if not isinstance(result, NoRankDecomposition):
         return result
-    check_is_fitted(result)
+    check_is_fitted(result, "decomposition_")
     return result.decomposition_
 
 

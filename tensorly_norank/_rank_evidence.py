@@ -84,14 +84,15 @@ class RankEvidence:
     refits : tuple of int
         `chosen` of each of the `n_init` fits; empty with a single one.
     likely : int or None
-        Where most labelled samples are of classes of seven or fewer (classes of one do not enter
+        Where most labelled samples are of classes of two to seven (classes of one do not enter
         here), what separates these can seldom be proved, and to keep too little costs more than to
-        keep too much. There this is the number of candidates in order whose p-value is 0.1 or less, and if any is `significant`, at
-        least as many as order held-out triplets best: the smallest number, as `needed`, but no more
-        than one less than there are tested classes. Where most classes have three samples or fewer
-        and none are held out, the p-value may be 1/2; if it is that or less of all that there are
-        samples to test, nothing says where they end, and `likely` is one less than there are tested
-        classes. It may well be too large, and has no error bound. Else None.
+        keep too much. There this is the number of candidates in order whose p-value is 0.1 or less,
+        and if any is `significant`, at least as many as order held-out triplets best: the smallest
+        number, as `needed`, but no more than one less than there are tested classes. Where most
+        classes have two or three samples and none are held out, the p-value may be 1/2; if it is
+        that or less of all that there are samples to test, nothing says where they end, and
+        `likely` is one less than there are tested classes. It may well be too large, and has no
+        error bound. Else None.
     about : {"classes", "comparisons", "neighbourhoods"}
         What the evidence is about. Without classes the hypotheses are others. Of comparisons: "of
         by how much the squared distances of negatives exceed those of positives, no axis from this

@@ -250,7 +250,7 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             If `X` is of another shape, or holds something else than finite numbers (or NaN, with
             ``mask="nan"``).
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "decomposition_")  # a fit that failed may have left other attributes
         samples = self._check(X, reset=False)
         with _names_of_the_estimator():
             return np.array(to_numpy(self.decomposition_.transform(samples, self.mask)))
@@ -277,7 +277,7 @@ class NoRankDecomposition(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         RuntimeError
             If TensorLy's backend is another one than in `fit`.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "decomposition_")
         points = tl.tensor(check_array(to_numpy(X), dtype=[np.float64, np.float32]))
         with _names_of_the_estimator():
             return np.array(to_numpy(self.decomposition_.inverse_transform(points)))

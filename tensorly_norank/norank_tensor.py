@@ -62,17 +62,17 @@ class NoRankTensor(CPTensor):
         Where samples were held out, of the first fit, on the others; not of the last one, on all.
     diagnostics : dict
         ``converged``; ``triplet_accuracy`` and ``margin_violations`` (share of triplets) of the
-        fitted samples (of 1,000 of them if there are more, as all figures here), and the same with ``held_out_`` in front, of the samples that the
-        first fit left for counting components, taken before the refit on all samples (absent where
-        none could be held out; somewhat flattering, for the same samples had a say in the number of
-        components); ``trustworthiness`` and
-        ``continuity`` of the embedding against the samples (10 neighbours); of several fits
-        (`n_init`) ``factor_match_score``, how far the others agree with this one; where labels are
-        missing ``n_lent_labels``, how many of these samples got one from their neighbours;
-        ``moved_short_modes``, where that was to be decided (see
-        :class:`~tensorly_norank.encoders.ConvEncoder`); of
-        triplets ``contradicting_share``, at most this share of which must be left out so that the
-        others can hold together. What a triplet is `rank_evidence.about` says.
+        fitted samples (of 1,000 of them if there are more, as all figures here), and the same with
+        ``held_out_`` in front, of the samples that the first fit left for counting components,
+        taken before the refit on all samples (absent where none could be held out; somewhat
+        flattering, for the same samples had a say in the number of components);
+        ``trustworthiness`` and ``continuity`` of the embedding against the samples (10 neighbours);
+        of several fits (`n_init`) ``factor_match_score``, how far the others agree with this one;
+        where labels are missing ``n_lent_labels``, how many of these samples got one from their
+        neighbours; ``moved_short_modes``, where that was to be decided (see
+        :class:`~tensorly_norank.encoders.ConvEncoder`); of triplets ``contradicting_share``, at
+        most this share of which must be left out so that the others can hold together. What a
+        triplet is `rank_evidence.about` says.
     n_iter : int
         Number of passes, of the first fit and so of the last one.
     converged : bool

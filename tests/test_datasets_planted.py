@@ -132,10 +132,10 @@ def test_the_bunch_is_complete():
     ("change", "message"),
     [
         ({"n_samples": 3}, "n_samples must be at least 4"),
-        ({"n_samples": 15}, "n_classes must be at least 2 and less than 8"),
+        ({"n_samples": 15}, "n_classes must be at most 7, half of n_samples"),
         ({"sample_shape": 5}, "sample_shape must be a sequence of 1 to 16 integers"),
         ({"sample_shape": (5, 0)}, r"sample_shape\[1\] must be at least 1"),
-        ({"rank": 8}, "rank must be at least 1 and less than 8"),
+        ({"rank": 8}, "rank must be less than n_classes=8"),
         ({"rank": 5, "sample_shape": (2, 2)}, "rank must be at most 4, the number of entries"),
         ({"sample_shape": (1,) * 17}, "sample_shape must be a sequence of 1 to 16 integers"),
         ({"n_distractors": -1}, "n_distractors must be at least 0"),

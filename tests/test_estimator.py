@@ -167,6 +167,10 @@ def test_what_is_not_fitted_says_so():
             method(samples)
     with pytest.raises(NotFittedError):
         model.get_feature_names_out()
+    with pytest.raises(ValueError, match="class"):
+        model.fit(samples, np.zeros(len(samples)))
+    with pytest.raises(NotFittedError):  # not for the attributes that the failed fit has set
+        model.transform(samples)
 
 
 @pytest.mark.filterwarnings("ignore")

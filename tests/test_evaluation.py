@@ -20,6 +20,7 @@ from sklearn.metrics import (
     davies_bouldin_score,
     normalized_mutual_info_score,
     roc_auc_score,
+    silhouette_samples,
     silhouette_score,
 )
 from sklearn.neighbors import KNeighborsClassifier
@@ -289,8 +290,29 @@ def test_pairs_are_those_of_samples_that_the_seed_draws(monkeypatch):
         assert one[name] == same[name] != other[name]
     drawn = np.random.default_rng(0).permutation(200)[:40]
     few = evaluate_embedding(points[drawn], labels[drawn], random_state=0)
-    for name in ("silhouette", "separation_ratio", "verification_auc"):
+    for name in ("separation_ratio", "verification_auc"):
         assert one[name] == pytest.approx(few[name])
+    assert one["silhouette"] == pytest.approx(silhouette_samples(points, labels)[drawn].mean())
+
+
+def test_small_classes_keep_their_silhouette_among_many_samples(monkeypatch):
+    monkeypatch.setattr("tensorly_norank.evaluation._figures._MOST_IN_PAIRS", 60)
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(151), 2)[:-1]  # of the last class there is one sample
+    points = rng.normal(size=(151, 8))[labels] + 0.05 * rng.normal(size=(301, 8))
+    figures = evaluate_embedding(points, labels, random_state=0)
+    drawn = np.random.default_rng(0).permutation(301)[:60]
+    assert figures["silhouette"] == pytest.approx(silhouette_samples(points, labels)[drawn].mean())
+
+
+def test_an_outlier_costs_no_figure_its_digits_wherever_it_stands():
+    points, labels = sample()
+    points[0] = 1e8
+    first = evaluate_embedding(points, labels, data=points, random_state=0)
+    last = evaluate_embedding(points[::-1], labels[::-1], data=points[::-1], random_state=0)
+    assert first["trustworthiness"] == last["trustworthiness"] == 1
+    for name in ("silhouette", "recall_at_1", "verification_auc"):
+        assert first[name] == pytest.approx(last[name], abs=1e-6)
 
 
 def test_reasons_tell_samples_that_were_drawn_from_all(monkeypatch):
@@ -298,9 +320,8 @@ def test_reasons_tell_samples_that_were_drawn_from_all(monkeypatch):
     points = np.random.default_rng(0).normal(size=(500, 2))
     with pytest.warns(UndefinedMetricWarning):
         figures = evaluate_embedding(points, np.arange(500) == 0, random_state=1)
-    for name in ("silhouette", "verification_auc"):
-        expected = "there is 1 class only among the 20 samples whose pairs are looked at"
-        assert figures.reasons[name] == expected
+    expected = "there is 1 class only among the 20 samples whose pairs are looked at"
+    assert figures.reasons["verification_auc"] == expected
 
 
 def test_one_class_leaves_what_needs_no_other_class():

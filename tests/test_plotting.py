@@ -351,6 +351,15 @@ def test_a_legend_names_all_classes_that_have_marks(n_classes, n_columns):
     assert legend.get_texts()[1].get_text() == "person 1"
 
 
+def test_dollars_in_labels_are_dollars():
+    points, codes = _points(3)
+    labels = np.array(["$5 to $10", "$ $x_$", "$"])[codes]
+    ax = plot_embedding(points, labels)
+    ax.figure.canvas.draw()  # where mathematics that cannot be read would be an error
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert sorted(texts) == sorted(name.replace("$", r"\$") for name in np.unique(labels))
+
+
 def test_marks_differ_in_lightness_or_form_where_colour_is_not_seen():
     points, codes = _points(63)
     ax = plot_embedding(points, codes)

@@ -122,8 +122,17 @@ def simulate_planted(
     """
     check_number(n_samples, "n_samples", integer=True, low=4)
     shape = check_sizes(sample_shape, "sample_shape", _MOST_MODES)
-    check_number(n_classes, "n_classes", integer=True, low=2, high=n_samples // 2 + 1)
-    check_number(rank, "rank", integer=True, low=1, high=n_classes)
+    check_number(n_classes, "n_classes", integer=True, low=2)
+    if n_classes > n_samples // 2:
+        raise ValueError(
+            f"n_classes must be at most {n_samples // 2}, half of n_samples, got {n_classes}."
+        )
+    check_number(rank, "rank", integer=True, low=1)
+    if rank >= n_classes:
+        raise ValueError(
+            f"rank must be less than n_classes={n_classes}, whose means differ in no more "
+            f"directions, got {rank}."
+        )
     if rank > math.prod(shape):
         raise ValueError(
             f"rank must be at most {math.prod(shape)}, the number of entries of a sample of shape "

@@ -74,7 +74,8 @@ def compare(
           given itself;
         - a scikit-learn transformer, pipelines included: a clone is fitted to the flattened samples
           and their labels (to samples as they are, if its tags say that it takes arrays of three
-          dimensions, as those of `NoRankDecomposition` do). Where there is only ``fit_transform``,
+          dimensions, as those of `NoRankDecomposition` do, or those of a pipeline's first step, or
+          of what a search searches). Where there is only ``fit_transform``,
           as t-SNE has, there are in-sample figures only;
         - a callable ``(fit_samples, fit_labels, new_samples) -> (fit_embedding, new_embedding)``,
           with tensors of the active backend, samples on mode 0, and labels as a numpy array. One

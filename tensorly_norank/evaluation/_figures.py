@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import special
-from scipy.spatial.distance import pdist, squareform
+from scipy.sparse import csr_array
+from scipy.spatial.distance import cdist, pdist, squareform
 from sklearn.cluster import KMeans
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import (
@@ -26,6 +27,7 @@ from sklearn.metrics import (
     silhouette_score,
 )
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from sklearn.utils import gen_batches
 
 from tensorly_norank._labels import number_labels
 from tensorly_norank._neighbourhoods import neighbourhood_agreement
@@ -37,6 +39,7 @@ from tensorly_norank.evaluation._inputs import Place, check_data, check_fitted
 
 _N_VOTES = 3  # neighbours that vote in the k-NN accuracies
 _COINCIDING = 1e-7  # distance of class means: nearer ones scikit-learn may round to 0 and leave out
+_BATCH = 500  # samples whose distances to all others are in memory at a time
 _MOST_IN_PAIRS = 3000  # samples whose pairs are looked at: their number grows with the square
 
 
@@ -83,7 +86,8 @@ def evaluate_embedding(
         What was embedded, to compare neighbourhoods with.
     random_state : int, RandomState or Generator, optional
         For k-means; for which of samples that coincide is the nearest; and, with more than 3,000
-        samples, to draw those 3,000 of which all pairs and triplets are looked at.
+        samples, to draw those 3,000 of which all pairs and triplets are looked at, and whose
+        silhouettes among all samples are averaged.
 
     Returns
     -------
@@ -91,7 +95,8 @@ def evaluate_embedding(
         A dict of floats. What cannot be had is NaN, and its attribute `reasons` says why.
 
         silhouette
-            Mean silhouette of the true classes [1]_, −1 to 1.
+            Mean silhouette of the true classes [1]_, −1 to 1; that of a sample that is alone in its
+            class is 0.
         davies_bouldin
             Mean ratio of scatter within to distance between the most similar classes; the smaller,
             the better.
@@ -288,12 +293,24 @@ class _Case:
 
 def _silhouette(case: _Case) -> float:
     case.require_pairs()
-    codes = case.codes[case.few]
-    n_classes = len(np.unique(codes))
-    if not 1 < n_classes < len(codes):
-        what = "there is 1 class only" if n_classes == 1 else "no class has 2 samples"
-        raise _UndefinedError(f"{what}{case.drawn}")
-    return silhouette_score(case.points[case.few], codes)
+    if not case.drawn:
+        return silhouette_score(case.points, case.codes)
+    parts = gen_batches(len(case.few), _BATCH)
+    return np.concatenate([_silhouettes(case, case.few[part]) for part in parts]).mean()
+
+
+def _silhouettes(case: _Case, asked: np.ndarray) -> np.ndarray:
+    """Of the samples asked about among all: of those alone, few would meet one of their class."""
+    members = csr_array((np.ones(len(case.codes)), (np.arange(len(case.codes)), case.codes)))
+    sizes, own = np.bincount(case.codes), (np.arange(len(asked)), case.codes[asked])
+    sums = cdist(case.points[asked], case.points) @ members  # (n_asked, K)
+    n_others = sizes[own[1]] - 1
+    within = sums[own] / np.maximum(n_others, 1)
+    sums[own] = np.inf
+    between = (sums / sizes).min(axis=1)
+    larger = np.maximum(within, between)
+    is_defined = (n_others > 0) & (larger > 0)
+    return np.where(is_defined, between - within, 0) / np.where(is_defined, larger, 1)
 
 
 def _davies_bouldin(case: _Case) -> float:

@@ -10,6 +10,8 @@ import numpy as np
 from tensorly_norank._labels import number_jointly, number_labels
 from tensorly_norank._points import as_array, as_doubles, check_points
 
+_MOST_FOR_MIDDLE = 1000  # points that are asked where the middle is
+
 
 def check_fitted(
     embedding: Any, fit_labels: Any, labels: Any, n_components: int
@@ -42,7 +44,7 @@ def check_data(data: Any, n_samples: int) -> np.ndarray:
 class Place:
     """Where points lie and how far they reach: figures depend on neither, but rounding does.
 
-    The origin is a point and the unit a power of two, so that ties stay ties.
+    The origin is a point, one in the middle, and the unit a power of two, so that ties stay ties.
     """
 
     origin: np.ndarray  # (D,)
@@ -51,8 +53,11 @@ class Place:
     @classmethod
     def of(cls, points: np.ndarray) -> Place:
         """That of points (n, D)."""
-        _, exponent = np.frexp(np.abs(points - points[0]).max())
-        return cls(points[0], float(np.ldexp(1.0, int(exponent))))
+        some = points[:: -(-len(points) // _MOST_FOR_MIDDLE)]
+        distances = np.abs(some - np.median(some, axis=0)).max(axis=1)
+        origin = some[distances.argmin()]  # seen from an outlier, all others would coincide
+        _, exponent = np.frexp(np.abs(points - origin).max())
+        return cls(origin, float(np.ldexp(1.0, int(exponent))))
 
     def move(self, points: np.ndarray) -> np.ndarray:
         """Points (n, D) as seen from there."""

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from tensorly_norank._backend import to_numpy
@@ -170,10 +171,7 @@ class _Transformer:
 
     def _arranged(self, samples: Any) -> np.ndarray:
         array = to_numpy(samples)
-        is_of_sklearn = isinstance(self.estimator, BaseEstimator)
-        if is_of_sklearn and get_tags(self.estimator).input_tags.three_d_array:
-            return array
-        return array.reshape(len(array), -1)
+        return array if _takes_any_shape(self.estimator) else array.reshape(len(array), -1)
 
     def _seeded_copy(self, seed: int) -> Any:
         if not isinstance(self.estimator, BaseEstimator):
@@ -185,3 +183,13 @@ class _Transformer:
             if name.split("__")[-1] == "random_state" and value is None
         }
         return estimator.set_params(**unset)
+
+
+def _takes_any_shape(estimator: Any) -> bool:
+    """Whether its tags say so, or those of what gets the samples in a pipeline or a search."""
+    if isinstance(estimator, Pipeline):
+        steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
+        return bool(steps) and _takes_any_shape(steps[0])
+    if isinstance(estimator, MetaEstimatorMixin):
+        return _takes_any_shape(getattr(estimator, "estimator", None))
+    return isinstance(estimator, BaseEstimator) and get_tags(estimator).input_tags.three_d_array

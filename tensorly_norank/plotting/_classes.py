@@ -68,10 +68,10 @@ def _number(
 
 
 def class_names_of(class_names: Any, labels: list[Any]) -> list[str]:
-    """One for each of the labels; names in a sequence are of the sorted ones."""
+    """One for each of the labels, for a figure; names in a sequence are of the sorted ones."""
     default = [str(label) for label in labels]
     if class_names is None:
-        return default
+        return [name.replace("$", r"\$") for name in default]  # a pair would be read as mathematics
     if isinstance(class_names, str) or not hasattr(class_names, "__len__"):
         raise TypeError(f"class_names must be a sequence of names, or a dict, got {class_names!r}.")
     if isinstance(class_names, Mapping):
