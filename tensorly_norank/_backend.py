@@ -210,16 +210,18 @@ def _describe(array: Any) -> str:
     return f"a {kind.__name__}" if module == "builtins" else f"a {module}.{kind.__name__}"
 
 
-def check_finite(tensor: Tensor, name: str = "tensor", hint: str = "") -> None:
+def check_finite(
+    tensor: Tensor, name: str = "tensor", hint: str = "", may_vanish: bool = True
+) -> None:
     """Raise a ValueError that counts the NaN and infinite entries and says where the first is.
 
-    So it does where the square of an entry would overflow; and of `tensor`, which is to be fitted,
-    where those of all entries would vanish.
+    So it does where the square of an entry would overflow; and of what is fitted, which may not
+    vanish, where those of all entries would.
     """
     if not tensor.numel():
         return
     largest = float(torch.stack(torch.aminmax(tensor)).abs().amax())  # NaN if any entry is
-    if 0 < largest < 1 / _LARGEST_ENTRY and name == "tensor":
+    if 0 < largest < 1 / _LARGEST_ENTRY and not may_vanish:
         raise ValueError(
             f"{name} must hold some number beyond {1 / _LARGEST_ENTRY:g}, for squares of smaller "
             f"ones vanish, got {largest:g} at most: multiply it by a constant."

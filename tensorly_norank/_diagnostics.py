@@ -12,6 +12,7 @@ from tensorly_norank._parts import Part, take_rows
 from tensorly_norank._warnings import warn
 
 _LARGE_GAP = 0.15  # between the shares of triplets in order, of samples fitted and held out
+_NO_EXTENT = 1e-6  # where points reach about as far as 1
 _MOST_SAMPLES = 1000  # of which neighbours and triplets are looked at
 
 
@@ -77,6 +78,16 @@ def warn_of_missing_labels(given: np.ndarray, filled: np.ndarray) -> None:
         f"strings where that is a class): {n_lent} of these samples are fitted with the label that "
         f"neighbours lend them. {others}Components are counted on labelled samples."
     )
+
+
+def warn_of_collapse(embedding: np.ndarray, n_found: int) -> None:
+    """Say so when the embedding (n, R) has no extent along components that the data have."""
+    n_flat = int(np.sum(np.ptp(embedding, axis=0) <= _NO_EXTENT))
+    if n_found and n_flat:
+        warn(
+            f"The embedding has no extent along {n_flat} of its {embedding.shape[1]} components: "
+            "the encoder has collapsed. Look for what it gives, and at result.history."
+        )
 
 
 def warn_of_fitted_encoder() -> None:

@@ -28,6 +28,7 @@ from tensorly_norank._validation import check_mode, check_number, check_random_s
 N_ITER_MAX = 500
 TOL = 1e-8
 _BLOCK_ENTRIES = 2**23
+_VANISHING = 1e-280  # a squared norm: of such data squares of entries are lost
 _FEW_ENTRIES = 2**20  # sweeps over fewer are done on the host: a GPU would wait for each step
 _MOST_WEIGHTS = 2**27  # that are held at once; more are worked out again whenever they are needed
 
@@ -124,10 +125,13 @@ def fit_factors(
     start = None if init is None else _other_factors(init, shape, mode, given[1])
     seen = check_mask(mask, tensor, origin)
     problem = compress(tensor, samples_factor, mode, mask=seen)
-    if not np.isfinite(problem.total):  # one number tells; who is to blame is looked for only then
-        check_finite(enter(tensor if seen is None else seen.fill(tensor), origin), hint=HINT)
+    if not _VANISHING < problem.total < np.inf:  # who is to blame is looked for only then
+        whole = tensor if seen is None else seen.fill(tensor)
+        check_finite(enter(whole, origin), hint=HINT, may_vanish=False)
+    check_finite(
+        enter(samples_factor, origin_of(samples_factor)), "samples_factor", may_vanish=False
+    )
     if not bool(tl.all(tl.abs(problem.contracted) < np.inf)):
-        check_finite(enter(samples_factor, origin_of(samples_factor)), "samples_factor")
         raise ValueError("tensor and samples_factor must not be so large that products overflow.")
     fit = problem.solve(start, n_iter_max, tol, rng)
     return fit.as_cp_tensor(samples_factor, mode, origin)

@@ -166,9 +166,10 @@ def _as_vector(labels: Any, name: str) -> np.ndarray:
     if not hasattr(labels, "__len__") and hasattr(labels, "__array__"):
         labels = np.asarray(labels)
     is_vector = hasattr(labels, "__len__") and getattr(labels, "ndim", None) != 0
-    if isinstance(labels, str | bytes | set | dict) or not is_vector:
+    is_indexed = hasattr(labels, "__getitem__")  # views of a dict are not
+    if isinstance(labels, str | bytes | set | dict) or not is_vector or not is_indexed:
         raise TypeError(f"{name} must be one label per sample, got {reprlib.repr(labels)}.")
-    if np.ma.is_masked(labels):
+    if isinstance(labels, np.ma.MaskedArray) and np.ma.is_masked(labels):
         raise TypeError(
             f"{name} must not be a masked array, got one with {int(np.ma.count_masked(labels))} "
             "masked entries: put None where a label is missing."

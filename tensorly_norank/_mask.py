@@ -84,15 +84,21 @@ def _numbers(mask: Any) -> np.ndarray:
 
 
 def enter_observed(
-    array: Any, mask: Mask | None, origin: Origin, mode: int, device: Any, name: str = "tensor"
+    array: Any,
+    mask: Mask | None,
+    origin: Origin,
+    mode: int,
+    device: Any,
+    name: str = "tensor",
+    may_vanish: bool = False,
 ) -> Tensor:
     """A copy in torch with NaN where nothing was observed; what was observed must be finite."""
     entered = enter(array, origin, device)
     if mask is None:
-        check_finite(entered, name, hint=HINT)
+        check_finite(entered, name, HINT, may_vanish)
         return entered
     seen = ~entered.isnan() if mask.array is None else enter(mask.array, origin, device) != 0
-    check_finite(torch.where(seen, entered, 0), name)
+    check_finite(torch.where(seen, entered, 0), name, may_vanish=may_vanish)
     hidden = ~seen.movedim(mode, 0).flatten(1).any(dim=1)
     if bool(hidden.any()):
         raise ValueError(

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from tensorly_norank._batches import class_balanced_pass
+from tensorly_norank._global_state import lent_global_generators
 from tensorly_norank._parts import Part, PlacedBatch
-from tensorly_norank._randomness import lent_global_generators
 from tensorly_norank.losses import diversity_loss, locality_loss, uniformity_loss
 
 Loss = Callable[[Tensor, Tensor], Tensor]

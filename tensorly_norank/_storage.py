@@ -11,6 +11,7 @@ import dataclasses
 import errno
 import hashlib
 import json
+import numbers
 import os
 import secrets
 import shutil
@@ -151,7 +152,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any
     with open(path, "rb"):
         pass  # for the error that Python gives where it cannot be read
     try:
-        with safetensors.safe_open(os.fspath(path), framework="pt") as file:
+        with safetensors.safe_open(os.fsdecode(path), framework="pt") as file:
             entries = file.metadata() or {}
             # Copied to where torch would put them: kernels round by the alignment of memory.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
@@ -226,7 +227,9 @@ def _version(name: str) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+    value = value.item() if isinstance(value, np.generic) else value
+    is_other_number = isinstance(value, numbers.Real) and not isinstance(value, bool | int | float)
+    return float(value) if is_other_number else value  # a fraction, for example
 
 
 def _describe_labels(labels: np.ndarray) -> dict[str, Any]:

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from tensorly_norank._embedder import Embedder
+from tensorly_norank._global_state import lent_global_generators
 from tensorly_norank._objective import Objective
 from tensorly_norank._parts import Part
 from tensorly_norank._progress import is_tenth, progress_bar
-from tensorly_norank._randomness import randomness_of_its_own
+from tensorly_norank.encoders import Encoder
 
 _WARM_UP = 0.1  # share of `n_iter_max` in which the learning rate rises
 _PATIENCE = 0.2  # the same, without improvement: with half of it some fits end far too soon
@@ -184,7 +185,7 @@ def train(
     fit = Fit({"error": [], "triplet_accuracy": [], "learning_rate": [], "objective": []}, plan)
     with (
         torch.enable_grad(),  # the caller may have switched it off
-        randomness_of_its_own(embedder.encoder, generator, objective.loss is not None),
+        _randomness_of_its_own(embedder.encoder, generator, objective.loss is not None),
         _reporter(plan, verbose, title) as report,
     ):
         while fit.n_iter < plan.n_iter:
@@ -313,12 +314,36 @@ class _Record:
 
 def _check_error(error: float, n_pass: int) -> None:
     if not math.isfinite(error):  # which no comparison would notice
-        raise FloatingPointError(f"The watched error became {error} in pass {n_pass}.")
+        raise FloatingPointError(
+            f"The watched error became {error} in pass {n_pass}: the fit has diverged. Try a "
+            "smaller learning_rate, or a smaller margin if it is large."
+        )
 
 
 def _append(history: dict[str, list[float]], values: dict[str, float]) -> None:
     for name, value in values.items():
         history.setdefault(name, []).append(value)
+
+
+@contextlib.contextmanager
+def _randomness_of_its_own(
+    encoder: nn.Module, generator: torch.Generator, with_global: bool
+) -> Iterator[None]:
+    """Let every layer draw from our generator.
+
+    Our encoders take the generator. A module of the caller's may hold layers that draw from the
+    global one (nn.Dropout does), and so may a loss (`with_global`); then that one is seeded from
+    ours.
+    """
+    with contextlib.ExitStack() as stack:
+        if isinstance(encoder, Encoder):
+            encoder.draw_from(generator)
+            stack.callback(encoder.draw_from, None)
+        if with_global or not isinstance(encoder, Encoder):
+            # Another stream than the generator's, from which nothing is drawn for this.
+            seed = generator.initial_seed() ^ 1
+            stack.enter_context(lent_global_generators(generator.device, seed))
+        yield
 
 
 @contextlib.contextmanager

@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 import tensorly as tl
-import torch
 from torch import nn
 
 from tensorly_norank import _backend
 from tensorly_norank._contradictions import contradicting_share
 from tensorly_norank._diagnostics import (
+    warn_of_collapse,
     warn_of_fitted_encoder,
     warn_of_missing_labels,
     warn_of_overfitting,
 )
+from tensorly_norank._global_state import without_modes
 from tensorly_norank._label_spreading import LabelSpreader
 from tensorly_norank._labels import encode_labels
 from tensorly_norank._mask import check_mask, check_observed, enter_observed
@@ -272,11 +273,11 @@ def no_rank_decomposition(
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable, got {callback!r}.")
     rng = check_random_state(random_state)
-    with torch.inference_mode(False):  # what the caller is in: training needs gradients
+    with without_modes():
         data = _enter(tensor, labels, triplets, mode, mask, device)
     n_dimensions = _n_dimensions(data, encoder, rank, max_rank)
     if loss is not None:
-        with torch.inference_mode(False):
+        with without_modes():
             check_loss(loss, n_dimensions, data.part, batch_size or data.part.default_batch_size)
     spreader, codes = _lend_labels(data, rng)
     recipe = _RECIPES[type(data.part)](
@@ -295,10 +296,11 @@ def no_rank_decomposition(
     )
     size, n_passes = _default_size_and_passes(data.part, codes, batch_size)
     pace = Settings(n_iter_max or n_passes, tol, size, learning_rate)
-    with torch.inference_mode(False):
+    with without_modes():
         result = best_of([recipe.run(pace, callback) for _ in range(n_init)])
     if rank is None and result.rank_evidence is not None:
         warn_of_count(result.rank_evidence, max_rank)
+        warn_of_collapse(_backend.to_numpy(result.embedding), result.rank_evidence.found)
     if isinstance(encoder, Encoder) and encoder.initialized and validation_fraction:
         warn_of_fitted_encoder()
     warn_of_overfitting(result.diagnostics)

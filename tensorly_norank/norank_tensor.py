@@ -15,6 +15,7 @@ from tensorly_norank import _backend, _storage
 from tensorly_norank._components import CanonicalAxes
 from tensorly_norank._embedder import Embedder
 from tensorly_norank._encoder_choice import EncoderChoice
+from tensorly_norank._global_state import without_modes
 from tensorly_norank._mask import check_mask, enter_observed
 from tensorly_norank._rank_evidence import RankEvidence
 from tensorly_norank._validation import check_number
@@ -179,11 +180,12 @@ class NoRankTensor(CPTensor):
                 + f", got {tuple(found)}."
             )
         observed = check_mask(mask, samples, origin, "samples")
-        entered = enter_observed(samples, observed, origin, self.mode, None, "samples")
+        entered = enter_observed(samples, observed, origin, self.mode, None, "samples", True)
         rows = entered.to(self._embedder.mean).movedim(self.mode, 0).contiguous()
         if len(rows) == 0:
             return origin.restore(torch.zeros(0, self.rank))
-        points = self._axes.project(self._embedder.embed(rows), self.rank)
+        with without_modes():
+            points = self._axes.project(self._embedder.embed(rows), self.rank)
         if not bool(points.isfinite().all()):
             working = str(rows.dtype).removeprefix("torch.")
             largest = float(entered.nan_to_num(0).abs().amax())
@@ -223,8 +225,13 @@ class NoRankTensor(CPTensor):
                 f"{tuple(tl.shape(embedding))}."
             )
         _backend.check_finite(_backend.enter(embedding, origin), "embedding")
-        norms = tl.sqrt(tl.sum(self._origin.double(self.embedding) ** 2, axis=0))
-        scale = self._origin.double(self.weights) / tl.where(norms > 0, norms, norms + 1)
+        # Of each column, how many times the embedding the factor is: what works in place on a CP
+        # tensor may have changed its sign or moved its norm.
+        own = self._origin.double(self.embedding)
+        squares = tl.sum(own**2, axis=0)
+        products = tl.sum(self._origin.double(self.factors[self.mode]) * own, axis=0)
+        ratios = products / tl.where(squares > 0, squares, squares + 1)
+        scale = self._origin.double(self.weights) * ratios
         factors = list(self.factors)
         factors[self.mode] = self._origin.cast(embedding)
         return tl.cp_to_tensor((self._origin.cast(scale), factors)) + self.offset

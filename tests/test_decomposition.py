@@ -818,11 +818,33 @@ class _Useless(torch.nn.Module):
         (_Useless(lambda x: x.long()), "must return real numbers"),
         (_Useless(lambda x: x, trainable=False), "must have parameters to train"),
         (torch.nn.Flatten(), "must have parameters to train"),
+        (_Useless(lambda x: x.detach()), "gradient from _Useless"),
     ],
 )
 def test_modules_that_cannot_be_trained_are_refused(module, message):
     with pytest.raises(ValueError, match=message):
         no_rank_decomposition(tl.tensor(VALUES), LABELS, encoder=module)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_scripted_modules_whose_copies_cannot_be_trained_are_refused():
+    module = torch.jit.script(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(20, 2)))
+    with pytest.raises(ValueError, match="encoder must be a module whose copy can be trained"):
+        no_rank_decomposition(tl.tensor(VALUES), LABELS, encoder=module)
+
+
+class _Collapsed(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(VALUES[0].size, 6)
+
+    def forward(self, samples):
+        return 0 * self.linear(samples.flatten(1)) + 1
+
+
+def test_a_collapsed_embedding_is_told():
+    with pytest.warns(UserWarning, match="no extent along 2 of its 2 components"):
+        no_rank_decomposition(tl.tensor(VALUES), LABELS, **QUICK | {"encoder": _Collapsed()})
 
 
 def test_minus_and_plus_one_are_two_classes():

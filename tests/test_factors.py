@@ -222,6 +222,9 @@ def test_dtypes_are_kept_and_integers_promoted():
         ({"tensor": np.full((5, 4, 3), np.nan)}, "tensor must be finite, got 60 NaN"),
         ({"samples_factor": np.full((5, 2), np.inf)}, "samples_factor must be finite, got 0 NaN"),
         ({"tensor": np.ones(5)}, "tensor must be of order 2 or more"),
+        ({"tensor": np.full((5, 4, 3), 1e-155)}, "tensor must hold some number beyond 1e-140"),
+        ({"samples_factor": np.full((5, 2), 1e-200)}, "samples_factor must hold some number"),
+        ({"samples_factor": np.full((5, 2), 1e153)}, "samples_factor must hold no number beyond"),
     ],
 )
 def test_bad_input_is_named(change, message):

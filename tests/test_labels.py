@@ -104,7 +104,9 @@ def test_labels_with_half_an_order_are_told_apart():
     assert [classes[code] for code in codes] == sets
 
 
-@pytest.mark.parametrize("labels", [{0, 1}, {0: 1}, np.ma.masked_equal([0, 1, 1], 0)])
+@pytest.mark.parametrize(
+    "labels", [{0, 1}, {0: 1}, {0: 1}.values(), np.ma.masked_equal([0, 1, 1], 0)], ids=repr
+)
 def test_sets_dicts_and_masked_arrays_are_no_labels(labels):
     with pytest.raises(TypeError, match="labels must"):
         encode_labels(labels, (len(labels), 2), 0)
@@ -169,9 +171,11 @@ def test_masked_arrays_of_labels_that_mask_nothing_are_labels():
     assert encode_labels(np.ma.array([4, 4, 5]), (3, 2), 0)[1].tolist() == [0, 0, 1]
 
 
-def test_integers_of_a_data_frame_stay_integers_where_some_are_missing():
+@pytest.mark.parametrize("is_series", [True, False])
+def test_integers_of_a_data_frame_stay_integers_where_some_are_missing(is_series):
     pandas = pytest.importorskip("pandas")
     labels = pandas.Series([2**53, pandas.NA, 2**53 + 1, 2**53, 2**53 + 1], dtype="Int64")
+    labels = labels if is_series else labels.array
     classes, codes = encode_labels(labels, (5, 2), 0)
     assert classes.tolist() == [2**53, 2**53 + 1]
     assert codes.tolist() == [0, -1, 1, 0, 1]

@@ -209,6 +209,20 @@ def test_normalised_permuted_and_flipped_components_are_the_same_tensor(fitted):
         _close(permuted.to_tensor(), dense)
 
 
+def test_samples_that_points_stand_for_survive_signs_and_norms_that_move_in_place(fitted):
+    _, result = fitted
+    expected = result.inverse_transform(result.embedding)
+    other = 2 if result.mode == 0 else 0
+    flipped, absorbed = copy.deepcopy(result), copy.deepcopy(result)
+    cp_flip_sign(flipped)
+    flipped.factors[result.mode] = -flipped.factors[result.mode]
+    flipped.factors[other] = -flipped.factors[other]
+    absorbed.factors[result.mode] = absorbed.factors[result.mode] * absorbed.weights
+    absorbed.weights = tl.ones(result.rank)
+    for changed in (flipped, absorbed):
+        _close(changed.inverse_transform(changed.embedding), expected)
+
+
 def test_a_copy_is_plain_and_shares_nothing(fitted):
     _, result = fitted
     before = _dense(result)

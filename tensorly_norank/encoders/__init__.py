@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from tensorly_norank._global_state import lent_global_generators
 from tensorly_norank.encoders._base import Encoder
 from tensorly_norank.encoders._convolution import ConvEncoder
 from tensorly_norank.encoders._linear import LinearEncoder, MultilinearEncoder
@@ -58,12 +59,18 @@ def candidates(sample_shape: Sequence[int]) -> list[str]:
 def _copied(encoder: nn.Module) -> nn.Module:
     """A copy, as every fit gets one of its own; raises if there can be none."""
     try:
-        return copy.deepcopy(encoder)
+        copied = copy.deepcopy(encoder)
     except Exception as error:  # torch.nn.utils.weight_norm's weights are no leaves of the graph
         raise ValueError(
             "encoder must be a module that copy.deepcopy can copy (of torch.nn.utils those in "
             f"parametrizations can be), got an error from {type(encoder).__name__}: {error}"
         ) from error
+    if not all(parameter.is_leaf for parameter in copied.parameters()):
+        raise ValueError(
+            "encoder must be a module whose copy can be trained, got one whose copy has parameters "
+            f"that depend on others: {type(encoder).__name__} (scripted modules are like that)."
+        )
+    return copied
 
 
 def check_encoder(encoder: str | nn.Module, samples: Tensor, n_components: int) -> int:
@@ -88,7 +95,7 @@ def check_encoder(encoder: str | nn.Module, samples: Tensor, n_components: int) 
             f"{type(encoder).__name__} for {encoder.sample_shape}."
         )
     module = _copied(encoder).to(samples).eval()
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.enable_grad(), lent_global_generators(samples.device, 0):
         try:
             points = module(torch.zeros_like(samples))
         except Exception as error:
@@ -111,5 +118,10 @@ def check_encoder(encoder: str | nn.Module, samples: Tensor, n_components: int) 
         raise ValueError(
             f"encoder must have parameters to train, got {type(encoder).__name__} without any that "
             "requires a gradient."
+        )
+    if not points.requires_grad:
+        raise ValueError(
+            "encoder must return points that its parameters can be trained by, got such as have no "
+            f"gradient from {type(encoder).__name__} (are they detached?)."
         )
     return points.shape[1]

@@ -166,7 +166,7 @@ def compare(
     pandas = import_optional("pandas", "compare", "compare")
     origin = origin_of(tensor)
     shape = check_shape(tl.shape(tensor))
-    check_finite(enter(tensor, origin))
+    check_finite(enter(tensor, origin), may_vanish=False)
     mode = check_mode(mode, len(shape))
     classes, codes = encode_labels(labels, shape, mode, complete=True)
     check_verbose(verbose)
