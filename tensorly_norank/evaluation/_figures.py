@@ -39,7 +39,7 @@ from tensorly_norank.evaluation._inputs import Place, check_data, check_fitted
 
 _N_VOTES = 3  # neighbours that vote in the k-NN accuracies
 _COINCIDING = 1e-7  # distance of class means: nearer ones scikit-learn may round to 0 and leave out
-_BATCH = 500  # samples whose distances to all others are in memory at a time
+_MOST_AT_ONCE = 2**23  # distances that are in memory together
 _MOST_IN_PAIRS = 3000  # samples whose pairs are looked at: their number grows with the square
 
 
@@ -295,7 +295,7 @@ def _silhouette(case: _Case) -> float:
     case.require_pairs()
     if not case.drawn:
         return silhouette_score(case.points, case.codes)
-    parts = gen_batches(len(case.few), _BATCH)
+    parts = gen_batches(len(case.few), max(1, _MOST_AT_ONCE // len(case.codes)))
     return np.concatenate([_silhouettes(case, case.few[part]) for part in parts]).mean()
 
 
