@@ -28,7 +28,7 @@ from tensorly_norank._validation import check_mode, check_number, check_random_s
 N_ITER_MAX = 500
 TOL = 1e-8
 _BLOCK_ENTRIES = 2**23
-_VANISHING = 1e-280  # a squared norm: of such data squares of entries are lost
+_VANISHING = 1e-280  # a squared norm: the square of the least entry that `check_finite` wants
 _FEW_ENTRIES = 2**20  # sweeps over fewer are done on the host: a GPU would wait for each step
 _MOST_WEIGHTS = 2**27  # that are held at once; more are worked out again whenever they are needed
 
@@ -122,15 +122,14 @@ def fit_factors(
             f"tensor of shape {shape}, got {given}."
         )
     samples_factor = origin.double(samples_factor)
+    entered = enter(samples_factor, origin_of(samples_factor))
+    check_finite(entered, "samples_factor", may_vanish=False)
     start = None if init is None else _other_factors(init, shape, mode, given[1])
     seen = check_mask(mask, tensor, origin)
     problem = compress(tensor, samples_factor, mode, mask=seen)
     if not _VANISHING < problem.total < np.inf:  # who is to blame is looked for only then
         whole = tensor if seen is None else seen.fill(tensor)
         check_finite(enter(whole, origin), hint=HINT, may_vanish=False)
-    check_finite(
-        enter(samples_factor, origin_of(samples_factor)), "samples_factor", may_vanish=False
-    )
     if not bool(tl.all(tl.abs(problem.contracted) < np.inf)):
         raise ValueError("tensor and samples_factor must not be so large that products overflow.")
     fit = problem.solve(start, n_iter_max, tol, rng)

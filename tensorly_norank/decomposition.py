@@ -275,11 +275,10 @@ def no_rank_decomposition(
     rng = check_random_state(random_state)
     with without_modes():
         data = _enter(tensor, labels, triplets, mode, mask, device)
-    n_dimensions = _n_dimensions(data, encoder, rank, max_rank)
-    if loss is not None:
-        with without_modes():
+        n_dimensions = _n_dimensions(data, encoder, rank, max_rank)
+        if loss is not None:
             check_loss(loss, n_dimensions, data.part, batch_size or data.part.default_batch_size)
-    spreader, codes = _lend_labels(data, rng)
+        spreader, codes = _lend_labels(data, rng)
     recipe = _RECIPES[type(data.part)](
         data,
         encoder,

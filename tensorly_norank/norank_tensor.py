@@ -180,7 +180,9 @@ class NoRankTensor(CPTensor):
                 + f", got {tuple(found)}."
             )
         observed = check_mask(mask, samples, origin, "samples")
-        entered = enter_observed(samples, observed, origin, self.mode, None, "samples", True)
+        entered = enter_observed(
+            samples, observed, origin, self.mode, None, "samples", may_vanish=True
+        )
         rows = entered.to(self._embedder.mean).movedim(self.mode, 0).contiguous()
         if len(rows) == 0:
             return origin.restore(torch.zeros(0, self.rank))
