@@ -31,6 +31,7 @@ from tensorly_norank import no_rank_decomposition
 OURS = ("ours", "ours, mlp", "ours, conv", "ours, linear", "ours, multilinear")
 SPREAD = "ours, spread"  # as the documentation advises where new classes are what one is after
 BESIDE = ("our network, another loss", "transformer, our loss")  # partly ours
+OF_COPIES = "longer CNN, mean of copies"
 PROBABILITIES = "longer CNN, probabilities"
 DEEP = (
     "autoencoder",
@@ -38,6 +39,7 @@ DEEP = (
     "VAE",
     "CNN",
     "longer CNN",
+    OF_COPIES,
     PROBABILITIES,
     "transformer",
     *BESIDE,
@@ -54,6 +56,8 @@ def competitors(n_fit, n_entries, unseen_classes=False):
         "CNN": Trained(ConvNet, unseen_classes),
         # The search above takes the longest nearly always: is more better still?
         "longer CNN": Trained(ConvNet, unseen_classes, (2700,)),
+        # Networks that are trained on moved copies gain from embedding as their mean, as ours does.
+        OF_COPIES: Trained(ConvNet, unseen_classes, (2700,), read_out="encode_copies"),
         # Not an embedding by intention, but one that lays classes apart: corners of a simplex.
         PROBABILITIES: Trained(ConvNet, unseen_classes, (2700,), read_out="probabilities"),
         "transformer": Trained(Transformer, unseen_classes, (1800, 600), 2e-3),

@@ -188,6 +188,10 @@ class ConvNet(nn.Module):
         """The features on the unit sphere."""
         return functional.normalize(self.features(images))
 
+    def encode_copies(self, images):
+        """The mean of what moved copies are encoded as, which is how ours embeds."""
+        return torch.stack([self.encode(one) for one in copies(images)]).mean(dim=0)
+
     def probabilities(self, images):
         """Of the classes; the mean over copies that are moved."""
         of_copies = [self.to_classes(self.features(one)).softmax(dim=1) for one in copies(images)]

@@ -57,10 +57,16 @@ def embed_by_umap(
     """
     labels = fit_labels if supervised else None
     args = (fit_samples, labels, new_samples, random_state, n_axes, settings)
-    return in_its_own_process(_fit_umap, *args)
+    return in_another_process(_fit_umap, *args)
 
 
-def in_its_own_process(function, *args):
+def in_a_new_process(function, *args):
+    """What a function of a module returns, called in a process that has done nothing before."""
+    with _process() as process:
+        return process.submit(function, *args).result()
+
+
+def in_another_process(function, *args):
     """What a function of a module returns, called in another process, the same each time."""
     try:
         return _other_process().submit(function, *args).result()
@@ -71,6 +77,10 @@ def in_its_own_process(function, *args):
 
 @lru_cache
 def _other_process():
+    return _process()
+
+
+def _process():
     return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
 
 
@@ -81,7 +91,10 @@ def _fit_umap(fit_samples, fit_labels, new_samples, random_state, n_axes, settin
     pca = PCA(n_axes, random_state=random_state)
     rows = pca.fit_transform(fit_samples.reshape(len(fit_samples), -1))
     settings = settings | {"n_neighbors": min(settings.get("n_neighbors", 15), len(rows) - 1)}
-    codes = None if fit_labels is None else np.unique(fit_labels, return_inverse=True)[1]
+    codes = None
+    if fit_labels is not None:  # -1 is what UMAP, too, takes for a missing label
+        codes = np.unique(fit_labels, return_inverse=True)[1]
+        codes = np.where(fit_labels == -1, -1, codes)
     umap = UMAP(random_state=random_state, **settings)
     embedding = umap.fit_transform(rows, y=codes)
     return embedding, umap.transform(pca.transform(new_samples.reshape(len(new_samples), -1)))

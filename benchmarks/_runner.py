@@ -1,6 +1,5 @@
 """Methods on splits, each in a process that can be stopped, as rows of a table that grows."""
 
-import argparse
 import contextlib
 import hashlib
 import importlib.metadata
@@ -16,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 from _data import load
-from _rows import Rows
 from sklearn.exceptions import ConvergenceWarning
 
 import tensorly_norank
@@ -79,6 +77,7 @@ def run_missing(rows, jobs, function, options, curves=None):
     curves : Rows, optional
         Its fields are the keys of a job, and then those of the points of a curve.
     """
+    _versions()  # of the code that is run, before anybody changes it
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # else processes would be left behind
     os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the processes
     jobs = list(jobs)
@@ -150,43 +149,6 @@ def score_split(tensor, labels, method, fit, new, seed, unseen_classes=False):
     return row, curve
 
 
-def add_options(parser, n_splits, name):
-    """Those of all programs whose jobs `run_missing` runs."""
-    parser.add_argument("--name", default=name, help="of the table in results/")
-    parser.add_argument("--splits", type=positive, default=n_splits)
-    parser.add_argument(
-        "--limit",
-        type=positive,
-        default=3600,
-        help="seconds, of one job in its process",
-    )
-    parser.add_argument("--workers", type=positive, default=2, help="jobs that run at a time")
-    parser.add_argument("--again", action="store_true", help="also what failed")
-
-
-def table_of(parser, name, fields, n_keys):
-    """The table of that name; an error of the parser where it is one of another benchmark."""
-    try:
-        return Rows(name, fields, n_keys)
-    except ValueError as error:
-        return parser.error(str(error))
-
-
-def positive(text):
-    """A whole number, 1 or more, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {text}")
-    return number
-
-
-def check_names(parser, given, known):
-    """Before a table gets rows of what there is not."""
-    for name in given:
-        if name not in known:
-            parser.error(f"{name!r} is not one of {', '.join(map(repr, known))}")
-
-
 class _Worker:
     """Calls a function in a process that goes on until a job outlives its limit, or kills it."""
 
@@ -233,9 +195,11 @@ class _Worker:
 
 def _work(pipe, function):
     os.setsid()  # a group of its own, to be ended as one
+    versions = _versions()  # of what this process has just read
     with contextlib.suppress(EOFError, BrokenPipeError):  # nobody asks any more
         while True:
-            pipe.send(_watched(function, pipe.recv()))
+            found = _watched(function, pipe.recv())
+            pipe.send(found and ({"versions": versions} | found[0], found[1]))
 
 
 def _watched(function, job):

@@ -103,12 +103,12 @@ def searched_methods(n_fit, n_entries, unseen_classes=False):
         f"{k} neighbours, {n} components": partial(
             embed_by_umap, n_neighbors=k, n_components=n, n_axes=reduced.n_components
         )
-        for k, n in ((15, 2), (5, 2), (15, 10))
+        for k, n in ((15, 2), (5, 2), (15, 10), (5, 10), (15, 30))
     }
     found = {
         "raw": {"": _flat(FunctionTransformer())},
         "PCA": {f"{n} axes": _flat(PCA(n)) for n in _at_most(most, 20, 5, 50)},
-        "kernel PCA": {f"width {w}": partial(_kernel_pca, width=w) for w in (1, 0.5, 2)},
+        "kernel PCA": {f"width {w}": partial(_kernel_pca, width=w) for w in (1, 0.5, 2, 0.25)},
         "t-SNE": {"": _flat(_TSNEOfAxes(min(50, most)))},
         "UMAP": {name: partial(method, supervised=False) for name, method in umap.items()},
         "supervised UMAP": umap,
@@ -140,8 +140,8 @@ def searched_methods(n_fit, n_entries, unseen_classes=False):
             for length in (5, 1)
         },
         "CP": {f"rank {r}": partial(embed_by_parafac, rank=r) for r in (20, 10)},
-        "Tucker": {f"{r} a mode": partial(embed_by_tucker, rank=r) for r in (6, 3, 10)},
-        "t-SVD": {f"{r} slices": partial(_t_svd, rank=r) for r in (3, 1, 6)},
+        "Tucker": {f"{r} a mode": partial(embed_by_tucker, rank=r) for r in (6, 3, 10, 15)},
+        "t-SVD": {f"{r} slices": partial(_t_svd, rank=r) for r in (3, 1, 6, 12)},
     }
     return {name: Searched(candidates, unseen_classes) for name, candidates in found.items()}
 

@@ -15,7 +15,6 @@ deviation of these differences, and how many data sets it helps and harms (p < 0
 corrected resampled t-test: halves of the same samples are not independent).
 """
 
-import argparse
 import contextlib
 import dataclasses
 import inspect
@@ -25,6 +24,7 @@ from unittest.mock import patch
 
 import numpy as np
 from _data import load
+from _options import data_name, encoder_name, parser_of, positive
 from _rows import Rows
 from held_out import split_samples
 
@@ -191,14 +191,14 @@ def print_tables():
 
 def main():
     """Run, or print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", nargs="+", default=list(DATA))
-    parser.add_argument("--encoder", default="mlp")
+    parser = parser_of(__doc__)
+    parser.add_argument("--data", nargs="+", type=data_name, default=list(DATA), help="data sets")
+    parser.add_argument("--encoder", type=encoder_name, default="mlp", help="encoder of ours")
     parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument(
         "--classes", nargs="+", default=["seen", "unseen"], choices=["seen", "unseen"]
     )
-    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--splits", type=positive, default=5, help="the first so many")
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     warnings.simplefilter("ignore")

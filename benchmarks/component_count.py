@@ -18,12 +18,12 @@ its reconstruction error (point farthest from the chord), parallel analysis of p
 and K − 1. The package tensorly-viz is needed for the first, pandas and matplotlib for the table.
 """
 
-import argparse
 import time
 import warnings
 
 import numpy as np
 import tensorly as tl
+from _options import parser_of, positive
 from _rows import RESULTS, Rows
 from scipy import linalg, stats
 from sklearn.decomposition import PCA
@@ -260,10 +260,10 @@ def draw(exact):
 
 def main():
     """Run, or print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("--methods", nargs="+", default=["linear"], choices=[*OURS, "peers"])
     parser.add_argument("--scenarios", nargs="+", default=list(SCENARIOS), choices=list(SCENARIOS))
-    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--seeds", type=positive, default=20, help="the first so many")
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     if options.table:

@@ -16,14 +16,14 @@ planted regions are among the first, as many as were planted: by the pattern of 
 and by the difference of the groups' means.
 """
 
-import argparse
 import itertools
 import time
 from functools import lru_cache
 
 import numpy as np
 from _data import load_abide_subjects
-from _runner import add_options, positive, run_missing, table_of
+from _options import add_options, parser_of, positive, table_of
+from _runner import run_missing
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
@@ -143,9 +143,9 @@ def precision(scores, regions):
 
 def main():
     """Run what is missing."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("study", choices=["abide", "simulated"])
-    parser.add_argument("--permutations", type=positive, default=200)
+    parser.add_argument("--permutations", type=positive, default=200, help="of `abide`")
     add_options(parser, n_splits=5, name=None)
     options = parser.parse_args()
     if options.study == "abide":

@@ -8,12 +8,12 @@ is scored with as many components as were counted; and with one less, one more, 
 as a difference from that on the same split: mean and standard deviation over splits.
 """
 
-import argparse
 import warnings
 
 import numpy as np
 import pandas
 from _data import load
+from _options import data_and_encoder, parser_of, positive
 from held_out import split_samples
 
 from tensorly_norank import no_rank_decomposition
@@ -66,23 +66,24 @@ def scores(name, encoder, seed, unseen):
 
 def main():
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", nargs="+", metavar="DATA:ENCODER")
-    parser.add_argument("--splits", type=int, default=5)
+    parser = parser_of(__doc__)
+    parser.add_argument("runs", nargs="+", type=data_and_encoder("planted"), metavar="DATA:ENCODER")
+    parser.add_argument("--splits", type=positive, default=5, help="the first so many")
     parser.add_argument("--unseen", action="store_true")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    for run in options.runs:
+    for data, encoder in options.runs:
         rows = [
             row
             for seed in range(options.splits)
-            for row in scores(*run.split(":"), seed, options.unseen)
+            for row in scores(data, encoder, seed, options.unseen)
         ]
         if not rows:  # which has been said
             continue
         table = pandas.DataFrame(rows).groupby("kept", sort=False).agg(["mean", "std"]).round(3)
         with pandas.option_context("display.width", 200, "display.max_columns", 20):
-            print(f"{run}, {'classes not fitted' if options.unseen else 'held out'}\n{table}")
+            kind = "classes not fitted" if options.unseen else "held out"
+            print(f"{data}:{encoder}, {kind}\n{table}")
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ seconds of a whole call with its count, the ratio of the two devices, and what w
 number of components, and the share of new samples whose three nearest neighbours name them rightly.
 """
 
-import argparse
 import time
 import warnings
 
 import numpy as np
 import tensorly as tl
 import torch
+from _options import encoder_name, parser_of, positive
 from sklearn.neighbors import KNeighborsClassifier
 
 from tensorly_norank import no_rank_decomposition
@@ -56,11 +56,15 @@ def fit(tensor, labels, device, encoder, n_passes):
 
 def main():
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[400, 4000, 40_000])
-    parser.add_argument("--encoders", nargs="+", default=["mlp", "conv"])
+    parser = parser_of(__doc__)
+    parser.add_argument(
+        "--sizes", type=positive, nargs="+", default=[400, 4000, 40_000], help="samples"
+    )
+    parser.add_argument(
+        "--encoders", nargs="+", type=encoder_name, default=["mlp", "conv"], help="encoder of ours"
+    )
     parser.add_argument("--devices", nargs="+", default=["cuda", "cpu"])
-    parser.add_argument("--passes", type=int, help="30 by default; 4 of 10,000 samples or more")
+    parser.add_argument("--passes", type=positive, help="30, and 4 of 10,000 samples or more")
     options = parser.parse_args()
     tl.set_backend("pytorch")
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"

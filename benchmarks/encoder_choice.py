@@ -11,7 +11,6 @@ tensors of 8×10 entries whose modes have no order, 300 samples and 300 new ones
 are moved, and the 3-NN accuracy of the new samples then, and if they never or always were.
 """
 
-import argparse
 import time
 import warnings
 from collections import Counter
@@ -19,6 +18,7 @@ from unittest import mock
 
 import numpy as np
 from _data import load
+from _options import data_name, parser_of, positive
 from held_out import split_samples
 
 from tensorly_norank import _recipe, no_rank_decomposition
@@ -104,12 +104,14 @@ def show_moves(n_tensors=8):
 
 def main():
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", nargs="*")
-    parser.add_argument("--splits", type=int, default=3)
+    parser = parser_of(__doc__)
+    parser.add_argument("data", nargs="*", type=data_name)
+    parser.add_argument("--splits", type=positive, default=3, help="the first so many")
     parser.add_argument("--choices", action="store_true")
     parser.add_argument("--moves", action="store_true")
     options = parser.parse_args()
+    if not (options.data or options.moves):
+        parser.error("name data sets, or --moves")
     warnings.simplefilter("ignore")
     if options.moves:
         show_moves()

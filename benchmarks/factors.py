@@ -10,11 +10,11 @@ share of the entries is hidden by a mask (parafac fills it in again in every ite
 misfit of both on what was observed is printed, relative to its norm.
 """
 
-import argparse
 import warnings
 
 import numpy as np
 import tensorly as tl
+from _options import parser_of, positive
 from _timing import medians
 from tensorly.cp_tensor import CPTensor, cp_normalize
 from tensorly.decomposition import parafac
@@ -83,9 +83,9 @@ def compare_with_holes(shape, missing, n_repeats):
 
 def main():
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shape", type=int, nargs="+", action="append")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser = parser_of(__doc__)
+    parser.add_argument("--shape", type=positive, nargs="+", action="append")
+    parser.add_argument("--repeats", type=positive, default=3, help="of which the median counts")
     parser.add_argument("--missing", type=float, default=0.0)
     options = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -10,11 +10,11 @@ are added to results/faithfulness.csv; `--table` prints means over the splits an
 results/faithfulness.png.
 """
 
-import argparse
 import warnings
 
 import numpy as np
 from _data import load
+from _options import data_name, encoder_name, parser_of, positive
 from _rows import RESULTS, Rows
 from ablation import figures
 from held_out import split_samples
@@ -119,12 +119,12 @@ def draw_curve(ax, curve, label, style, offset):
 
 def main():
     """Run, or print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", nargs="+", default=["digits"])
-    parser.add_argument("--encoder", default="conv")
+    parser = parser_of(__doc__)
+    parser.add_argument("--data", nargs="+", type=data_name, default=["digits"], help="data sets")
+    parser.add_argument("--encoder", type=encoder_name, default="conv", help="encoder of ours")
     parser.add_argument("--diversity", nargs="+", type=float, default=DIVERSITY)
     parser.add_argument("--locality", nargs="+", type=float, default=LOCALITY)
-    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--splits", type=positive, default=5, help="the first so many")
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     warnings.simplefilter("ignore")

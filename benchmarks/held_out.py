@@ -14,11 +14,11 @@ on the same splits: LDA and the raw entries, with --peers also PCA, CP, Tucker, 
 UMAP (if umap-learn is installed).
 """
 
-import argparse
 import warnings
 
 import numpy as np
 from _data import load
+from _options import data_name, encoder_name, parser_of, positive
 from _peers import peers
 from sklearn.model_selection import train_test_split
 
@@ -43,14 +43,35 @@ def split_samples(labels, seed, unseen):
     if not unseen:
         everything = np.arange(len(labels))
         return train_test_split(everything, test_size=0.5, stratify=labels, random_state=seed)
-    classes = np.random.default_rng(seed).permutation(np.unique(labels))
-    fitted = np.isin(labels, classes[: len(classes) // 2])
+    classes = np.unique(labels)
+
+    def half(rng):
+        return frozenset(rng.permutation(classes)[: len(classes) // 2])
+
+    fitted = np.isin(labels, list(_unlike_earlier(half, seed)))
     return np.flatnonzero(fitted), np.flatnonzero(~fitted)
+
+
+def _unlike_earlier(draw, seed):
+    """The first draw of this seed that no earlier seed has, so that no split comes twice.
+
+    Seven people can be halved in 35 ways, and the corner of a field lie in 256 places: sooner than
+    one would think two seeds draw the same.
+    """
+    drawn = []
+    for one in range(seed + 1):
+        rng = np.random.default_rng(one)
+        draws = (draw(rng) for _ in range(1000))
+        found = next((each for each in draws if each not in drawn), None)
+        if found is None:
+            raise ValueError(f"seed {seed} finds no split that none of the {one} before it has")
+        drawn.append(found)
+    return drawn[-1]
 
 
 def split_apart(labels, positions, seed, patch_size=5, square=16):
     """Indices of fitted patches, and of patches of the same classes that touch none of them."""
-    corner = np.random.default_rng(seed).integers(0, square, 2)
+    corner = _unlike_earlier(lambda rng: tuple(rng.integers(0, square, 2).tolist()), seed)
     is_fitted = ((positions + corner) // square).sum(axis=1) % 2 == 0
     steps = np.abs(positions[:, None] - positions[None, is_fitted]).max(axis=2).min(axis=1)
     is_scored = ~is_fitted & (steps >= patch_size)
@@ -83,10 +104,10 @@ def summary(table, figures):
 
 def main():
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data")
-    parser.add_argument("encoder", nargs="?", help="none: only the peers")
-    parser.add_argument("--splits", type=int, default=5)
+    parser = parser_of(__doc__)
+    parser.add_argument("data", type=data_name)
+    parser.add_argument("encoder", nargs="?", type=encoder_name, help="without: only the peers")
+    parser.add_argument("--splits", type=positive, default=5, help="the first so many")
     parser.add_argument("--unseen", action="store_true")
     parser.add_argument("--apart", action="store_true")
     parser.add_argument("--peers", action="store_true")

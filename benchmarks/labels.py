@@ -18,7 +18,6 @@ many images of 5,000 smooth patterns, each moved by up to a pixel. Without `--da
 Printed are means ± standard errors over the splits, and ours minus each other's, paired.
 """
 
-import argparse
 import time
 import warnings
 from pathlib import Path
@@ -26,7 +25,8 @@ from unittest.mock import patch
 
 import numpy as np
 from _data import load
-from _peers import in_its_own_process, peers
+from _options import data_name, not_negative, parser_of, positive
+from _peers import in_a_new_process, peers
 from _summary import means_and_errors, paired_summary
 from held_out import some_of_each, split_samples
 from scipy.ndimage import gaussian_filter
@@ -220,7 +220,7 @@ def many_classes(n_seeds):
         (shifted_images, 5000, 64),
     ):
         rows = [
-            in_its_own_process(fit_many, simulate, n_classes, n_components, seed)
+            in_a_new_process(fit_many, simulate, n_classes, n_components, seed)
             for seed in range(n_seeds)
         ]
         mean, error = means_and_errors(np.array(rows))
@@ -240,12 +240,16 @@ def many_classes(n_seeds):
 
 def main():
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("kind", choices=["few", "unequal", "many"])
-    parser.add_argument("--data", default="digits")
-    parser.add_argument("--each", type=int, default=None, help="0 (of `unequal`): as they are")
-    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--data", type=data_name, default="digits", help="data sets")
+    parser.add_argument(
+        "--each", type=not_negative, help="5 of `few`, 8 of `unequal`, where 0 leaves all"
+    )
+    parser.add_argument("--splits", type=positive, default=5, help="the first so many")
     options = parser.parse_args()
+    if options.kind == "few" and options.each == 0:
+        parser.error("--each must be 1 or more for `few`, got 0")
     warnings.simplefilter("ignore")
     if options.kind == "many":
         many_classes(options.splits)
@@ -257,8 +261,6 @@ def main():
     run = few_labels if options.kind == "few" else unequal_classes
     default = 5 if options.kind == "few" else 8
     n_each = default if options.each is None else options.each
-    if options.kind == "few" and n_each < 1:
-        parser.error("--each must be 1 or more")
     rows = {}
     for seed in range(options.splits):
         for name, row in run(tensor, labels, n_each, seed):

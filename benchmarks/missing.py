@@ -13,14 +13,14 @@ components, and by the mean sample. Root mean square error over the entries' sta
 the factor match score of ours and parafac with what they find without holes.
 """
 
-import argparse
 import time
 import warnings
 
 import numpy as np
 import tensorly as tl
 import torch
-from _data import load
+from _data import NAMES, load
+from _options import encoder_name, one_of, parser_of, positive
 from _summary import means_and_errors, paired_summary
 from held_out import split_samples
 from sklearn.metrics import balanced_accuracy_score
@@ -125,12 +125,16 @@ def run_entries(name, encoder, n_splits):
 
 def main():
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("kind", choices=["classes", "entries"])
-    parser.add_argument("--data", default="digits")
-    parser.add_argument("--encoder", default="mlp")
-    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument(
+        "--data", type=one_of((*NAMES, "kinetic")), default="digits", help="data sets"
+    )
+    parser.add_argument("--encoder", type=encoder_name, default="mlp", help="encoder of ours")
+    parser.add_argument("--splits", type=positive, default=5, help="the first so many")
     options = parser.parse_args()
+    if options.kind == "classes" and options.data == "kinetic":
+        parser.error("kinetic has no classes: it is for `entries`")
     warnings.simplefilter("ignore")
     run = run_classes if options.kind == "classes" else run_entries
     run(options.data, options.encoder, options.splits)

@@ -14,18 +14,9 @@ fits half of the classes and scores the others. How the loss of deep methods fel
 results/paper_curves.csv.
 """
 
-import argparse
-
 from _competitors import DEEP, IN_SAMPLE_ONLY, OURS, SPREAD, competitors
-from _runner import (
-    FIELDS,
-    add_options,
-    check_names,
-    loaded,
-    run_missing,
-    score_split,
-    table_of,
-)
+from _options import add_options, not_negative, one_of, parser_of, table_of
+from _runner import FIELDS, loaded, run_missing, score_split
 from held_out import split_of
 
 DATA = (
@@ -48,15 +39,19 @@ KEYS = ("data", "kind", "split", "method")
 
 def main():
     """Run what is missing."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", nargs="*", help=f"of {', '.join(DATA)}; by default all")
+    parser = parser_of(__doc__)
+    parser.add_argument(
+        "data", nargs="*", type=one_of(DATA), help=f"{', '.join(map(repr, DATA))}; none: all"
+    )
     add_options(parser, n_splits=10, name="paper")
-    parser.add_argument("--deep-splits", type=int, default=5, help="of those that take long")
-    parser.add_argument("--methods", nargs="+")
+    parser.add_argument(
+        "--deep-splits", type=not_negative, default=5, help="of those that take long"
+    )
+    parser.add_argument(
+        "--methods", nargs="+", type=one_of(competitors(100, 100)), help="by default all"
+    )
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     options = parser.parse_args()
-    check_names(parser, options.data, DATA)
-    check_names(parser, options.methods or (), competitors(100, 100))
     rows = table_of(parser, options.name, (*KEYS, *FIELDS), len(KEYS))
     fields = (*KEYS, "tenth", "loss")
     curves = table_of(parser, f"{options.name}_curves", fields, len(KEYS) + 1)

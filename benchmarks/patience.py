@@ -13,15 +13,15 @@ splits. Splits begin with number 10: those before serve the paper's experiments 
 crystals, those before 5).
 """
 
-import argparse
 import warnings
 from collections import defaultdict
 from unittest.mock import patch
 
 import numpy as np
 from _competitors import Ours
-from _data import NAMES, load
-from _runner import check_names, positive, score_split
+from _data import load
+from _options import data_name, encoder_name, not_negative, parser_of, positive
+from _runner import score_split
 from _summary import paired_summary
 from held_out import split_of
 
@@ -61,15 +61,14 @@ def _last_fall(errors):
 
 def main():
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", nargs="+")
+    parser = parser_of(__doc__)
+    parser.add_argument("data", nargs="+", type=data_name)
     parser.add_argument("--shares", type=float, nargs="+", default=[])
     parser.add_argument("--multiples", type=float, nargs="+", default=[])
-    parser.add_argument("--encoder", default="auto")
-    parser.add_argument("--first", type=int, default=10, help="number of the first split")
+    parser.add_argument("--encoder", type=encoder_name, default="auto", help="encoder of ours")
+    parser.add_argument("--first", type=not_negative, default=10, help="number of the first split")
     parser.add_argument("--splits", type=positive, default=5)
     options = parser.parse_args()
-    check_names(parser, options.data, NAMES)
     warnings.simplefilter("ignore")
     schedules = {"default": (_training._PATIENCE, 1)}
     schedules |= {f"patience {share:g}": (share, 1) for share in options.shares}
@@ -80,14 +79,15 @@ def main():
         tensor, labels = loaded
         rows = defaultdict(list)
         for seed in range(options.first, options.first + options.splits):
-            halves = split_of(data, labels, seed)
+            halves = fit, new = split_of(data, labels, seed)
             for name, schedule in schedules.items():
                 row = scores(tensor, labels, halves, schedule, seed, options.encoder)
                 rows[name].append(row)
                 print(data, seed, name, *(f"{figure:.4g}" for figure in row), flush=True)
         if options.splits > 1:
             print(data)
-            paired_summary(rows, [*FIGURES, "passes", "fall", "seconds"], range(len(FIGURES)))
+            shown = [*FIGURES, "passes", "fall", "seconds"]
+            paired_summary(rows, shown, range(len(FIGURES)), test_to_fit=len(new) / len(fit))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ counting (more fits, tests) over those of fitting. Of serology also what the com
 seed are: means of the outcomes along each, and the largest entries of its other factors.
 """
 
-import argparse
 import time
 import warnings
 from collections import Counter
@@ -16,6 +15,7 @@ from unittest import mock
 import numpy as np
 import tensorly as tl
 from _data import load
+from _options import data_and_encoder, parser_of, positive
 
 from tensorly_norank import datasets, no_rank_decomposition
 from tensorly_norank._recipe import Recipe
@@ -57,12 +57,11 @@ def describe(result, bunch):
 
 def main():
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", nargs="+", metavar="DATA:ENCODER")
-    parser.add_argument("--seeds", type=int, default=10)
+    parser = parser_of(__doc__)
+    parser.add_argument("runs", nargs="+", type=data_and_encoder(), metavar="DATA:ENCODER")
+    parser.add_argument("--seeds", type=positive, default=10, help="the first so many")
     options = parser.parse_args()
-    for run in options.runs:
-        name, encoder = run.split(":")
+    for name, encoder in options.runs:
         loaded = load(name)
         if loaded is None:
             continue
@@ -70,7 +69,7 @@ def main():
         evidence = [result.rank_evidence for result, _, _ in results]
         share = [counting / fitting for _, counting, fitting in results]
         print(
-            f"{run}: counts {dict(Counter(one.chosen for one in evidence))}, needed "
+            f"{name}:{encoder}: counts {dict(Counter(one.chosen for one in evidence))}, needed "
             f"{min(one.needed for one in evidence)} to {max(one.needed for one in evidence)}, "
             f"linear {np.mean([one.linear for one in evidence]):.0%}, counting over fitting "
             f"{np.mean(share):.2f} ({np.mean([seconds for *_, seconds in results]):.1f} s)",

@@ -7,7 +7,6 @@ The documentation calls it when it is built. Each part is a piece of reStructure
 includes: its tables, its figures, and who is ahead in words. What has not been run says so.
 """
 
-import argparse
 from pathlib import Path
 
 import matplotlib
@@ -19,6 +18,7 @@ import numpy as np
 import pandas
 from _competitors import BESIDE, DEEP, IN_SAMPLE_ONLY, PROBABILITIES, SPREAD
 from _few_labels import in_words
+from _options import parser_of
 from _report import (
     FEWEST_SPLITS,
     in_order,
@@ -32,7 +32,16 @@ from _report import (
     test_to_fit,
     values,
 )
-from _verdict import CHOSEN_BY, COMPETITORS, DATA, LABELS, METHODS, SIX, verdict_of
+from _verdict import (
+    CHOSEN_BY,
+    COMPETITORS,
+    DATA,
+    FIRST_FRESH,
+    LABELS,
+    METHODS,
+    SIX,
+    verdict_of,
+)
 from connectivity import MEASURES
 from paper import LONG
 from scarcity import METHODS as METHODS_OF_FEW
@@ -48,7 +57,7 @@ COLOURS |= dict.fromkeys(("ours", SIMILARITY, RANK_GIVEN), RED)
 
 def main():
     """Write all parts."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("--paper", default="paper", help="name of paper.py's table")
     parser.add_argument("--results", type=Path, default=HERE / "results")
     parser.add_argument("--to", type=Path, default=HERE.parent / "doc" / "paper")
@@ -194,9 +203,9 @@ def verdict_of_embeddings(rows, folder):
 
 @of_table("paper")
 def verdict_of_fresh_splits(rows, folder):
-    """The same on the splits that nothing was chosen by."""
+    """The same on the later splits, less those that something was chosen by."""
     chosen_by = [split in CHOSEN_BY.get(data, ()) for data, split in rows[["data", "split"]].values]
-    fresh = of_kind(rows[(rows["split"] >= FEWEST_SPLITS) & ~np.array(chosen_by)], "held out")
+    fresh = of_kind(rows[(rows["split"] >= FIRST_FRESH) & ~np.array(chosen_by)], "held out")
     n_of_ours = fresh[fresh["method"] == "ours"].groupby("data")["split"].nunique()
     is_whole = fresh["data"].isin(n_of_ours.index[n_of_ours >= FEWEST_SPLITS])
     return verdict_of(fresh[is_whole], ("silhouette", "ari"))

@@ -11,21 +11,10 @@ method says so, and the row has its words. "ours, rank given" counts no componen
 fewer than there are classes: what the two differ by is what counting costs.
 """
 
-import argparse
-
 import numpy as np
 from _competitors import Ours, competitors
-from _data import NAMES
-from _runner import (
-    FIELDS,
-    add_options,
-    check_names,
-    loaded,
-    positive,
-    run_missing,
-    score_split,
-    table_of,
-)
+from _options import add_options, data_name, one_of, parser_of, positive, table_of
+from _runner import FIELDS, loaded, run_missing, score_split
 from held_out import some_of_each, split_of
 
 RANK_GIVEN = "ours, rank given"
@@ -35,14 +24,21 @@ KEYS = ("data", "each", "split", "method")
 
 def main():
     """Run what is missing."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", nargs="*", default=["digits", "lfw", "pines", "olivetti"])
-    parser.add_argument("--each", type=positive, nargs="+", default=[1, 2, 5, 10, 20, 50])
+    parser = parser_of(__doc__)
+    parser.add_argument(
+        "data",
+        nargs="*",
+        type=data_name,
+        default=["digits", "lfw", "pines", "olivetti"],
+        help="data sets",
+    )
+    parser.add_argument(
+        "--each", type=positive, nargs="+", default=[1, 2, 5, 10, 20, 50], help="labelled samples"
+    )
     add_options(parser, n_splits=5, name="scarcity")
-    parser.add_argument("--methods", nargs="+", default=METHODS)
+    known = (RANK_GIVEN, *competitors(100, 100))
+    parser.add_argument("--methods", nargs="+", type=one_of(known), default=METHODS, help="names")
     options = parser.parse_args()
-    check_names(parser, options.data, NAMES)
-    check_names(parser, options.methods, (RANK_GIVEN, *competitors(100, 100)))
     jobs = (
         (data, each, split, method)
         for split in range(options.splits)

@@ -10,10 +10,10 @@ parameters (trees, bagged) or, for connectivity, the edges among the planted reg
 regression). With --ours the no-rank decomposition too, and its number of components.
 """
 
-import argparse
 import warnings
 
 import numpy as np
+from _options import one_of, parser_of, positive
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -71,13 +71,15 @@ def describe(name, difficulty, n_samples, n_splits, ours):
 
 def main():
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", nargs="*", metavar="DATA", help=", ".join(SIMULATORS))
+    parser = parser_of(__doc__)
+    parser.add_argument(
+        "data", nargs="*", type=one_of(SIMULATORS), metavar="DATA", help=", ".join(SIMULATORS)
+    )
     parser.add_argument(
         "--difficulty", nargs="+", default=["medium"], choices=["easy", "medium", "hard"]
     )
-    parser.add_argument("--samples", type=int, default=1000)
-    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--samples", type=positive, default=1000, help="of each")
+    parser.add_argument("--splits", type=positive, default=5, help="random halves")
     parser.add_argument("--ours", action="store_true")
     options = parser.parse_args()
     warnings.simplefilter("ignore")

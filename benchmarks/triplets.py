@@ -8,9 +8,8 @@ between the two gradients. Medians over repeats that take turns, so that a busy 
 them alike; the ratios are what counts. Needs `pip install pytorch-metric-learning`.
 """
 
-import argparse
-
 import torch
+from _options import parser_of, positive
 from _timing import medians
 from pytorch_metric_learning.distances import LpDistance
 from pytorch_metric_learning.losses import TripletMarginLoss
@@ -55,8 +54,10 @@ def compare(batch_size):
 
 def main():
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256, 512])
+    parser = parser_of(__doc__)
+    parser.add_argument(
+        "--sizes", type=positive, nargs="+", default=[64, 128, 256, 512], help="of batches"
+    )
     sizes = parser.parse_args().sizes
     print("     B          ours          peer  peer/ours  ours/one sort  relative difference")
     for size in sizes:

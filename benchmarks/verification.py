@@ -10,15 +10,14 @@ given false accepts are appended to results/verification.csv, the curves to
 results/verification_curves.csv; what is there already is not run again.
 """
 
-import argparse
 import time
 import warnings
 from functools import lru_cache
 
 import numpy as np
 from _competitors import SPREAD, competitors
-from _data import NAMES
-from _runner import add_options, check_names, loaded, run_missing, table_of
+from _options import add_options, data_name, one_of, parser_of, table_of
+from _runner import loaded, run_missing
 from held_out import split_samples
 from scipy.spatial.distance import pdist
 from sklearn.metrics import roc_auc_score, roc_curve
@@ -56,13 +55,13 @@ FIELDS = (
 
 def main():
     """Run what is missing."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", nargs="*", default=["olivetti", "lfw"])
+    parser = parser_of(__doc__)
+    parser.add_argument(
+        "data", nargs="*", type=data_name, default=["olivetti", "lfw"], help="data sets"
+    )
     add_options(parser, n_splits=5, name="verification")
-    parser.add_argument("--methods", nargs="+", default=METHODS)
+    parser.add_argument("--methods", nargs="+", type=one_of(METHODS), default=METHODS, help="names")
     options = parser.parse_args()
-    check_names(parser, options.data, NAMES)
-    check_names(parser, options.methods, METHODS)
     jobs = (
         (data, split, method)
         for split in range(options.splits)
@@ -98,7 +97,7 @@ def run(data, split, method):
     ]
 
 
-@lru_cache(1)  # both ways to compare ours are of one fit
+@lru_cache(1)  # both ways to compare ours are of one fit, where one process does both
 def embedded(data, split, method):
     """Points of the new people; the time it took and what was chosen; what was warned of."""
     tensor, labels = loaded(data)

@@ -19,14 +19,14 @@ Printed are, of the first two, means ± standard errors over the splits, and our
 from labels) minus each other's, paired.
 """
 
-import argparse
 import importlib.util
 import time
 import warnings
 
 import numpy as np
 from _data import load
-from _peers import in_its_own_process
+from _options import data_name, encoder_name, parser_of, positive
+from _peers import in_another_process
 from _summary import paired_summary
 from held_out import split_samples
 from sklearn.decomposition import PCA
@@ -72,7 +72,7 @@ def without_labels(tensor, codes, encoder, seed):
     }
     if importlib.util.find_spec("umap"):
         for name, number in [("UMAP", rank), ("UMAP of two", 2)]:
-            methods[name] = lambda n=number: in_its_own_process(
+            methods[name] = lambda n=number: in_another_process(
                 fit_umap, flat[fit], flat[new], n, seed
             )
     for name, method in methods.items():
@@ -133,11 +133,11 @@ KINDS = {
 
 def main():
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("kind", choices=[*KINDS, "planted"])
-    parser.add_argument("--data", default="digits")
-    parser.add_argument("--encoder", default="auto")
-    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--data", type=data_name, default="digits", help="data sets")
+    parser.add_argument("--encoder", type=encoder_name, default="auto", help="encoder of ours")
+    parser.add_argument("--splits", type=positive, default=5, help="the first so many")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.kind == "planted":

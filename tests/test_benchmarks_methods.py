@@ -1,9 +1,13 @@
 """What the benchmarks set beside ours, and the samples that they fit and score."""
 
+import os
+import sys
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import NeighborhoodComponentsAnalysis
@@ -181,6 +185,85 @@ def test_patches_of_the_pines_that_are_scored_share_no_pixel_with_fitted_ones(be
     assert len(fit) > 100
     assert len(new) > 50
     assert steps.min() >= 5
+
+
+def test_no_split_comes_twice(benchmark_module):
+    """Seven classes can be halved in 35 ways; of a field four corners are possible here."""
+    held_out = benchmark_module("held_out")
+    labels = np.repeat(np.arange(7), 2)
+    halves = {held_out.split_samples(labels, seed, True)[0].tobytes() for seed in range(12)}
+    assert len(halves) == 12
+    rng = np.random.default_rng(0)
+    positions, labels = rng.integers(0, 40, (300, 2)), rng.integers(0, 2, 300)
+    fields = [
+        held_out.split_apart(labels, positions, seed, square=2, patch_size=1) for seed in range(4)
+    ]
+    assert len({fit.tobytes() for fit, _ in fields}) > 1  # opposite corners fit the same squares
+    with pytest.raises(ValueError, match="seed 4 finds no split that none of the 4 before it has"):
+        held_out.split_apart(labels, positions, 4, square=2, patch_size=1)
+
+
+def test_a_split_is_the_first_draw_of_its_seed_that_no_earlier_one_has(benchmark_module):
+    labels = np.repeat(np.arange(7), 2)
+    first = [
+        frozenset(np.random.default_rng(seed).permutation(7)[:3].tolist()) for seed in range(6)
+    ]
+    split_samples = benchmark_module("held_out").split_samples
+    found = [frozenset(labels[split_samples(labels, s, True)[0]].tolist()) for s in range(6)]
+    assert first[3] == first[2]  # which is what made them be looked at
+    assert [one == other for one, other in zip(found, first, strict=True)] == [
+        seed != 3 for seed in range(6)
+    ]
+
+
+def test_umap_is_told_which_labels_are_missing(benchmark_module, monkeypatch):
+    given = []
+
+    class UMAP:
+        def __init__(self, **settings):
+            pass
+
+        def fit_transform(self, rows, y):
+            given.append(y)
+            return rows
+
+        def transform(self, rows):
+            return rows
+
+    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=UMAP))
+    fit_umap = benchmark_module("_peers")._fit_umap
+    samples = np.random.default_rng(0).normal(size=(6, 3))
+    for labels in (np.array([-1, 4, 7, -1, 4, 7]), np.array(list("abcabc")), None):
+        fit_umap(samples, labels, samples, 0, 2, {})
+    assert given[0][[0, 3]].tolist() == [-1, -1]
+    assert len(set(given[0][1:3])) == 2 and (given[0][1:3] >= 0).all()
+    assert given[1].tolist() == [0, 1, 2, 0, 1, 2]
+    assert given[2] is None
+
+
+def test_features_of_copies_are_their_mean(benchmark_module):
+    deep = benchmark_module("_deep")
+    torch.manual_seed(0)
+    images = torch.randn(3, 1, 8, 8)
+    network = deep.ConvNet((1, 8, 8), 4).eval()
+    with torch.no_grad():
+        one_by_one = [network.encode(copy) for copy in deep.copies(images)]
+        torch.testing.assert_close(network.encode_copies(images), sum(one_by_one) / 5)
+    assert not torch.allclose(one_by_one[0], one_by_one[1])
+
+
+def test_errors_of_overlapping_halves_are_those_of_the_corrected_test(benchmark_module):
+    values = np.array([[1.0, 0.0], [2.0, 0.0], [3.0, 6.0]])
+    means_and_errors = benchmark_module("_summary").means_and_errors
+    for test_to_fit in (0.0, 1.0, 0.5):
+        mean, error = means_and_errors(values, test_to_fit)
+        np.testing.assert_allclose(mean, [2, 2])
+        np.testing.assert_allclose(error, np.sqrt([1, 12]) * np.sqrt(1 / 3 + test_to_fit))
+
+
+def test_what_is_measured_for_itself_runs_in_a_process_of_its_own(benchmark_module):
+    peers = benchmark_module("_peers")
+    assert len({peers.in_a_new_process(os.getpid) for _ in range(2)} | {os.getpid()}) == 3
 
 
 def test_few_samples_are_drawn_of_the_classes_that_a_half_has(benchmark_module, monkeypatch):

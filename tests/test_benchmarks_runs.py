@@ -42,8 +42,13 @@ def test_whatever_becomes_of_a_job_it_becomes_a_row_and_the_others_go_on(
     rows = benchmark_module("_rows").Rows("jobs", FIELDS, 1)
     names = ["works", "takes long", "does not converge", "is killed", "raises", "has no data"]
     options = Namespace(again=False, limit=40, workers=1)
-    benchmark_module("_runner").run_missing(rows, [(name,) for name in names], behave, options)
-    notes = rows.table().set_index("job")["note"].fillna("").to_dict()
+    runner = benchmark_module("_runner")
+    monkeypatch.setattr(runner, "_versions", lambda: "of this process")
+    runner.run_missing(rows, [(name,) for name in names], behave, options)
+    table = rows.table().set_index("job")
+    from_here = table.index[table["versions"] == "of this process"]
+    assert set(from_here) == {"takes long", "is killed"}  # others say what they were run by
+    notes = table["note"].fillna("").to_dict()
     assert notes == {
         "works": "",
         "takes long": "stopped after 40 s",
@@ -199,6 +204,47 @@ def test_numbers_that_ask_for_nothing_are_refused(benchmark_module, monkeypatch,
     with pytest.raises(SystemExit):
         benchmark_module("paper").main()
     assert f"--workers: must be 1 or more, got {text}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("program", "given", "said"),
+    [
+        ("held_out", "fo", "'fo' is not one of 'digits'"),
+        ("held_out", "digits convolution", "'convolution' is not one of 'auto'"),
+        ("held_out", "digits --splits 0", "--splits: must be 1 or more, got 0"),
+        ("paper", "galaxies --methods our", "'our' is not one of 'raw'"),
+        ("scarcity", "fo", "'galaxies, paper'"),
+        ("verification", "olivetti --methods VAE", "'VAE' is not one of 'ours, by similarity'"),
+        ("labels", "few --data fo", "'fo' is not one of 'digits'"),
+        ("labels", "few --each 0", "--each must be 1 or more for `few`, got 0"),
+        ("labels", "unequal --each -1", "--each: must be 0 or more, got -1"),
+        ("missing", "classes --data kinetic", "kinetic has no classes"),
+        ("ablation", "--data digits fo", "'fo' is not one of 'digits'"),
+        ("simulated", "fo", "'fo' is not one of 'galaxies'"),
+        ("cut", "digits", "must be DATA:ENCODER, got 'digits'"),
+        ("real_counts", "digits:fo", "'fo' is not one of 'auto'"),
+        ("encoder_choice", "", "name data sets, or --moves"),
+        ("patience", "digits --first -1", "--first: must be 0 or more, got -1"),
+    ],
+)
+def test_what_is_not_there_is_refused_before_any_work(
+    benchmark_module, monkeypatch, capsys, program, given, said
+):
+    monkeypatch.setattr(sys, "argv", [f"{program}.py", *given.split()])
+    with pytest.raises(SystemExit, match="2"):
+        benchmark_module(program).main()
+    assert said in capsys.readouterr().err
+
+
+def test_help_shows_the_text_as_it_stands_and_the_defaults(benchmark_module, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["paper.py", "--help"])
+    paper = benchmark_module("paper")
+    with pytest.raises(SystemExit, match="0"):
+        paper.main()
+    said = capsys.readouterr().out
+    assert paper.__doc__.strip() in said
+    assert "(default: 10)" in said
+    assert "None" not in said
 
 
 @pytest.mark.parametrize("options", [["digits", "--apart"], ["pines", "--apart", "--unseen"]])

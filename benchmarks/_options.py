@@ -1,0 +1,88 @@
+"""What the command lines of the programs have in common; what is wrong is said before any work."""
+
+import argparse
+
+from _data import NAMES
+from _rows import Rows
+
+ENCODERS = ("auto", "linear", "multilinear", "mlp", "conv")
+
+
+class _AsWritten(argparse.RawDescriptionHelpFormatter):
+    """The lines of a description as they are, and the defaults that there are behind a help."""
+
+    def _get_help_string(self, action):
+        has_one = action.default not in (None, False, argparse.SUPPRESS)
+        return action.help + (" (default: %(default)s)" if has_one else "")
+
+
+def parser_of(description):
+    """A parser whose help is the module's docstring."""
+    return argparse.ArgumentParser(description=description, formatter_class=_AsWritten)
+
+
+def one_of(known):
+    """A type for argparse: one of these names, which hold commas and are quoted therefore."""
+
+    def name(text):
+        if text not in known:
+            quoted = ", ".join(map(repr, known))
+            raise argparse.ArgumentTypeError(f"{text!r} is not one of {quoted}")
+        return text
+
+    return name
+
+
+data_name = one_of(NAMES)
+encoder_name = one_of(ENCODERS)
+
+
+def data_and_encoder(*more):
+    """A type for argparse: DATA:ENCODER, of the data sets and these."""
+    one = one_of((*NAMES, *more))
+
+    def pair(text):
+        data, colon, encoder = text.partition(":")
+        if not colon:
+            raise argparse.ArgumentTypeError(f"must be DATA:ENCODER, got {text!r}")
+        return one(data), encoder_name(encoder)
+
+    return pair
+
+
+def positive(text):
+    """A whole number, 1 or more, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {text}")
+    return number
+
+
+def not_negative(text):
+    """A whole number, 0 or more, for argparse."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
+    return number
+
+
+def add_options(parser, n_splits, name):
+    """Those of all programs whose jobs `run_missing` runs."""
+    parser.add_argument("--name", default=name, help="of the table in results/")
+    parser.add_argument("--splits", type=positive, default=n_splits, help="the first so many")
+    parser.add_argument(
+        "--limit",
+        type=positive,
+        default=3600,
+        help="seconds, of one job in its process",
+    )
+    parser.add_argument("--workers", type=positive, default=2, help="jobs that run at a time")
+    parser.add_argument("--again", action="store_true", help="also what failed")
+
+
+def table_of(parser, name, fields, n_keys):
+    """The table of that name; an error of the parser where it is one of another benchmark."""
+    try:
+        return Rows(name, fields, n_keys)
+    except ValueError as error:
+        return parser.error(str(error))
