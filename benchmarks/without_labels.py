@@ -6,7 +6,7 @@
 
 `none`: trustworthiness and continuity (10 neighbours) of the half that was not fitted: ours, PCA
 with as many components, and UMAP with as many and with two.
-`triplets`: share of new samples that three nearest neighbours among the fitted ones name rightly:
+`triplets`: share of new samples that three nearest neighbours among the fitted ones name correctly:
 ours from labels, and from comparisons that were drawn from them at random, so many a sample, none
 or 20 % of them the wrong way round. Of peers metric-learn takes comparisons (SCML); its last
 release does not run with current scikit-learn.

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import tensorly_norank
 
+sys.path.insert(0, str(Path(__file__).parent))  # of gallery_order.py
+
 project = "tensorly_norank"
 author = "The tensorly_norank developers"
 copyright = "2026, The tensorly_norank developers"
@@ -39,6 +41,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
+    "within_subsection_order": "gallery_order.ByPlace",
     "doc_module": ("tensorly_norank",),
     "reference_url": {"tensorly_norank": None},
     "remove_config_comments": True,

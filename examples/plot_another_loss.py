@@ -75,7 +75,7 @@ table = compare(
 )
 
 figures = ["knn_accuracy", "recall_at_1", "triplet_accuracy", "silhouette", "trustworthiness"]
-for column in ("mean", "std"):
+for column in ("mean", "std", "p_value"):
     shown = table[column].unstack("figure").loc[list(losses), [*figures, "n_components"]]
     print(f"\n{column}, held out ({remark})")
     print(shown.to_string(float_format="%.3f"))

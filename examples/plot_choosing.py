@@ -1,6 +1,6 @@
 """
-Choosing nothing, choosing something
-====================================
+What the keywords change
+========================
 
 Every keyword has a default, and the defaults were measured on many data sets. Here is what happens
 without a choice, and what each keyword changes, on images of digits: always on samples that were
@@ -18,6 +18,7 @@ import numpy as np
 from tensorly_norank import no_rank_decomposition
 from tensorly_norank.datasets import load_digits
 from tensorly_norank.evaluation import evaluate_embedding
+from tensorly_norank.plotting import plot_embedding
 
 digits = load_digits()
 order = np.random.default_rng(0).permutation(len(digits.labels))
@@ -42,14 +43,13 @@ def fit(samples, codes, **keywords):
 
 def show(name, values):
     """Held-out samples on the first two components, for each value of a keyword."""
-    _, axes = plt.subplots(1, len(values), figsize=(9, 3.3), layout="constrained")
+    _, axes = plt.subplots(1, len(values), figsize=(13, 4.5), layout="constrained")
     for ax, value in zip(axes, values, strict=True):
         points = fit(tensor[fitted], labels[fitted], **{name: value}).transform(tensor[held_out])
         figures = evaluate_embedding(points, labels[held_out], data=tensor[held_out])
-        ax.scatter(*points[:, :2].T, c=labels[held_out], cmap="tab10", s=6)
-        ax.set(xticks=[], yticks=[], aspect="equal", title=f"{name}={value:g}")
-        ax.set_xlabel(
-            f"silhouette {figures['silhouette']:.2f}\n"
+        plot_embedding(points, labels[held_out], ax=ax)
+        ax.set_title(
+            f"{name}={value:g}: silhouette {figures['silhouette']:.2f}, "
             f"trustworthiness {figures['trustworthiness']:.2f}"
         )
     plt.show()
@@ -58,10 +58,10 @@ def show(name, values):
 # %%
 # margin
 # ------
-# How much farther than their own class the others shall be. The larger it is, the harder classes
-# are pressed together; points on a sphere of radius 1 are at most 2 apart, and 1.4 where they stand
-# at right angles. Raise it a little for tighter classes, lower it where classes overlap; many
-# classes cannot all be 1.4 farther from each other than from themselves, and trying is no use.
+# How much farther away than their own class the others should be. The larger it is, the harder
+# classes are pressed together; points on a sphere of radius 1 are at most 2 apart, and 1.4 where
+# they stand at right angles. Raise it a little for tighter classes, lower it where classes overlap;
+# many classes cannot all be 1.4 farther from each other than from themselves, and trying is no use.
 
 show("margin", [0.2, 0.8, 1.4])
 

@@ -3,7 +3,7 @@ Comparisons in place of labels
 ==============================
 
 "Is this image more like that one or like the other?" Thousands of such answers, some of them wrong,
-do what labels do.
+in place of labels, beside a fit from labels.
 """
 
 import matplotlib.pyplot as plt
@@ -12,6 +12,7 @@ import numpy as np
 from tensorly_norank import no_rank_decomposition
 from tensorly_norank.datasets import load_digits
 from tensorly_norank.evaluation import evaluate_embedding
+from tensorly_norank.plotting import plot_embedding
 
 digits = load_digits()
 order = np.random.default_rng(0).permutation(len(digits.labels))
@@ -19,7 +20,8 @@ fitted, new = order[:600], order[600:1200]
 tensor, labels = digits.tensor[fitted], digits.labels[fitted]
 
 # %%
-# Who answers knows the digits, is asked about twenty pairs for each image, and errs in one of five.
+# The respondent knows the digits, is asked about twenty pairs for each image, and errs in one of
+# five.
 
 rng = np.random.default_rng(0)
 triplets = []
@@ -69,15 +71,23 @@ asked = no_rank_decomposition(
 print(f"{is_wrong.mean():.3f} wrong, {asked.diagnostics['contradicting_share']:.3f} contradict")
 
 # %%
-# New images, in their true colours, on the first two components:
+# New images, in their true colours, on the first two components; and the same from labels. Three
+# nearest neighbours among the fitted images name them, as they do among the pixels.
 
-points = result.transform(digits.tensor[new])
-figures = evaluate_embedding(points, digits.labels[new])
-_, ax = plt.subplots(figsize=(5.5, 5.5), layout="constrained")
-ax.scatter(*points[:, :2].T, c=digits.labels[new], cmap="tab10", s=6)
-ax.set(xticks=[], yticks=[], aspect="equal", title="12,000 answers, one of five wrong")
-ax.set_xlabel(
-    f"{result.rank} components, silhouette {figures['silhouette']:.2f}, "
-    f"nearest neighbour right {figures['recall_at_1']:.0%}"
-)
+by_label = no_rank_decomposition(tensor, labels, encoder="mlp", tol=0, random_state=0)
+pixels = digits.tensor.reshape(len(digits.tensor), -1)
+spaces = {
+    "12,000 answers, one of five wrong": (result.embedding, result.transform(digits.tensor[new])),
+    "600 labels": (by_label.embedding, by_label.transform(digits.tensor[new])),
+    "pixels": (pixels[fitted], pixels[new]),
+}
+_, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
+for (name, (points, placed)), ax in zip(spaces.items(), [*axes, None], strict=True):
+    figures = evaluate_embedding(placed, digits.labels[new], points, labels)
+    print(
+        f"{name}: {placed.shape[1]} dimensions, silhouette {figures['silhouette']:.2f}, "
+        f"3-NN {figures['knn_accuracy']:.3f}"
+    )
+    if ax is not None:
+        plot_embedding(placed, digits.labels[new], ax=ax).set_title(name)
 plt.show()

@@ -11,8 +11,8 @@ component show these regions?
 # Subjects, sites and regions
 # ---------------------------
 # 240 subjects were scanned at three sites, which differ in size and in their share of cases. A
-# method may so learn the sites in place of the groups. Everything below is fitted to two sites and
-# scored at the third one, which takes turns.
+# method may therefore learn the sites instead of the groups. Everything below is fitted to two
+# sites and scored at the third, each site in turn.
 
 import warnings
 
@@ -58,7 +58,7 @@ for study in studies:
         fitted = sites != site
         tensor, new = study.tensor[fitted], study.tensor[~fitted]
         groups, truth = labels[fitted], labels[~fitted]
-        with warnings.catch_warnings():  # that fitted subjects are known by heart, and the like
+        with warnings.catch_warnings():  # that fitted subjects are memorised, and the like
             warnings.simplefilter("ignore")
             result = no_rank_decomposition(tensor, groups, encoder="linear", random_state=0)
         n_significant.append(result.rank_evidence.significant)
@@ -89,15 +89,30 @@ for ax, rows, chance, title in zip(axes, (accuracies, precisions), chances, titl
         (line,) = ax.plot(effect_sizes, by_size.mean(axis=1), style, label=name)
         ax.plot(effect_sizes, by_size, style[0], color=line.get_color(), alpha=0.4)
         print(f"{name:>24}: {title}", by_size.mean(axis=1).round(2))
-    ax.axhline(chance, color="grey", lw=1)
-    ax.set(xlabel="effect size of an edge", title=title, ylim=(0, 1.05), xticks=effect_sizes)
+    ax.axhline(chance, color="grey", lw=1, label="chance")
+    ax.set(xlabel="Cohen's d of an edge", title=title, ylim=(0, 1.05), xticks=effect_sizes)
     ax.legend(loc="lower right")
+plt.show()
+
+# %%
+# The pattern itself
+# ------------------
+# Of the last fit, at the largest effect: how much each region has to do with the component.
+
+_, ax = plt.subplots(figsize=(10, 3), layout="constrained")
+is_planted = np.isin(np.arange(40), regions)
+for kind, colour in ((True, "#d55e00"), (False, "0.6")):
+    own = np.flatnonzero(is_planted == kind)
+    ax.bar(own, parts[own], color=colour, label="planted" if kind else "others")
+ax.set(xlabel="region", ylabel="part in the component")
+ax.legend()
 plt.show()
 
 # %%
 # What to make of it
 # ------------------
 # Where no component is significant, the pattern is no better than chance, though new subjects are
-# told apart a little; where the difference is large it shows all regions. LDA with shrinkage tells
-# the subjects apart as well, for the difference is linear. Whoever only looks for regions does
-# better with the difference of means, as long as the effect is small.
+# told apart a little. A significant component can still show the wrong regions: see the middle
+# effect, where fits differ. Where the difference is large it shows all regions. LDA with shrinkage
+# tells the subjects apart as well, for the difference is linear. Whoever only looks for regions
+# does better with the difference of means, as long as the effect is small.

@@ -11,7 +11,8 @@ are taken for one another?
 # The samples
 # -----------
 # 420 simulated crystals, each of a structure of its own. Counts span orders of magnitude, so that
-# logarithms are taken. The sheet shows their sums along one axis.
+# logarithms are taken. The sheet shows their sums along one axis. (`q_max`, the largest scattering
+# vector, is in Å⁻¹.)
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -46,7 +47,7 @@ print(result.rank_evidence)
 # Which are confused
 # ------------------
 # The vote of the three nearest fitted crystals: in the embedding, in the space of LDA, and among
-# the voxels themselves. A row is a true system, a column what was said.
+# the voxels themselves. A row is a true system, a column the one assigned.
 
 voxels = fitted.reshape(len(fitted), -1), new.reshape(len(new), -1)
 lda = make_pipeline(PCA(80, random_state=0), LinearDiscriminantAnalysis())
@@ -68,7 +69,7 @@ for ax, (name, (points, placed)) in zip(axes, spaces.items(), strict=True):
     ax.imshow(table, cmap="Blues")
     for i, j in np.argwhere(table):
         ax.text(j, i, table[i, j], ha="center", va="center", color="w" if table[i, j] > 10 else "k")
-    ax.set(title=f"{name}: {accuracy:.2f}", xlabel="said", xticks=range(7), yticks=range(7))
+    ax.set(title=f"{name}: {accuracy:.2f}", xlabel="assigned", xticks=range(7), yticks=range(7))
     ax.set_xticklabels(names, rotation=45, ha="right")
 axes[0].set(ylabel="true system", yticklabels=names)
 plt.show()
@@ -77,5 +78,5 @@ plt.show()
 # In the embedding most mistakes are of monoclinic and orthorhombic crystals. The former have one
 # oblique angle, as hexagonal ones have, and stand between the latter, which have none, and
 # triclinic ones, which have three. LDA and the voxels confuse more, and the voxels take many for
-# tetragonal. All crystals lie alike, within ten degrees; turned at random they would be harder.
+# tetragonal. All crystals are aligned within ten degrees; turned at random they would be harder.
 # This is one split of few crystals.

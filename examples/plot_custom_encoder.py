@@ -11,9 +11,9 @@ be saved. Here: a small residual network for images.
 # The module
 # ----------
 # A block has two 3 × 3 convolutions and a way around them. They are normalised by ``GroupNorm``,
-# not by ``BatchNorm``: where a sample lies must not hang on which others happen to be in its batch.
-# Samples come as they lie in the tensor, (batch, 8, 8), and standardised; ``forward`` adds the axis
-# of the channel. The last layer has 32 outputs, and no activation.
+# not by ``BatchNorm``: where a sample lies must not depend on which others happen to be in its
+# batch. Samples come as they lie in the tensor, (batch, 8, 8), and standardised; ``forward`` adds
+# the axis of the channel. The last layer has 32 outputs, and no activation.
 #
 # For the built-in encoders samples are varied a little in every pass, for a module of yours they
 # are not. What it needs it does itself, while ``self.training``: here, it adds noise. The noise
@@ -100,9 +100,9 @@ for column in ("mean", "std"):
 
 # %%
 # Both networks pull the classes farther apart than a linear map can, as the silhouette shows, and
-# order more triplets rightly. With so few passes ``conv``, whose samples are moved in training, is
-# not at its best: nothing is said here of which network is the better one. All three find the same
-# number of components, which is a matter of the classes.
+# order more triplets correctly. With so few passes ``conv``, whose samples are moved in training,
+# is not at its best: nothing is said here of which network is the better one. All three find the
+# same number of components, which is a matter of the classes.
 
 # %%
 # One of the fits
@@ -117,7 +117,7 @@ result = no_rank_decomposition(
 print(result)
 points = result.transform(tensor[new])
 scores = evaluate_embedding(points, labels[new], result.embedding, labels[fitted])
-print(f"{scores['knn_accuracy']:.3f} of new digits named rightly by their 3 nearest neighbours")
+print(f"{scores['knn_accuracy']:.3f} of new digits named correctly by their 3 nearest neighbours")
 
 kernels = result.encoder.stem[0].weight.detach()[:, 0]  # 16 of 3 × 3
 sheet = nn.functional.pad(kernels, (0, 1, 0, 1), value=torch.nan)  # white between them

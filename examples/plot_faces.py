@@ -77,7 +77,7 @@ for (name, points), style in zip(placed.items(), (":", "--", "-", "-."), strict=
     false_accepts, true_accepts, _ = roc_curve(is_same, similarity)
     ax.plot(false_accepts, true_accepts, style, label=f"{name}: {area:.3f}")
     print(f"{name:>32}: {area:.3f}")
-ax.set(xlabel="different, accepted", ylabel="same, accepted", xscale="log", xlim=(1e-3, 1))
+ax.set(xlabel="false accept rate", ylabel="true accept rate", xscale="log", xlim=(1e-3, 1))
 figure.legend(title="area under the curve", loc="outside lower center", ncols=2)
 plt.show()
 

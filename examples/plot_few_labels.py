@@ -10,10 +10,12 @@ import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.neighbors import KNeighborsClassifier
 
 from tensorly_norank import no_rank_decomposition
 from tensorly_norank.datasets import load_digits
 from tensorly_norank.evaluation import evaluate_embedding
+from tensorly_norank.plotting import plot_embedding
 
 digits = load_digits()
 order = np.random.default_rng(0).permutation(len(digits.labels))
@@ -38,21 +40,31 @@ print(result.rank_evidence)
 # And the labelled images alone:
 
 alone = no_rank_decomposition(
-    tensor[is_labelled], labels[is_labelled], encoder="mlp", tol=0, random_state=0
+    tensor[is_labelled], labels[is_labelled], encoder="mlp", random_state=0
 )
 
 # %%
 # New images, in their true colours
 # ---------------------------------
+# What a user can do with 50 labels is to name a new image by the nearest of the labelled ones. That
+# is what the percentage counts, here and among the pixels.
 
-_, axes = plt.subplots(1, 2, figsize=(9, 5), layout="constrained")
-for ax, fit, title in [(axes[0], alone, "50 images"), (axes[1], result, "and 850 without a label")]:
-    points = fit.transform(digits.tensor[new])
-    figures = evaluate_embedding(points, digits.labels[new])
-    ax.scatter(*points[:, :2].T, c=digits.labels[new], cmap="tab10", s=6)
-    ax.set(xticks=[], yticks=[], aspect="equal", title=title)
-    ax.set_xlabel(
-        f"{fit.rank} components, silhouette {figures['silhouette']:.2f}, "
-        f"nearest neighbour right {figures['recall_at_1']:.0%}"
+known = labels[is_labelled]
+pixels = digits.tensor.reshape(len(digits.tensor), -1)
+nearest = KNeighborsClassifier(1).fit(pixels[fitted][is_labelled], known)
+print(f"pixels: {nearest.score(pixels[new], digits.labels[new]):.0%} named correctly")
+
+_, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
+fits = {
+    "50 images": (alone, alone.embedding),
+    "and 850 without a label": (result, result.embedding[is_labelled]),
+}
+for ax, (title, (fit, points)) in zip(axes, fits.items(), strict=True):
+    placed = fit.transform(digits.tensor[new])
+    named = KNeighborsClassifier(1).fit(points, known).score(placed, digits.labels[new])
+    silhouette = evaluate_embedding(placed, digits.labels[new])["silhouette"]
+    plot_embedding(placed, digits.labels[new], ax=ax)
+    ax.set_title(
+        f"{title}: {fit.rank} components, silhouette {silhouette:.2f}, {named:.0%} named correctly"
     )
 plt.show()

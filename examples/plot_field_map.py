@@ -2,9 +2,9 @@
 Back onto the field
 ===================
 
-What grows in each patch of a hyperspectral image of fields: sixteen classes, 5 × 5 pixels, 200
-bands. Patches that were not fitted are named by their nearest neighbour and drawn back where they
-lie, to see where that is wrong.
+What covers the ground in each patch of a hyperspectral image of fields (AVIRIS, 0.4 to 2.5 µm):
+sixteen classes, 5 × 5 pixels, 200 bands. Patches that were not fitted are named by their nearest
+neighbour and drawn back where they lie, to see where that is wrong.
 """
 
 # %%
@@ -59,31 +59,36 @@ spaces = {
         result.transform(pines.tensor[new]),
     ),
 }
+assigned = {}
 for name, (points, placed) in spaces.items():
-    said = KNeighborsClassifier(1).fit(points, labels[fitted]).predict(placed)
-    print(f"{name:>23}: balanced accuracy {balanced_accuracy_score(labels[new], said):.2f}")
+    assigned[name] = KNeighborsClassifier(1).fit(points, labels[fitted]).predict(placed)
+    accuracy = balanced_accuracy_score(labels[new], assigned[name])
+    print(f"{name:>23}: balanced accuracy {accuracy:.2f}")
 
 # %%
 # The map
 # -------
-# Grey are the fitted patches: the chessboard. The last panel says where the nearest neighbour in
-# our embedding is right and where it is wrong.
+# Grey are the fitted patches: the chessboard. Classes have a colour and a mark each. The last panel
+# says where the nearest neighbour in our embedding is right and where it is wrong.
 
 figure, axes = plt.subplots(1, 3, figsize=(13, 6.2), sharey=True, layout="constrained")
-colours = plt.get_cmap("tab20")(np.delete(np.arange(20), (14, 15)))  # grey is for what was fitted
-is_wrong = said != labels[new]  # said by the last of the spaces, ours
-titles = ("true classes", "nearest neighbour", "right (blue), wrong (red)")
+colours = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000")
+styles = [{"color": colour, "marker": mark} for mark in "os^" for colour in colours]
+ours = assigned[f"no-rank, {result.rank} components"]
+is_wrong = ours != labels[new]
+titles = ("true classes", "nearest neighbour", "right and wrong")
 for ax, title in zip(axes, titles, strict=True):
     rows, columns = positions[fitted].T
     ax.scatter(columns, rows, s=5, marker="s", color="0.85")
     ax.set(title=title, xlabel="column", aspect="equal")
-for ax, shown in zip(axes, (labels[new], said), strict=False):
-    for one, colour in zip(classes, colours, strict=False):
+for ax, shown in zip(axes, (labels[new], ours), strict=False):
+    for one, style in zip(classes, styles, strict=False):
         rows, columns = positions[new][shown == one].T
-        ax.scatter(columns, rows, s=9, color=colour, label=pines.class_names[one])
-for wrong, colour in ((False, "tab:blue"), (True, "tab:red")):
+        ax.scatter(columns, rows, s=9, **style, label=pines.class_names[one])
+for wrong, style in ((False, styles[0]), (True, {"color": "#d55e00", "marker": "x"})):
     rows, columns = positions[new][is_wrong == wrong].T
-    axes[2].scatter(columns, rows, s=9, color=colour)
+    axes[2].scatter(columns, rows, s=9, **style, label="wrong" if wrong else "right")
+axes[2].legend(loc="upper right")
 axes[0].set_ylabel("row")
 axes[0].invert_yaxis()
 handles, names = axes[0].get_legend_handles_labels()
@@ -98,7 +103,7 @@ plt.show()
 # larger than a square, so that patches of it are fitted and others scored: on fields that are all
 # new the figures may be lower.
 
-table = confusion_matrix(labels[new], said, labels=classes)
+table = confusion_matrix(labels[new], ours, labels=classes)
 np.fill_diagonal(table, 0)
 for i, j in np.argwhere(table >= 5):
     true, taken = pines.class_names[classes[[i, j]]]

@@ -56,8 +56,8 @@ plot_similarity(new, held_out_labels)
 plt.show()
 
 # %%
-# How it came about
-# -----------------
+# Training history
+# ----------------
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.5), layout="constrained")
 plot_history(result, ax=left)

@@ -1,6 +1,6 @@
 """
-From parafac to no-rank
-=======================
+parafac and no-rank side by side
+================================
 
 The same tensor by TensorLy's ``parafac``, which needs a rank and reconstructs the data, and by
 ``no_rank_decomposition``, which needs labels and keeps what tells them apart. What one does with
@@ -16,7 +16,7 @@ from tensorly.decomposition import parafac
 from tensorly_norank import no_rank_decomposition
 from tensorly_norank.datasets import load_covid19_serology
 
-serology = load_covid19_serology()  # people × antigens × Fc receptors
+serology = load_covid19_serology()  # samples × antigens × Fc receptors
 outcomes = np.array(serology.class_names)[serology.labels]
 centred = serology.tensor - tl.mean(serology.tensor, axis=0)
 
@@ -44,9 +44,10 @@ for name, cp_tensor in [("parafac", by_variance), ("no rank", by_outcome)]:
 # %%
 # The samples factor
 # ------------------
-# Of ``parafac`` it says how much of each pattern a person has; of ours, where the person lies among
+# Of ``parafac`` it says how much of each pattern a sample has; of ours, where the sample lies among
 # the others, near to those with the same outcome. Its columns have norm 1; distances are those in
-# ``embedding``, which is drawn here.
+# ``embedding``, which is drawn here. (Ours were fitted to these outcomes, so that the picture is no
+# evidence that new samples would lie as well.)
 
 _, axes = plt.subplots(1, 2, figsize=(9, 4.5), layout="constrained")
 for ax, (title, points) in zip(
@@ -69,17 +70,19 @@ for ax, (title, cp_tensor) in zip(
     axes, {"parafac": by_variance, "no rank": by_outcome}.items(), strict=True
 ):
     for r in range(2):
-        ax.plot(receptors, cp_tensor.factors[2][:, r], "o-", label=f"component {r + 1}")
-    ax.tick_params(axis="x", rotation=90)
+        places = np.arange(len(receptors)) + 0.4 * r - 0.2
+        ax.bar(places, cp_tensor.factors[2][:, r], 0.4, label=f"component {r + 1}")
+    ax.set_xticks(range(len(receptors)), receptors, rotation=90)
     ax.set(title=title)
+axes[0].set_ylabel("loading")
 axes[1].legend()
 plt.show()
 
 # %%
-# New people
-# ----------
-# A CP decomposition has no place for samples that were not in the tensor; ours embeds them, one by
-# one.
+# New samples
+# -----------
+# Ours embeds them, one by one. ``parafac`` has no such function; new samples can be projected on
+# its other factors by least squares.
 
 fitted = no_rank_decomposition(serology.tensor[::2], outcomes[::2], rank=2, **settings)
 print(tl.shape(fitted.transform(serology.tensor[1::2])))

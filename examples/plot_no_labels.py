@@ -1,6 +1,6 @@
 """
-No labels: as near as the samples are
-=====================================
+No labels: keeping neighbours
+=============================
 
 Without labels an encoder learns to keep neighbours together, and held-out samples say how many
 components that takes. It starts at the principal components, and ends with more neighbours kept
@@ -14,6 +14,7 @@ from sklearn.decomposition import PCA
 from tensorly_norank import no_rank_decomposition
 from tensorly_norank.datasets import load_digits
 from tensorly_norank.evaluation import evaluate_embedding
+from tensorly_norank.plotting import plot_embedding
 
 digits = load_digits()
 order = np.random.default_rng(0).permutation(len(digits.labels))
@@ -57,8 +58,8 @@ maps = {
     "two principal components": PCA(2).fit(flat).transform(new_flat),
     "rank=2": two.transform(new),
 }
-_, axes = plt.subplots(1, 2, figsize=(9, 5), layout="constrained")
+_, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
 for ax, (title, points) in zip(axes, maps.items(), strict=True):
-    ax.scatter(*points.T, c=digits.labels[order[900:]], cmap="tab10", s=6)
-    ax.set(xticks=[], yticks=[], title=title, xlabel=agreement(points))
+    plot_embedding(points, digits.labels[order[900:]], ax=ax)
+    ax.set_title(f"{title}: {agreement(points)}")
 plt.show()

@@ -21,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from tensorly_norank import NoRankDecomposition
+from tensorly_norank.plotting import plot_embedding
 
 images = load_digits().images[:800]  # (800, 8, 8)
 digits = load_digits().target[:800]
@@ -35,7 +36,7 @@ flatten = FunctionTransformer(lambda samples: samples.reshape(len(samples), -1))
 for name, steps in {"no rank": [ours], "9 principal components": [flatten, PCA(9)]}.items():
     model = make_pipeline(*steps, KNeighborsClassifier(3))
     scores = cross_val_score(model, images, digits, cv=folds)
-    print(f"{name}: {scores.mean():.3f} of held-out digits named rightly")
+    print(f"{name}: {scores.mean():.3f} of held-out digits named correctly")
 
 # %%
 # A search over encoders and margins. The score is the share of held-out triplets in order: a digit
@@ -60,8 +61,5 @@ print(table.pivot(index="param_encoder", columns="param_margin", values="mean_te
 best = search.best_estimator_
 print(f"{best.score(new, new_digits):.4f} of their triplets are in order")
 print(best.decomposition_)
-points = best.transform(new)
-_, ax = plt.subplots(figsize=(5, 4.5), layout="constrained")
-ax.scatter(*points[:, :2].T, c=new_digits, cmap="tab10", s=8)
-ax.set(xlabel="component 1", ylabel="component 2", title="New digits")
+plot_embedding(best.transform(new), new_digits).set_title("New digits")
 plt.show()

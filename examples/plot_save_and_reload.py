@@ -16,6 +16,7 @@ from safetensors import safe_open
 
 from tensorly_norank import NoRankTensor, no_rank_decomposition
 from tensorly_norank.datasets import load_digits
+from tensorly_norank.plotting import plot_embedding
 
 digits = load_digits()
 fitted, new = slice(0, 600), slice(600, 900)
@@ -50,9 +51,6 @@ with safe_open(path, framework="numpy") as file:
 # New digits (large) among those of the fit. If the encoder was a module of your own,
 # ``load(path, encoder=...)`` takes one of the same architecture.
 
-_, ax = plt.subplots(figsize=(5, 4.5), layout="constrained")
-ax.scatter(*again.embedding[:, :2].T, c=digits.labels[fitted], cmap="tab10", s=4, alpha=0.5)
-ax.scatter(*points[:, :2].T, c=digits.labels[new], cmap="tab10", s=30, edgecolors="k")
-ax.set(xlabel="component 1", ylabel="component 2")
+plot_embedding(again, digits.labels[fitted], new=points, new_labels=digits.labels[new])
 plt.show()
 folder.cleanup()

@@ -3,7 +3,7 @@ Classes of very unequal size
 ============================
 
 Of five digits there are ninety images each, of the other five only eight. Nothing need be done
-about it: in every batch, and in all shares, classes weigh the same.
+about it: batches hold classes in like numbers, and what is reported weighs them the same.
 """
 
 import matplotlib.pyplot as plt

@@ -92,9 +92,7 @@ def comparisons_pass(
     n_parts = -(-len(samples) // batch_size)
     n_apart = max(1, batch_size // 3)
     if len(comparisons) / n_parts**3 < n_apart:
-        shuffled = rng.permutation(comparisons)
-        parts = np.array_split(shuffled, -(-len(shuffled) // n_apart))
-        return [_batch_of_comparisons(rows) for rows in parts]
+        return _comparisons_apart(comparisons, n_apart, rng)
     batches = []
     batch_of = np.zeros(samples[-1] + 1, dtype=int)
     for _ in range(-(-_FEWEST_BATCHES // n_parts)):
@@ -107,7 +105,17 @@ def comparisons_pass(
             if len(rows):
                 some = np.sort(rng.permutation(rows)[:_MOST_COMPARISONS])
                 batches.append(_batch_of_comparisons(comparisons[some]))
-    return batches
+    # Of few comparisons that are repeated often it may be that no division holds one.
+    return batches or _comparisons_apart(comparisons, n_apart, rng)
+
+
+def _comparisons_apart(
+    comparisons: np.ndarray, n_each: int, rng: np.random.Generator
+) -> list[Batch]:
+    """Comparisons in random order, so many in a batch."""
+    shuffled = rng.permutation(comparisons)
+    parts = np.array_split(shuffled, -(-len(shuffled) // n_each))
+    return [_batch_of_comparisons(rows) for rows in parts]
 
 
 def _batch_of_comparisons(rows: np.ndarray) -> Batch:

@@ -105,7 +105,7 @@ def warn_of_overfitting(diagnostics: dict[str, float]) -> None:
     if fitted - held_out > _LARGE_GAP:
         warn(
             f"Of the triplets of fitted samples {fitted:.0%} are in order, but of samples held out "
-            f"of a fit {held_out:.0%}: the embedding knows its own samples partly by heart. Judge "
+            f"of a fit {held_out:.0%}: the embedding has partly memorised its own samples. Judge "
             "it by held-out figures alone. More samples help most, a simpler encoder or fewer "
             "passes sometimes."
         )

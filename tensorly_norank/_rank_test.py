@@ -92,7 +92,7 @@ class MeansRankTest:
 
     What the statistic might be if the hypothesis were true is simulated (the wild bootstrap [3]_):
     the class means are cut to their r leading directions (singular vectors in the metric of W), and
-    every sample is put at its class's mean plus or minus its own deviation, by lot. Deviations are
+    every sample is put at its class's mean plus or minus (at random) its deviation. Deviations are
     enlarged by √(n_k / (n_k − 1)), for the mean was estimated from them. So classes may differ in
     covariance, size and tails, where χ² and F approximations reject far too often. What is taken
     for granted is that samples are independent, and deviations as likely to one side as to the

@@ -14,7 +14,7 @@ from tensorly_norank.norank_tensor import NoRankTensor
 
 
 def best_of(results: Sequence[NoRankTensor]) -> NoRankTensor:
-    """The result that orders most triplets rightly, held-out ones where there are any.
+    """The result that orders most triplets correctly, held-out ones where there are any.
 
     If there are several it learns from the others: its `rank_evidence` gets the counts of all, its
     `diagnostics` the mean factor match score of all pairs.

@@ -179,7 +179,7 @@ def no_rank_decomposition(
         With 0 there is one fit, no evidence, and `rank` must be given.
     n_init : int, default 1
         Do all of it so many times, from other starts and with other samples held out, and return
-        the result that orders most of the triplets that it held out rightly (its own figures are
+        the result that orders most of the triplets that it held out correctly (its own figures are
         then the best of so many). How far the others agree with it is in ``rank_evidence.refits``
         (their counts) and ``diagnostics["factor_match_score"]`` (the mean over all pairs):
         components that come out every time can be interpreted.

@@ -5,9 +5,12 @@ import pytest
 
 from tensorly_norank._batches import (
     class_balanced_pass,
+    comparisons_pass,
     default_batch_size,
     drawn_evenly,
+    random_pass,
     some_samples,
+    split_at_random,
     split_samples,
 )
 
@@ -231,3 +234,81 @@ def test_two_of_each_urgent_class_are_drawn_before_all_others_and_then_as_many_o
         sizes = np.bincount(codes[drawn], minlength=6)
         assert len(set(drawn)) == 10
         assert (sizes[urgent] == 2).all() and np.ptp(np.delete(sizes, urgent)) <= 1
+
+
+def test_which_classes_meet_in_a_batch_changes():
+    codes, rng = np.repeat(np.arange(40), 4), np.random.default_rng(0)
+    passes = [class_balanced_pass(codes, 16, rng) for _ in range(5)]
+    met = {frozenset(codes[one.indices].tolist()) for batches in passes for one in batches}
+    assert len(met) > 40  # of 50 batches
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_rows", "size"),
+    [(40, 3000, 10), (900, 1000, 64), (60, 90_000, 64)],
+    ids=["divided by samples", "divided by comparisons", "too many for a batch"],
+)
+def test_which_comparisons_meet_in_a_batch_changes(n_samples, n_rows, size):
+    rng = np.random.default_rng(0)
+    rows = rng.integers(n_samples, size=(n_rows, 3))
+    one, other = (
+        [tuple(map(tuple, b.indices[b.triplets][:50])) for b in comparisons_pass(rows, size, rng)]
+        for _ in range(2)
+    )
+    assert not set(one) & set(other)
+    assert len(set(one)) == len(one)
+
+
+def test_comparisons_that_no_division_of_the_samples_holds_are_shown_all_the_same():
+    rows = np.array([[0, 1, 2]] * 4 + [[3, 4, 5]] * 4)
+    for seed in range(20):
+        batches = comparisons_pass(rows, 4, np.random.default_rng(seed))
+        assert batches
+        shown = np.concatenate([one.indices[one.triplets] for one in batches])
+        assert {tuple(row) for row in shown} <= {(0, 1, 2), (3, 4, 5)}
+
+
+def test_which_samples_meet_in_a_random_batch_changes():
+    rng = np.random.default_rng(0)
+    one, other = (
+        {frozenset(batch.indices.tolist()) for batch in random_pass(60, 20, rng)} for _ in range(2)
+    )
+    assert not one & other
+
+
+@pytest.mark.parametrize(
+    "codes", [np.repeat([0, 1], 40), np.repeat(np.arange(30), 5)], ids=["large", "small"]
+)
+def test_every_sample_is_held_out_by_some_seed_and_fitted_by_others(codes):
+    n_times = np.zeros(len(codes))
+    for seed in range(60):
+        split = split_samples(codes, 0.3, np.random.default_rng(seed))[0]
+        n_times += ~np.isin(np.arange(len(codes)), split.fit)
+    assert np.all((n_times > 4) & (n_times < 50))  # 0.3 of 60 on average
+
+
+def test_which_small_classes_give_a_sample_away_changes():
+    codes, giving = np.repeat(np.arange(30), 5), np.zeros(30)
+    for seed in range(60):
+        split = split_samples(codes, 0.2, np.random.default_rng(seed))[0]
+        giving[np.unique(codes[split.count])] += 1
+    assert giving.max() < 50
+    assert giving.min() > 10
+
+
+def test_without_classes_other_samples_are_held_out_by_other_seeds():
+    one, other = (
+        split_at_random(np.arange(60), 0.3, np.random.default_rng(seed))[0].count.tolist()
+        for seed in (0, 1)
+    )
+    assert one != other
+
+
+def test_which_classes_are_dropped_where_only_some_samples_are_taken_changes():
+    singles, fives = np.r_[0, 0, np.arange(1, 601)], np.repeat(np.arange(20), 5)
+    kept_singles, kept_fives = np.zeros(len(singles)), np.zeros(20)
+    for seed in range(60):
+        kept_singles[some_samples(singles, 100, np.random.default_rng(seed))] += 1
+        kept_fives[fives[drawn_evenly(fives, 10, np.random.default_rng(seed))]] += 1
+    assert kept_singles[2:].max() < 40
+    assert kept_fives.max() < 60

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from tensorly_norank._components import _class_means, canonical_axes
+from tensorly_norank._components import _class_means, canonical_axes, leading_axes
 
 
 def _embedding(n_dimensions=6, n_classes=4, seed=0):
@@ -110,3 +110,13 @@ def test_class_means_are_those_of_each_class():
     points = torch.from_numpy(rng.normal(size=(90, 4)))
     expected = torch.stack([points[codes == code].mean(dim=0) for code in codes.unique()])
     torch.testing.assert_close(_class_means(points, codes), expected)
+
+
+def test_without_classes_leading_coordinates_are_turned_among_themselves_by_variance():
+    rng = np.random.default_rng(0)
+    points = torch.from_numpy(rng.normal(size=(200, 4)) * [1.0, 3, 2, 9]) + 5
+    coordinates = leading_axes(points, 3).project(points)
+    covariance = np.cov(coordinates.T.numpy())[:3, :3]
+    np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-9)
+    assert np.all(np.diff(np.diag(covariance)) < 0)
+    torch.testing.assert_close(coordinates[:, 3], points[:, 3] - points[:, 3].mean())

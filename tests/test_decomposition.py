@@ -11,6 +11,7 @@ import pytest
 import tensorly as tl
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.manifold import trustworthiness
 
 from tensorly_norank import (
     NoRankTensor,
@@ -678,7 +679,7 @@ def test_objects_and_strings_are_no_tensors():
 
 
 def _overfitted(**options):
-    """Labels without bearing on the data, learned by heart: fitted and held-out figures differ."""
+    """Labels without bearing on the data, memorised: fitted and held-out figures differ."""
     rng = np.random.default_rng(1)
     values, labels = rng.normal(size=(150, 5, 4)), np.arange(150) % 3
     options = {"encoder": "mlp", "n_iter_max": 60, "tol": 0, "random_state": 0} | options
@@ -977,3 +978,119 @@ def test_unlabelled_samples_that_get_no_label_do_not_change_the_fit(monkeypatch)
     assert torch.equal(alone.encoder.projection.weight, beside.encoder.projection.weight)
     assert torch.equal(alone.encoder.whitening.axes, beside.encoder.whitening.axes)
     np.testing.assert_allclose(tl.to_numpy(beside.embedding).mean(axis=0), 0, atol=1e-8)
+
+
+SHORT = {"encoder": "linear", "tol": 0, "random_state": 0}
+ONE_FIT = SHORT | {"rank": 2, "validation_fraction": 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("uniformity", "locality"), ("locality", "uniformity")]
+)
+def test_a_term_is_the_one_that_was_asked_for(name, other):
+    values, labels = _data()
+    tensor = tl.tensor(values)
+    history = no_rank_decomposition(tensor, labels, **ONE_FIT, n_iter_max=1, **{name: 0.5}).history
+    assert name in history
+    assert other not in history
+
+
+def test_batches_are_of_the_size_that_was_asked_for(monkeypatch):
+    sizes, one_pass = [], _parts.class_balanced_pass
+
+    def watched(codes, batch_size, rng):
+        sizes.append(batch_size)
+        return one_pass(codes, batch_size, rng)
+
+    monkeypatch.setattr(_parts, "class_balanced_pass", watched)
+    values, labels = _data()
+    no_rank_decomposition(tl.tensor(values), labels, **ONE_FIT, n_iter_max=1, batch_size=16)
+    assert set(sizes) == {16}
+
+
+def test_as_many_samples_are_held_out_as_was_asked_for():
+    values, labels = _data(n_each=60)
+    many, few = (
+        no_rank_decomposition(
+            tl.tensor(values), labels, **SHORT, rank=2, n_iter_max=1, validation_fraction=fraction
+        ).rank_evidence.n_held_out
+        for fraction in (0.5, 0.1)
+    )
+    assert many > 100  # two halves, less a third of the first, which serves to stop
+    assert few < 60
+
+
+def test_held_out_figures_are_of_the_components_that_are_kept():
+    values, labels = _data(4, n_each=40)
+    one, three = (
+        no_rank_decomposition(
+            tl.tensor(values), labels, **SHORT, n_iter_max=12, rank=rank
+        ).diagnostics
+        for rank in (1, 3)
+    )
+    assert one["held_out_triplet_accuracy"] < three["held_out_triplet_accuracy"] - 0.02
+    assert one["held_out_triplet_accuracy"] == pytest.approx(one["triplet_accuracy"], abs=0.05)
+
+
+def test_a_result_that_a_callback_has_kept_does_not_grow():
+    values, labels = _data()
+    kept = []
+    no_rank_decomposition(
+        tl.tensor(values),
+        labels,
+        callback=lambda state, error: kept.append(state.result()),
+        **ONE_FIT,
+        n_iter_max=3,
+    )
+    assert [len(one.history["error"]) for one in kept] == [1, 2, 3]
+    assert [one.n_iter for one in kept] == [1, 2, 3]
+
+
+def test_diagnostics_are_those_of_scikit_learn_and_of_a_count_by_hand():
+    values, labels = _data(noise=1.0)
+    result = no_rank_decomposition(tl.tensor(values), labels, **ONE_FIT, n_iter_max=12, margin=0.3)
+    points, rows = tl.to_numpy(result.embedding), values.reshape(len(values), -1)
+    found = result.diagnostics
+    assert found["trustworthiness"] == pytest.approx(trustworthiness(rows, points, n_neighbors=10))
+    assert found["continuity"] == pytest.approx(trustworthiness(points, rows, n_neighbors=10))
+    distances = np.linalg.norm(points[:, None] - points, axis=2)
+    shares = []
+    for anchor, code in enumerate(labels):
+        alike = (labels == code) & (np.arange(len(points)) != anchor)
+        gaps = distances[anchor][alike][:, None] - distances[anchor][labels != code]
+        shares.append(np.mean(gaps + 0.3 > 0))
+    assert found["margin_violations"] == pytest.approx(np.mean(shares))
+
+
+def test_where_enough_samples_are_held_out_the_others_are_not_looked_at(monkeypatch):
+    values, labels = _data(n_each=850)
+    said = "all samples were looked at"
+    monkeypatch.setattr(_recipe.Recipe, "_principal_scores", lambda *_: pytest.fail(said))
+    result = no_rank_decomposition(tl.tensor(values), labels, **SHORT, n_iter_max=1)
+    assert result.rank_evidence.n_held_out >= 500
+
+
+def test_without_labels_the_margin_is_a_small_one():
+    values, _ = _data(noise=1.0)
+    one, other = (
+        no_rank_decomposition(tl.tensor(values), **ONE_FIT, n_iter_max=3, **given).embedding
+        for given in ({}, {"margin": 0.02})
+    )
+    np.testing.assert_array_equal(tl.to_numpy(one), tl.to_numpy(other))
+
+
+def test_few_comparisons_that_are_repeated_often_are_fitted_in_small_batches():
+    values = np.random.default_rng(0).normal(size=(12, 4, 3))
+    rows = np.array([[0, 1, 2]] * 4 + [[3, 4, 5]] * 4)
+    result = no_rank_decomposition(
+        tl.tensor(values),
+        triplets=rows,
+        batch_size=4,
+        tol=0,
+        rank=1,
+        validation_fraction=0,
+        encoder="linear",
+        n_iter_max=20,
+        random_state=0,
+    )
+    assert result.diagnostics["triplet_accuracy"] == 1

@@ -188,3 +188,23 @@ def test_the_embedding_is_the_mean_and_transform_gives_it_again():
     np.testing.assert_allclose(
         result._axes.project(points, 2).numpy(), tl.to_numpy(result.embedding), atol=1e-12
     )
+
+
+def test_a_single_output_is_bent_into_the_unit_interval():
+    samples = torch.randn(30, 7, generator=torch.Generator().manual_seed(0)).double()
+    torch.manual_seed(0)
+    embedder = Embedder(torch.nn.Linear(7, 1).double(), samples)
+    given = embedder.standardise(samples)
+    points = embedder.encoder(given)
+    torch.testing.assert_close(embedder.encode(given), points / (1 + points**2).sqrt())
+    assert embedder.encode(100 * given).abs().max() < 1
+
+
+@pytest.mark.parametrize("name", ["linear", "multilinear", "mlp", "conv"])
+def test_samples_of_built_in_encoders_are_varied_by_their_noise_and_half_a_difference(name):
+    samples = torch.randn(30, 20, 34, generator=torch.Generator().manual_seed(0)).double()
+    encoder = make_encoder(name, (20, 34), 4)
+    own = Embedder(encoder, samples).augmentation
+    assert own.noise == encoder.noise > 0
+    assert own.transfer == 0.5
+    assert Embedder(encoder, samples, keeps_distances=True).augmentation.noise == 0

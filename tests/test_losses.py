@@ -282,3 +282,33 @@ def test_locality_is_zero_where_no_class_has_three_members():
     loss = losses.locality_loss(points, torch.tensor([0, 0, 1, 1, 2, 3]), torch.ones(6, 6))
     loss.backward()
     assert loss.item() == 0 and not points.grad.any()
+
+
+def test_uniformity_measures_distances_in_units_of_its_scale():
+    points = _points(7)
+    scaled = losses.uniformity_loss(points, 0.5)
+    torch.testing.assert_close(scaled, losses.uniformity_loss(points / 2))
+
+
+@pytest.mark.parametrize("given", [{}, {"n_neighbors": 2}, {"margin": 0.7}], ids=str)
+def test_locality_looks_at_so_many_neighbours_by_such_a_margin(given):
+    """Classes of 14 and 4: the larger has more than the five of the default on either side."""
+    labels, points, data = torch.tensor([0] * 14 + [1] * 4), _points(18), _points(18, 3)
+    n_neighbors, margin = given.get("n_neighbors", 5), given.get("margin", 0.2)
+    hinges = []
+    for a in range(18):
+        others = [i for i in range(18) if i != a and labels[i] == labels[a]]
+        others.sort(key=lambda i, a=a: float((data[i] - data[a]).norm()))
+        n_each = min(len(others) // 2, n_neighbors)
+        for i, j in itertools.product(others[:n_each], others[len(others) - n_each :]):
+            gap = (points[a] - points[i]).norm() - (points[a] - points[j]).norm()
+            hinges.append(torch.relu(gap + margin))
+    ours = losses.locality_loss(points, labels, torch.cdist(data, data), **given)
+    torch.testing.assert_close(ours, torch.stack(hinges).mean())
+
+
+def test_the_unit_of_weights_does_not_matter():
+    points, labels = _points(8), torch.tensor([0, 0, 0, 1, 1, 1, 2, 2])
+    weights = torch.linspace(0.5, 2, 8, dtype=torch.float64)
+    expected = losses.triplet_loss(points, labels, 0.5, weights)
+    torch.testing.assert_close(losses.triplet_loss(points, labels, 0.5, 1e-3 * weights), expected)

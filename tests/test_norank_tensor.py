@@ -358,3 +358,12 @@ def test_numbers_that_the_fit_cannot_compute_with_are_named():
     new[1, 0, 0] = 1e39
     with pytest.raises(ValueError, match=r"embed in float32.*magnitude 1e\+39"):
         result.transform(tl.tensor(new, dtype=tl.backend.float64))
+
+
+def test_similarity_shares_no_memory_with_the_embedding(fitted):
+    _, result = fitted
+    if tl.get_backend() != "numpy":
+        pytest.skip("memory is numpy's")
+    similarity = result.similarity()
+    assert not any(np.shares_memory(one, result.embedding) for one in similarity.factors)
+    assert not np.shares_memory(*similarity.factors)

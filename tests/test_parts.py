@@ -280,3 +280,22 @@ def test_of_few_samples_none_is_held_out(n_samples):
     (split,) = part.split(0.3, np.random.default_rng(0))
     assert split.stop is None and split.count is None
     assert len(split.fit) == n_samples
+
+
+def test_a_mean_over_anchors_weighs_classes_alike_and_leaves_out_what_is_not_known():
+    part = Part(torch.zeros(6, 1), np.array([0, 0, 0, 0, 1, 1]))
+    assert part.mean(torch.tensor([1.0, 1, 1, torch.nan, 0, 0])) == 0.5
+
+
+def test_differences_within_a_class_are_of_many_pairs():
+    samples = torch.arange(40.0)[:, None]
+    part = Part(samples, np.zeros(40, int))
+    batch = part.place(Batch(np.arange(40), np.ones(40)))
+    differences = part.differences(samples, batch, torch.Generator().manual_seed(0))
+    assert len(differences.unique()) > 10
+
+
+@pytest.mark.parametrize(("n_samples", "size"), [(100, 256), (10**4, 512), (10**6, 512)])
+def test_batches_of_neighbours_are_large(n_samples, size):
+    part = NeighbouringPart(torch.zeros(n_samples, 1), np.zeros(n_samples, int))
+    assert part.default_batch_size == size

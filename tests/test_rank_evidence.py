@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from tensorly_norank import _rank_evidence, _rank_search
-from tensorly_norank._rank_evidence import HeldOut, count_components, warn_of_count
+from tensorly_norank._rank_evidence import (
+    HeldOut,
+    count_components,
+    is_worth_bending,
+    needed_components,
+    warn_of_count,
+)
 from tensorly_norank._rank_search import LabelledPoints
 
 
@@ -404,3 +410,62 @@ def test_only_data_without_structure_are_warned_about(recwarn):
     assert [str(warning.message)[:42] for warning in recwarn] == [
         "No component separates the classes (p = 0."
     ]
+
+
+def test_anchors_weigh_so_that_classes_count_alike():
+    rng = np.random.default_rng(0)
+    codes = np.repeat([0, 1, 2], [60, 20, 10])
+    spread = np.array([0.2, 1, 3])[codes][:, None]
+    points = rng.normal(size=(90, 2)) * spread + np.eye(3, 2)[codes]
+    by_class = []
+    for code in range(3):
+        shares = []
+        for anchor in np.flatnonzero(codes == code):
+            distances = np.linalg.norm(points - points[anchor], axis=1)
+            alike = (codes == code) & (np.arange(90) != anchor)
+            shares.append(np.mean(distances[alike][:, None] < distances[codes != code]))
+        by_class.append(np.mean(shares))
+    evidence = _count(_held_out(points, points, codes, 2))
+    assert evidence.triplet_accuracy[1] == pytest.approx(np.mean(by_class))
+
+
+def test_what_is_needed_is_asked_of_classes_alike_in_accuracy_and_in_cost():
+    """Of 90 and 10 anchors, and of 95 and 5."""
+    rare_gains = np.repeat([[0.9, 0.9], [0.5, 0.9]], [90, 10], axis=0)
+    assert needed_components(rare_gains, np.repeat([0.5 / 90, 0.05], [90, 10])) == 2
+    rare_loses = np.repeat([[0.9, 0.89], [0.5, 0.55]], [95, 5], axis=0)
+    assert needed_components(rare_loses, np.repeat([0.5 / 95, 0.1], [95, 5])) == 2
+
+
+@pytest.mark.parametrize(("spread", "expected"), [(0.01, 3), (0.1, 2)])
+def test_what_falls_short_by_a_standard_error_is_not_needed(spread, expected):
+    """The third brings 0.005, of which the standard error is a tenth of the spread."""
+    accuracy = np.tile([0.7, 0.8, 0.8], (100, 1))
+    accuracy[:, 2] += 0.005 + spread * np.tile([-1.0, 1.0], 50)
+    assert needed_components(accuracy, np.full(100, 0.01)) == expected
+
+
+def test_bending_must_pay_by_standard_errors():
+    gain, weights = np.tile([0.45, -0.35], 8), np.full(16, 1 / 16)
+    assert not is_worth_bending(gain, weights)  # 0.05 in the mean, by half a standard error
+    assert is_worth_bending(gain / 100 + 0.05, weights)
+
+
+def test_no_more_directions_of_the_embedding_are_tested_than_class_means_span():
+    one = _gaussian(3)
+    nothing = LabelledPoints(np.random.default_rng(1).normal(size=(240, 8)), one.linear.codes)
+    evidence = _count(replace(one, linear=nothing, n_spanned=2))
+    assert not evidence.linear
+    assert evidence.significant == 2
+    assert np.isnan(evidence.p_value[2:]).all()
+
+
+def test_a_bent_embedding_counts_where_it_shows_more_though_small_classes_are_left_out():
+    codes = np.repeat(np.arange(6), [40, 40, 2, 2, 2, 2])
+    rng = np.random.default_rng(0)
+    embedded = 5 * np.eye(6)[codes] + rng.normal(size=(88, 6))
+    held_out = _held_out(embedded, rng.normal(size=(88, 6)), codes, 5)
+    blind = [[_gaussian(1).linear]]
+    sizes = np.bincount(codes)
+    evidence = count_components([held_out], blind, 6, np.random.default_rng(0), sizes=sizes)
+    assert (evidence.linear, evidence.significant) == (False, 1)

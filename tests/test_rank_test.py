@@ -5,7 +5,7 @@ import pytest
 from scipy import linalg
 
 from tensorly_norank._rank_search import _fisher
-from tensorly_norank._rank_test import N_DRAWS, MeansRankTest
+from tensorly_norank._rank_test import N_DRAWS, MeansRankTest, _ClassScatter
 
 
 def sample(sizes, n_dimensions=4, n_directions=0, strength=4.0, scales=None, tails=None, seed=0):
@@ -207,3 +207,28 @@ def test_draws_in_pieces_are_the_draws_at_once(monkeypatch):
     pieces = MeansRankTest(points, codes, np.random.default_rng(0)).draws(1)[0]
     np.testing.assert_allclose(pieces, at_once)
     assert len(pieces) == 599
+
+
+def test_shrinkage_and_the_variances_of_classes_are_those_computed_by_hand():
+    rng = np.random.default_rng(0)
+    sizes = np.array([4, 6, 10])
+    codes = np.repeat(np.arange(3), sizes)
+    points = rng.normal(size=(20, 5)) * np.array([1.0, 2, 3])[codes][:, None]
+    scatter = _ClassScatter(points, np.array([0, 4, 10]), sizes)
+    assert scatter.share == 5 / (5 + 20 - 3)
+    means = np.stack([points[codes == code].mean(axis=0) for code in range(3)])
+    deviations = points - means[codes]
+    deviations /= np.sqrt((deviations**2).sum(axis=0) / 17)
+    own = np.array([(deviations[codes == code] ** 2).mean(axis=1).sum() for code in range(3)])
+    variances = (own + 5) / (sizes - 1 + 5)
+    np.testing.assert_allclose(scatter.weights, sizes / variances)
+    parts = [deviations[codes == code] for code in range(3)]
+    within = sum(part.T @ part / v for part, v in zip(parts, variances, strict=True))
+    shrunk = (1 - scatter.share) * within + scatter.share * np.trace(within) / 5 * np.eye(5)
+    np.testing.assert_allclose(scatter.root @ scatter.root.T, shrunk, rtol=1e-6)
+
+
+def test_small_classes_are_left_out_if_the_others_hold_just_half_of_the_samples():
+    codes = np.repeat([0, 1, 2], [4, 2, 2])
+    points = np.random.default_rng(0).normal(size=(8, 3))
+    assert MeansRankTest(points, codes, np.random.default_rng(0)).classes.tolist() == [0]

@@ -7,7 +7,7 @@ import torch
 from tensorly.cp_tensor import CPTensor
 
 from tensorly_norank import no_rank_decomposition
-from tensorly_norank._replicates import factor_match_score
+from tensorly_norank._replicates import best_of, factor_match_score
 from tensorly_norank.datasets import simulate_planted
 
 
@@ -88,3 +88,21 @@ def test_one_fit_is_the_first_of_several(planted):
     no_rank_decomposition(tensor, labels, callback=remember, **OPTIONS)
     assert seen[:10] == seen[20:]
     assert seen[:10] != seen[10:20]
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        [
+            {"held_out_triplet_accuracy": 0.7, "triplet_accuracy": 0.99},
+            {"held_out_triplet_accuracy": 0.9, "triplet_accuracy": 0.95},
+        ],
+        [{"triplet_accuracy": 0.8}, {"triplet_accuracy": 0.9}, {"triplet_accuracy": 0.7}],
+    ],
+    ids=["held out", "fitted"],
+)
+def test_the_best_fit_is_kept_by_held_out_figures_where_there_are_any(figures):
+    results = [_cp(2) for _ in figures]
+    for result, own in zip(results, figures, strict=True):
+        result.diagnostics, result.rank_evidence = own, None
+    assert best_of(results) is results[1]

@@ -283,3 +283,83 @@ def test_embedded_rows_do_not_depend_on_their_company():
         torch.testing.assert_close(together[257:258], embedder.embed(part.samples[257:258]))
         as_they_are = embedder.embed(part.samples, moved=False)
         torch.testing.assert_close(as_they_are.norm(dim=1), torch.ones(600, dtype=torch.float64))
+
+
+def _module():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(20, 4)).double()
+
+
+def test_gradients_are_those_of_one_step_alone(monkeypatch):
+    """With steps too small to matter, all have the same norm."""
+    part, norms, clip = _part(), [], torch.nn.utils.clip_grad_norm_
+
+    def clipped(parameters, most):
+        norms.append(clip(parameters, most))
+        return norms[-1]
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clipped)
+    _train(Embedder(_module(), part.samples), part, Settings(5, 0, 48, 1e-12))
+    assert [float(norm) for norm in norms] == pytest.approx([float(norms[0])] * 5)
+
+
+def test_steps_follow_gradients_of_length_one_at_most(monkeypatch):
+    part, norms, step = _part(), [], torch.optim.AdamW.step
+
+    def stepping(optimizer, *rest):
+        own = [each.grad.norm() for each in optimizer.param_groups[0]["params"]]
+        norms.append(float(torch.stack(own).norm()))
+        return step(optimizer, *rest)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", stepping)
+    steep = Objective(1.0, 0.0, 0.0, 0.0, lambda points, codes: 1e3 * points[:, 0].sum())
+    settings = Settings(2, 0, 48, 1e-3)
+    _train(Embedder(_module(), part.samples), part, settings, steep, stops=False)
+    assert norms == pytest.approx([1.0, 1.0], rel=1e-3)
+
+
+def test_a_module_trains_in_training_mode_and_is_watched_in_the_other():
+    part, modes = _part(), []
+
+    class Watching(torch.nn.Sequential):
+        def forward(self, samples):
+            modes.append((self.training, torch.is_grad_enabled()))
+            return super().forward(samples)
+
+    module = Watching(torch.nn.Flatten(), torch.nn.Linear(20, 4)).double()
+    _train(Embedder(module, part.samples), part, Settings(3, 0, 32, 1e-3))
+    assert set(modes) == {(True, True), (False, False)}
+
+
+def test_what_is_embedded_in_training_is_varied_and_neighbours_are_those_of_the_samples(
+    monkeypatch,
+):
+    part, near, terms = _part(), [], Objective.terms
+    encoder = make_encoder("linear", (5, 4), 4)
+    embedder = Embedder(encoder, part.samples)
+    given = embedder.standardise(part.samples).flatten(1)
+    encoder.initialize(given.view(-1, 5, 4), torch.Generator().manual_seed(0))
+
+    def watched(self, part, points, batch, samples, varied):
+        both = (samples.flatten(1), varied.flatten(1))
+        near.append([torch.cdist(one, given).min(dim=1).values for one in both])
+        return terms(self, part, points, batch, samples, varied)
+
+    monkeypatch.setattr(Objective, "terms", watched)
+    _train(embedder, part, Settings(2, 0, 32, 1e-3), stops=False)
+    assert near
+    for samples, varied in near:
+        assert samples.max() < 1e-6
+        assert varied.min() > 0.01
+
+
+def test_the_watched_error_is_smoothed():
+    stopper = _Stopper(Settings(50, 1e-3, 32, 2e-3))
+    for error in (1.0, 0.0, 0.0):
+        stopper.plateaued(error)
+    assert stopper.course == pytest.approx([1.0, 0.8, 0.64])
+
+
+def test_an_improvement_is_measured_against_the_error():
+    stopper = _Stopper(Settings(50, 1e-3, 32, 2e-3))
+    assert not any(stopper.plateaued(1e-4 * 0.95**n) for n in range(50))

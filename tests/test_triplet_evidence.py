@@ -224,3 +224,12 @@ def test_what_is_known_by_heart_of_fitted_samples_is_no_evidence(popular):
         both = BothParts(*[order_comparisons(part, points, 20)] * 2)
         found.append(count_by_comparisons([both], 2, rng, None).significant > 0)
     assert np.mean(found) <= 0.06
+
+
+def test_errors_without_labels_are_those_of_a_mean():
+    accuracy = np.random.default_rng(0).random((50, 3))
+    samples = torch.from_numpy(np.random.default_rng(1).normal(size=(50, 6)))
+    rng = np.random.default_rng(0)
+    evidence = count_by_neighbourhoods([Ordered(accuracy, 50)], samples, 3, rng, None)
+    error = accuracy.std(axis=0) / np.sqrt(50)
+    np.testing.assert_allclose(evidence.triplet_accuracy_se, error)

@@ -40,7 +40,7 @@ def plot_history(result: Any, ax: Axes | None = None) -> Axes:
         The error (dark, left), of held-out samples where some decided when to stop. At the right
         the share of triplets in order: of the same samples (light, solid) and, where those were
         held out, of as many fitted ones, at least 64 (dashed): lines that part show what was
-        learned by heart. From the dotted line on the learning rate falls.
+        memorised. From the dotted line on the learning rate falls.
 
     Raises
     ------
