@@ -11,7 +11,8 @@ fails, runs out of time or is killed for its memory becomes a row that says so i
 Deep competitors, and variants of ours, run on the first five splits alone. "held out" fits a
 stratified half and scores the other (figures of the fitted half in-sample beside it); "new classes"
 fits half of the classes and scores the others. How the loss of deep methods fell is in
-results/paper_curves.csv.
+results/paper_curves.csv. With `--workers 1` what neighbouring methods have in common (DEC's
+autoencoder, the network that is read in several ways) is trained once, else once in each process.
 """
 
 from _competitors import DEEP, IN_SAMPLE_ONLY, OURS, SPREAD, competitors

@@ -87,10 +87,11 @@ plt.show()
 
 # %%
 # Over all galaxies the first component goes with the arms, the second with the bulge against clumps
-# and lopsidedness; the circumstances are faint. Within types little is left. So the embedding has
-# learned what makes the types, and hardly how strong an arm or a bar is: the labels do not require
-# it. The third component sets lenticulars apart, which have none of the first five parameters to
-# themselves, so that its column is pale. Correlations measure linear association only.
+# and lopsidedness; the circumstances are faint. Within types little is left, and most of it is a
+# circumstance, the size in the third component. So the embedding has learned what makes the types,
+# and hardly how strong an arm or a bar is: the labels do not require it. The third component sets
+# lenticulars apart, which have none of the first five parameters to themselves, so that its column
+# is pale. Correlations measure linear association only.
 #
 # Does the count find the physics? It finds how many directions the *types* take: three of the four
 # that five types can span are significant, and a fourth is in doubt, perhaps the one between
