@@ -49,7 +49,7 @@ def show(name, values):
         figures = evaluate_embedding(points, labels[held_out], data=tensor[held_out])
         plot_embedding(points, labels[held_out], ax=ax)
         ax.set_title(
-            f"{name}={value:g}: silhouette {figures['silhouette']:.2f}, "
+            f"{name}={value:g}\nsilhouette {figures['silhouette']:.2f}, "
             f"trustworthiness {figures['trustworthiness']:.2f}"
         )
     plt.show()

@@ -65,6 +65,6 @@ for ax, (title, (fit, points)) in zip(axes, fits.items(), strict=True):
     silhouette = evaluate_embedding(placed, digits.labels[new])["silhouette"]
     plot_embedding(placed, digits.labels[new], ax=ax)
     ax.set_title(
-        f"{title}: {fit.rank} components, silhouette {silhouette:.2f}, {named:.0%} named correctly"
+        f"{title}\n{fit.rank} components, silhouette {silhouette:.2f}, {named:.0%} named correctly"
     )
 plt.show()

@@ -61,5 +61,5 @@ maps = {
 _, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
 for ax, (title, points) in zip(axes, maps.items(), strict=True):
     plot_embedding(points, digits.labels[order[900:]], ax=ax)
-    ax.set_title(f"{title}: {agreement(points)}")
+    ax.set_title(f"{title}\ntrustworthiness, continuity: {agreement(points)}")
 plt.show()

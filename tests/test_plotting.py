@@ -360,6 +360,26 @@ def test_dollars_in_labels_are_dollars():
     assert sorted(texts) == sorted(name.replace("$", r"\$") for name in np.unique(labels))
 
 
+@pytest.mark.parametrize("dpi", [60, 72, 100])
+@pytest.mark.parametrize("is_new", [False, True])
+def test_small_marks_are_seen_at_any_resolution(dpi, is_new):
+    """Snapped to pixels, a plus of 900 had no area at 60 and 72 dots per inch."""
+    codes = np.repeat(np.arange(10), 90)
+    across = np.arange(900) % 90 / 10
+    points = np.c_[across, codes]  # a line for each class
+    others = {"new": points, "new_labels": codes} if is_new else {}
+    ax = plot_embedding(np.full_like(points, -1) if is_new else points, codes, **others)
+    ax.figure.set_dpi(dpi)
+    ax.figure.canvas.draw()
+    image = np.asarray(ax.figure.canvas.buffer_rgba())[..., :3].astype(int)
+    heights = image.shape[0] - ax.transData.transform([(0, code) for code in range(10)])[:, 1]
+    inside = ax.get_window_extent()
+    image = image[:, int(inside.x0) + 8 : int(inside.x1) - 8]
+    darkness = (255 - image).sum(axis=(1, 2))
+    near = [darkness[round(height) - 4 : round(height) + 5].sum() for height in heights]
+    assert min(near) > 0.2 * np.median(near)
+
+
 def test_marks_differ_in_lightness_or_form_where_colour_is_not_seen():
     points, codes = _points(63)
     ax = plot_embedding(points, codes)
