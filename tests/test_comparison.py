@@ -18,10 +18,12 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from tensorly_norank import NoRankDecomposition
 from tensorly_norank.evaluation import (
+    _comparison,
     compare,
     corrected_resampled_t_test,
     evaluate_embedding,
 )
+from tensorly_norank.evaluation._methods import default_methods
 
 pandas = pytest.importorskip("pandas")
 
@@ -714,3 +716,78 @@ def test_what_is_no_loss_is_named_before_anything_is_fitted():
     tensor = tl.tensor(np.random.default_rng(0).normal(size=(20, 4, 3)))
     with pytest.raises(TypeError, match=r"methods\['a'\]: loss must be callable"):
         compare(tensor, np.arange(20) % 2, {"a": {"loss": "triplet"}})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cv": 3},
+        {"cv": 3, "groups": np.arange(60) // 4},
+        {"groups": np.arange(60) // 4},
+        {"cv": 2, "unseen_classes": True},
+    ],
+    ids=["folds", "folds of groups", "halves of groups", "folds of classes"],
+)
+def test_the_seed_draws_folds_and_groups_too(data, options):
+    values, labels = data
+    by_seed = [
+        tuple(
+            sorted(
+                rows_of(
+                    compare(tl.tensor(values), labels, {"raw": RAW}, random_state=seed, **options)
+                )["silhouette"]
+            )
+        )
+        for seed in (0, 0, 1, 2, 3)
+    ]
+    assert by_seed[0] == by_seed[1]
+    assert len(set(by_seed)) > 1
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_seed_that_an_estimator_or_a_dict_has_is_kept(data):
+    values, labels = data
+    seeds, cv = [], [(np.arange(40), np.arange(40, 60))]
+
+    class Seeded(TransformerMixin, BaseEstimator):
+        def __init__(self, random_state=None):
+            self.random_state = random_state
+
+        def fit(self, X, y=None):
+            seeds.append(self.random_state)
+            return self
+
+        def transform(self, X):
+            return X
+
+    methods = {"seeded": Seeded(random_state=7), "ours": OURS | {"random_state": 7}}
+    one, other = (
+        compare(tl.tensor(values), labels, methods, cv=cv, random_state=seed) for seed in (0, 1)
+    )
+    assert seeds == [7, 7]
+    figure = ("verification_auc", "ours")
+    assert one.loc[figure, "mean"] == other.loc[figure, "mean"]
+
+
+def test_an_encoder_is_tried_on_samples_of_the_shape_that_it_gets(data):
+    values, labels = data
+    moved = np.moveaxis(values[:, :3, :2], 0, 2)  # 60 samples, too short for convolutions
+    with pytest.raises(ValueError, match=r"methods\['conv'\]: encoder='conv' needs a sample mode"):
+        compare(tl.tensor(moved), labels, {"conv": {"encoder": "conv"}}, mode=2)
+
+
+def test_default_methods_suit_the_smallest_split_and_the_entries_of_a_sample(data, monkeypatch):
+    values, labels = data
+    asked = []
+    monkeypatch.setattr(
+        _comparison, "default_methods", lambda *sizes: asked.append(sizes) or {"raw": RAW}
+    )
+    cv = [(np.arange(20, 60), np.arange(20)), (np.arange(12), np.arange(20, 60))]
+    compare(tl.tensor(np.moveaxis(values, 0, 1)), labels, cv=cv, mode=1)
+    assert asked == [(12, (5, 60, 3), 1)]
+    few, many = default_methods(12, (5, 60, 3), 1), default_methods(700, (30, 900, 20), 1)
+    for methods, n_first, n_alone in ((few, 6, 12), (many, 100, 20)):
+        reduced, varying, _ = (step for _, step in methods["LDA"].steps)
+        assert (reduced.n_components, varying.n_components) == (n_first, 0.95)
+        assert methods["PCA"].n_components == n_alone
+    assert default_methods(700, (5, 900, 3), 1)["PCA"].n_components == 15

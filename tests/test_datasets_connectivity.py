@@ -381,3 +381,27 @@ def test_a_quarter_of_the_regions_is_planted_by_default_16_at_most():
     for n_regions, n_planted in [(3, 2), (12, 3), (80, 16)]:
         bunch = simulate_connectivity(4, n_regions, n_sites=1, effect_size=0, random_state=0)
         assert len(bunch.regions) == n_planted
+
+
+def test_subjects_come_in_random_order_and_any_site_may_have_the_most_cases():
+    most = set()
+    for seed in range(8):
+        bunch = simulate_connectivity(
+            200, 4, n_planted=2, n_sites=3, effect_size=0, confounding=1, random_state=seed
+        )
+        first = slice(0, 100)
+        assert 30 < bunch.labels[first].sum() < 70  # of 100 cases half
+        assert np.count_nonzero(np.diff(bunch.sites)) > 20
+        shares = np.bincount(bunch.sites, bunch.labels) / np.bincount(bunch.sites)
+        most.add(int(shares.argmax()))
+    assert most == {0, 1, 2}
+
+
+def test_difficulties_are_the_strengths_that_the_documentation_names():
+    strengths = {"easy": (0.7, 0.2), "medium": (0.5, 0.3), "hard": (0.3, 0.4)}
+    for difficulty, expected in strengths.items():
+        bunch = simulate_connectivity(
+            12, 10, difficulty, n_planted=4, n_sites=3, n_timepoints=(90, 99), random_state=1
+        )
+        assert (bunch.effect_size, bunch.site_strength) == expected
+    assert simulate_connectivity(12, 10, n_planted=4, n_sites=3, random_state=1).effect_size == 0.5

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorly as tl
+from scipy import stats
 
 from tensorly_norank.datasets import simulate_planted
 
@@ -151,3 +152,17 @@ def test_the_bunch_is_complete():
 def test_bad_arguments_are_named(change, message):
     with pytest.raises((TypeError, ValueError), match=message):
         simulate_planted(**change)
+
+
+def test_scores_too_vary_within_classes_in_the_way_that_was_asked_for():
+    sizes = {"n_samples": 8000, "sample_shape": (6, 5), "rank": 1, "n_distractors": 1}
+    unequal, heavy = (
+        simulate_planted(**sizes, noise_kind=kind, random_state=0)
+        for kind in ("unequal", "heavy_tailed")
+    )
+    for score in tl.to_numpy(unequal.factors[0]).T:
+        spreads = np.array([score[unequal.labels == k].std() for k in range(8)])
+        np.testing.assert_allclose(spreads / spreads[0], 4 ** (np.arange(8) / 7), rtol=0.15)
+    for score in tl.to_numpy(heavy.factors[0]).T:
+        tails = [stats.kurtosis(score[heavy.labels == k], fisher=False) for k in range(8)]
+        assert np.mean(tails) > 6  # 3 for a normal distribution

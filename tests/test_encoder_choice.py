@@ -23,6 +23,7 @@ from tensorly_norank._encoder_choice import (
     choose_encoder,
     encoder_of_few,
     moves_cost_triplets,
+    neighbours_are_alike,
 )
 from tensorly_norank._parts import Part
 from tensorly_norank.datasets import simulate_planted
@@ -697,3 +698,10 @@ def test_no_moves_are_tried_where_no_mode_is_short_or_nothing_moves():
     assert _decide(samples, labels, "mlp") == ((), [])
     module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(100, 4)).double()
     assert _decide(samples, labels, module) == ((), [])
+
+
+def test_whether_neighbours_are_alike_is_seen_on_samples_from_first_to_last():
+    noise = torch.randn(200, 1, 12, 15, generator=torch.Generator().manual_seed(0))
+    smooth = torch.nn.functional.avg_pool2d(noise, 4, stride=1)[:, 0]
+    smooth[:100] = 0  # as where they come by class, and one of these hardly varies
+    assert neighbours_are_alike(smooth, (0, 1))

@@ -287,3 +287,77 @@ def test_trying_a_module_tells_its_dimension_and_leaves_it_alone():
     assert module.training
     assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
     assert prod(module[2].weight.shape) == 210
+
+
+def test_encoders_are_of_the_sizes_that_were_asked_for():
+    def widths(layers, kind=nn.Linear):
+        return [
+            layer.out_channels if kind is nn.Conv2d else layer.out_features
+            for layer in layers
+            if isinstance(layer, kind)
+        ]
+
+    assert LinearEncoder((6, 5), 2, n_axes=7).whitening.axes.shape == (7, 30)
+    mlp = MLPEncoder((6, 5), 2, n_axes=7, n_hidden=11)
+    assert mlp.whitening.axes.shape == (7, 30) and widths(mlp.layers) == [11, 11, 2]
+    conv = ConvEncoder((6, 5), 2, n_channels=(8, 16), n_hidden=11, n_axes=7)
+    assert conv.whitening.axes.shape == (7, 30) and widths(conv.layers) == [11, 2]
+    assert widths(conv.blocks, nn.Conv2d) == [8, 16]
+    multilinear = MultilinearEncoder((6, 5), 2, mode_rank=3)
+    assert [tuple(matrix.shape) for matrix in multilinear.mode_matrices] == [(6, 3), (5, 3)]
+    assert LinearEncoder((20, 15), 2).whitening.axes.shape == (128, 300)
+
+
+def test_noise_grows_with_the_fourth_root_of_the_number_of_entries_but_for_convolutions():
+    for kind in (LinearEncoder, MultilinearEncoder, MLPEncoder):
+        assert kind((4, 4), 2).noise == pytest.approx(0.2)
+        assert kind((9, 3, 3), 2).noise == pytest.approx(0.3)
+    assert ConvEncoder((4, 4), 2).noise == ConvEncoder((40, 40), 2).noise == 0.25
+
+
+def test_the_matrices_of_a_multilinear_encoder_start_at_what_the_samples_consist_of():
+    core, patterns = _samples(30, 2, 3, 2), [_samples(9, 2), _samples(8, 3), _samples(7, 2)]
+    samples = torch.einsum("nabc,ia,jb,kc->nijk", core, *patterns)
+    encoder = MultilinearEncoder((9, 8, 7), 3, mode_rank=3)
+    encoder.initialize(samples, torch.Generator().manual_seed(0))
+    kept = encoder._compress(samples).flatten(1).norm(dim=1)
+    torch.testing.assert_close(kept, samples.flatten(1).norm(dim=1))
+
+
+class _Returning(nn.Module):
+    """What a function makes of a linear map of the samples."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.linear, self.function = nn.Linear(30, 2), function
+
+    def forward(self, samples):
+        return self.function(self.linear(samples.flatten(1)))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda points: points[:, :0], r"one dimension or more, got shape \(4, 0\)"),
+        (lambda points: points.long(), r"real numbers .* of torch.int64 from _Returning"),
+        (lambda points: points + 0j, r"real numbers .* of torch.complex64 from _Returning"),
+        (lambda points: points.detach(), "have no gradient from _Returning"),
+        (lambda points: (points, points), r"return \(batch, D\), .* got tuple from _Returning"),
+        (lambda points: points[1:], r"for 4 samples, got \(3, 2\) from _Returning"),
+    ],
+    ids=["no dimension", "integers", "complex", "detached", "two", "fewer"],
+)
+def test_modules_that_return_what_cannot_be_trained_by_are_named(function, message):
+    with pytest.raises(ValueError, match=message):
+        encoders.check_encoder(_Returning(function), _samples(4, 6, 5), 2)
+
+
+@pytest.mark.parametrize("kind", [LinearEncoder, MultilinearEncoder, MLPEncoder, ConvEncoder])
+def test_what_starts_at_the_components_keeps_distances_in_units_of_the_mean_square(kind):
+    samples = (_samples(30, 3) @ _samples(3, 40)).reshape(30, 8, 5)
+    encoder = kind((8, 5), 3)
+    encoder.initialize(samples, torch.Generator().manual_seed(0))
+    encoder.start_at_components()
+    points = encoder.eval()(samples)
+    expected = torch.pdist(samples.flatten(1)) / 40**0.5
+    torch.testing.assert_close(torch.pdist(points), expected, rtol=0.1, atol=0.02)

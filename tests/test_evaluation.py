@@ -470,3 +470,14 @@ def test_bad_arguments_are_named(change, message):
     arguments = {"embedding": np.eye(5, 2), "labels": [0, 1, 0, 1, 0]} | change
     with pytest.raises((TypeError, ValueError), match=message):
         evaluate_embedding(**arguments)
+
+
+def test_clusters_are_the_best_of_ten_starts_that_the_seed_draws():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(12, size=200)  # so many that a single start is hardly ever the best
+    points = rng.normal(size=(200, 2)) + 2 * rng.normal(size=(12, 2))[labels]
+    for seed in range(4):
+        clusters = KMeans(12, n_init=10, random_state=seed).fit_predict(points)
+        figures = evaluate_embedding(points, labels, random_state=seed)
+        assert figures["ari"] == pytest.approx(adjusted_rand_score(labels, clusters))
+        assert figures["nmi"] == pytest.approx(normalized_mutual_info_score(labels, clusters))

@@ -300,3 +300,23 @@ def test_empty_tensors_are_refused(shape):
 def test_a_start_that_is_no_cp_tensor_is_refused(init):
     with pytest.raises((TypeError, ValueError), match="init must"):
         fit_factors(_random(5, 4, 3), _random(5, 2), init=init)
+
+
+def test_sweeps_end_where_the_relative_error_falls_by_less_than_tol():
+    tensor, start = _random(30, 6, 5), [_random(n, 3, seed=n) for n in (30, 6, 5)]
+    options = {"samples_factor": start[0], "init": CPTensor((None, start))}
+    fits = [fit_factors(tensor, n_iter_max=n, tol=0, **options) for n in range(1, 40)]
+    falls = -np.diff([_relative_error(tensor, fit) for fit in fits])
+    last = 1 + int(np.argmax(falls < 1e-3))
+    assert 1 < last < 38
+    stopped = fit_factors(tensor, tol=1e-3, **options)
+    _close(stopped.weights, fits[last].weights, 1e-12)
+
+
+def test_random_starts_are_those_of_the_seed():
+    problem = _factors.compress(_random(20, 6, 5), _random(20, 2), 0)
+    first, again, other = (problem._starts(np.random.default_rng(seed))[1:] for seed in (0, 0, 1))
+    for one, same, another in zip(first, again, other, strict=True):
+        _close(one[0], same[0], 0)
+        assert float(tl.norm(one[0] - another[0])) > 0.1
+    assert float(tl.norm(first[0][0] - first[1][0])) > 0.1

@@ -227,3 +227,9 @@ def test_a_step_of_the_model_is_that_of_expectation_and_maximisation(monkeypatch
 def test_few_samples_have_few_axes():
     _, samples = _samples(n_samples=11, n_axes=4, noise=0.01, missing=0.1)
     assert Imputer(samples).loadings.shape[1] <= 2
+
+
+def test_the_mean_of_numbers_whose_sum_is_too_large_is_theirs():
+    samples = torch.full((100, 2), 2e38)
+    samples[:50, 0] = samples[1, 1] = torch.nan
+    torch.testing.assert_close(mean_of_observed(samples), torch.full((2,), 2e38))

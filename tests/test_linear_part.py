@@ -219,3 +219,22 @@ def test_few_unlabelled_samples_are_left_out():
     halves = _scores(samples, codes, [4])[0]
     assert len(halves) == 2
     assert sorted(np.concatenate([own for _, own in halves])) == sorted(codes[:60])
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1e3])
+def test_the_unit_of_the_samples_does_not_change_how_much_is_shrunk(unit):
+    samples, codes = _samples(n=40, shape=(8, 8))
+    points = torch.from_numpy(np.random.default_rng(1).normal(size=(40, 4)))
+    new, _ = _samples(shape=(8, 8), seed=2)
+    expected = _part(samples, points, codes)(new)
+    torch.testing.assert_close(_part(unit * samples, points, codes)(unit * new), expected)
+
+
+def test_of_small_classes_of_like_sizes_each_half_gets_as_many_whatever_the_seed():
+    codes = np.repeat(np.arange(18), [2] * 8 + [7] * 8 + [20, 20])
+    for seed in range(10):
+        is_first = _linear_part._first_half(codes, np.random.default_rng(seed))
+        sizes = np.bincount(codes[is_first], minlength=18)
+        assert np.count_nonzero(sizes[:8]) == np.count_nonzero(sizes[8:16]) == 4
+        assert set(sizes[:8]) == {0, 2} and set(sizes[8:16]) == {0, 7}
+        assert sizes[16:].tolist() == [10, 10]

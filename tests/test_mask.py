@@ -369,3 +369,22 @@ def test_bad_masks_of_new_samples_are_named():
         result.transform(tl.tensor(values[:4]), mask[:4] & (np.arange(4) != 1)[:, None, None])
     with pytest.raises(ValueError, match="samples must be finite"):
         result.transform(tl.tensor(np.where(mask, values, np.nan)))
+
+
+@pytest.mark.parametrize("mode", [1, 2])
+def test_what_is_hidden_is_named_by_the_modes_of_the_tensor_whatever_that_of_the_samples(mode):
+    rng = np.random.default_rng(0)
+    values, labels = rng.normal(size=(60, 5, 4)), np.repeat([0, 1, 2], 20)
+    hidden_slice, hidden_sample = np.ones((2, *values.shape), bool)
+    hidden_slice[:, 2] = False  # mode 0 once the samples are on another
+    hidden_sample[7] = False
+    tensor, no_slice, no_sample = (
+        np.moveaxis(one, 0, mode) for one in (values, hidden_slice, hidden_sample)
+    )
+    samples = tl.tensor(rng.normal(size=(60, 2)))
+    with pytest.raises(ValueError, match="got none of slice 2 along mode 0"):
+        fit_factors(tl.tensor(tensor), samples, mode, mask=no_slice)
+    with pytest.raises(ValueError, match=rf"of every sample, got .* sample 7 along mode {mode} "):
+        no_rank_decomposition(
+            tl.tensor(tensor), labels, mode=mode, mask=no_sample, encoder="linear"
+        )

@@ -367,3 +367,33 @@ def test_similarity_shares_no_memory_with_the_embedding(fitted):
     similarity = result.similarity()
     assert not any(np.shares_memory(one, result.embedding) for one in similarity.factors)
     assert not np.shares_memory(*similarity.factors)
+
+
+def test_repr_tells_what_was_counted_on_how_many_and_whether_the_training_converged(fitted):
+    tensor, result = fitted
+    evidence = result.rank_evidence
+    assert repr(result).split("\n") == [
+        f"NoRankTensor of shape {tuple(tl.shape(tensor))}, samples on mode {result.mode}",
+        f"  components: {result.rank} ({evidence.significant} significant, "
+        f"{evidence.n_held_out} samples held out)",
+        "  classes: 3",
+        "  encoder: MLPEncoder, 8 passes, not converged",
+        f"  explained variance: {result.explained_variance:.3f}",
+    ]
+    other = copy.deepcopy(result)
+    other.rank_evidence, other.converged, other.classes = None, True, result.classes[:0]
+    lines = repr(other).split("\n")
+    assert lines[1] == f"  components: {result.rank} (not counted)"
+    assert lines[2] == "  classes: none"
+    assert lines[3].endswith("8 passes, converged")
+
+
+def test_a_component_without_any_share_adds_nothing_to_samples_that_points_stand_for(fitted):
+    _, result = fitted
+    kept = tl.tensor(np.append(np.ones(result.rank - 1), 0.0))
+    other = copy.deepcopy(result)
+    other.embedding, other.weights = result.embedding * kept, result.weights * kept
+    other.factors[result.mode] = result.factors[result.mode] * kept
+    expected = result.inverse_transform(result.embedding * kept)
+    ours = other.inverse_transform(other.embedding)
+    np.testing.assert_allclose(tl.to_numpy(ours), tl.to_numpy(expected), atol=1e-10)

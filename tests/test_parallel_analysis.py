@@ -66,3 +66,16 @@ def test_where_nothing_varies_there_is_nothing_to_find():
     assert _p_values(rows, 2) == [1.0, 1.0]
     rows[:, 0] = np.arange(20)
     assert _p_values(rows, 2)[1] == 1.0
+
+
+@pytest.mark.parametrize("shape", [(1000, 20), (100, 1000)], ids=["samples", "entries"])
+def test_of_many_samples_and_entries_the_last_have_a_say_too(shape):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=shape)
+    n_samples, n_entries = (length // 2 for length in shape)
+    rows[-n_samples:, -n_entries:] += 2 * np.outer(
+        rng.normal(size=n_samples), rng.normal(size=n_entries)
+    )
+    for seed in range(3):
+        analysis = ParallelAnalysis(torch.from_numpy(rows), np.random.default_rng(seed))
+        assert analysis.next()[1] == 0.01

@@ -478,3 +478,33 @@ def test_the_golden_file_of_format_1_loads():
     assert again.classes.tolist() == ["a", "b", "c"]
     assert again.encoder_choice.chosen == "linear"
     assert again.settings["n_iter_max"] == 10
+
+
+def test_a_device_on_which_nothing_can_be_computed_is_refused_by_load(tmp_path):
+    _, result = _fit()
+    result.save(tmp_path / "one")
+    assert NoRankTensor.load(tmp_path / "one", device="cpu").rank == 2
+    for device, error in (("nowhere", ValueError), ("meta", ValueError), (3.5, TypeError)):
+        with pytest.raises(error, match="device must be one that torch can compute on"):
+            NoRankTensor.load(tmp_path / "one", device=device)
+
+
+def test_settings_that_were_numpys_numbers_come_back_as_pythons(tmp_path):
+    numbers = {"rank": np.int64(2), "n_iter_max": np.int32(2), "margin": np.float32(0.5)}
+    _, result = _fit(**numbers)
+    result.save(tmp_path / "one")
+    settings = NoRankTensor.load(tmp_path / "one").settings
+    assert {name: settings[name] for name in numbers} == numbers
+    assert [type(settings[name]) for name in numbers] == [int, int, float]
+
+
+def test_what_was_never_observed_in_the_fit_counts_as_missing_after_loading_too(tmp_path):
+    tensor, labels = _data()
+    values = np.array(tl.to_numpy(tensor))
+    values[:, 0, 0] = np.nan
+    options = QUICK | {"rank": 2, "validation_fraction": 0, "encoder": "linear"}
+    result = no_rank_decomposition(tl.tensor(values), labels, mask="nan", **options)
+    result.save(tmp_path / "one")
+    observed = tl.tensor(np.where(np.isnan(values), 99.0, values))
+    again = NoRankTensor.load(tmp_path / "one")
+    _equal(again.transform(observed), result.embedding)
