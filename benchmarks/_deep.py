@@ -61,6 +61,10 @@ def copies(images):
     return [images, *there_and_back]
 
 
+def _mean_over_copies(function, images):
+    return torch.stack([function(one) for one in copies(images)]).mean(dim=0)
+
+
 def varied(images):
     """Each moved along each mode of places by a few of them, and with white noise."""
     for dim in range(2, images.ndim):
@@ -190,12 +194,11 @@ class ConvNet(nn.Module):
 
     def encode_copies(self, images):
         """The mean of what moved copies are encoded as, which is how ours embeds."""
-        return torch.stack([self.encode(one) for one in copies(images)]).mean(dim=0)
+        return _mean_over_copies(self.encode, images)
 
     def probabilities(self, images):
         """Of the classes; the mean over copies that are moved."""
-        of_copies = [self.to_classes(self.features(one)).softmax(dim=1) for one in copies(images)]
-        return torch.stack(of_copies).mean(dim=0)
+        return _mean_over_copies(lambda one: self.to_classes(self.features(one)).softmax(1), images)
 
     def loss(self, images, labels):
         """Cross-entropy."""

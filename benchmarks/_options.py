@@ -50,20 +50,19 @@ def data_and_encoder(*more):
     return pair
 
 
-def positive(text):
-    """A whole number, 1 or more, for argparse."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, got {text}")
+def _at_least(least):
+    """A type for argparse: a whole number, that or more."""
+
+    def number(text):
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be {least} or more, got {text}")
+        return int(text)
+
     return number
 
 
-def not_negative(text):
-    """A whole number, 0 or more, for argparse."""
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
-    return number
+positive = _at_least(1)
+not_negative = _at_least(0)
 
 
 def add_options(parser, n_splits, name):

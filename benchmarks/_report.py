@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pandas
+from _summary import means_and_errors
 
 from tensorly_norank.evaluation import corrected_resampled_t_test
 
@@ -81,11 +82,10 @@ def mean_and_error(figures, n_digits=3, test_to_fit=0.0):
     figures = figures.dropna()
     if not len(figures):
         return "–"
-    mean = f"{figures.mean():.{n_digits}f}"
     if len(figures) == 1:
-        return mean
-    error = figures.std() * np.sqrt(1 / len(figures) + test_to_fit)
-    return f"{mean} ± {error:.{n_digits}f}"
+        return f"{figures.mean():.{n_digits}f}"
+    mean, error = means_and_errors(figures.to_numpy(), test_to_fit)
+    return f"{mean:.{n_digits}f} ± {error:.{n_digits}f}"
 
 
 def test_to_fit(rows):

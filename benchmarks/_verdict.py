@@ -16,8 +16,8 @@ from paper import DATA as ALL_DATA
 
 SIX = ("olivetti", "lfw", "pines", "digits", "galaxies", "crystals")
 DATA = (*SIX, *[data for data in ALL_DATA if data not in SIX])
-# Splits from the sixth on by which it was decided how long fits wait (patience.py).
 FIRST_FRESH = 5  # split: those before were looked at while defaults were chosen
+# Later splits by which it was decided how long fits wait (patience.py).
 CHOSEN_BY = {"serology": (5, 6, 7), "crystals": (5,)}
 COMPETITORS = (
     "raw",

@@ -36,22 +36,26 @@ plt.show()
 # The components are those that were planted. A score of the truth, over the samples, is a
 # combination of the columns of the embedding; of the distractors it is not.
 
-scores = np.c_[result.embedding, np.ones(400)]
 truth = planted.factors[0] - planted.factors[0].mean(axis=0)
-residuals = truth - scores @ np.linalg.lstsq(scores, truth)[0]
-explained = 1 - (residuals**2).sum(axis=0) / (truth**2).sum(axis=0)
-print("informative:", explained[:3].round(2), " distractors:", explained[3:].round(2))
+
+
+def print_what_is_explained(points):
+    """The share of each true score that is a combination of the columns."""
+    columns = np.c_[points, np.ones(400)]
+    residuals = truth - columns @ np.linalg.lstsq(columns, truth)[0]
+    explained = 1 - (residuals**2).sum(axis=0) / (truth**2).sum(axis=0)
+    print("informative:", explained[:3].round(2), " distractors:", explained[3:].round(2))
+
+
+print_what_is_explained(result.embedding)
 
 # %%
 # The variance of the tensor knows nothing of that: of its first four principal components the
 # distractors are combinations, and the scores of the truth are not.
 
 pca = PCA(4)
-scores = np.c_[pca.fit_transform(planted.tensor.reshape(400, -1)), np.ones(400)]
-residuals = truth - scores @ np.linalg.lstsq(scores, truth)[0]
-explained = 1 - (residuals**2).sum(axis=0) / (truth**2).sum(axis=0)
+print_what_is_explained(pca.fit_transform(planted.tensor.reshape(400, -1)))
 print("principal components' shares of the variance:", pca.explained_variance_ratio_.round(3))
-print("informative:", explained[:3].round(2), " distractors:", explained[3:].round(2))
 
 # %%
 # Nothing to be found

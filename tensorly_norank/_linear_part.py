@@ -71,10 +71,10 @@ def principal_scores(
     others would so get a mean of its own.
 
     Of more than 1,000 samples, so many are drawn. Classes of seven or fewer stay together, in a
-    random half; if two or three of those are all that can be compared, one would be
-    alone in its half, and samples are scored on their own components, one in the list. Shares that
-    come to as many axes are one. Where at least as many samples are unlabelled (code −1), the
-    components are theirs: then nothing need be halved, and there is one in the list.
+    random half; if two or three of those are all that can be compared, one would be alone in its
+    half, and samples are scored on their own components, one in the list. Shares that come to as
+    many axes are one. Where at least as many samples are unlabelled (code −1), the components are
+    theirs: then nothing need be halved, and there is one in the list.
     """
     unlabelled, labelled = np.flatnonzero(codes < 0), np.flatnonzero(codes >= 0)
     chosen = labelled[some_samples(codes[labelled], _MOST_SCORED, rng)]

@@ -41,6 +41,23 @@ RAW = FunctionTransformer()
 OURS = {"encoder": "linear", "rank": 2, "validation_fraction": 0, "n_iter_max": 3, "tol": 0}
 
 
+def noting(seeds):
+    """A class of estimators that add their seeds to these when they are fitted."""
+
+    class Seeded(TransformerMixin, BaseEstimator):
+        def __init__(self, random_state=None):
+            self.random_state = random_state
+
+        def fit(self, X, y=None):
+            seeds.append(self.random_state)
+            return self
+
+        def transform(self, X):
+            return X
+
+    return Seeded
+
+
 def rows_of(table, method=None):
     splits = pandas.DataFrame(table.attrs["splits"])
     return splits if method is None else splits[splits["method"] == method]
@@ -588,19 +605,10 @@ def test_seeded_steps_get_another_seed_on_each_split_and_estimators_of_others_ar
         def transform(self, X):
             return X
 
-    class Seeded(TransformerMixin, BaseEstimator):
-        def __init__(self, random_state=None):
-            self.random_state = random_state
-
-        def fit(self, X, y=None):
-            seeds.append(self.random_state)
-            return self
-
-        def transform(self, X):
-            return X
-
     plain = Plain()
-    table = compare(tl.tensor(values), labels, {"a": plain, "b": Seeded()}, cv=3, random_state=0)
+    table = compare(
+        tl.tensor(values), labels, {"a": plain, "b": noting(seeds)()}, cv=3, random_state=0
+    )
     assert not table["note"].any()
     assert plain not in fitted
     assert len(set(seeds)) == 3
@@ -749,18 +757,7 @@ def test_a_seed_that_an_estimator_or_a_dict_has_is_kept(data):
     values, labels = data
     seeds, cv = [], [(np.arange(40), np.arange(40, 60))]
 
-    class Seeded(TransformerMixin, BaseEstimator):
-        def __init__(self, random_state=None):
-            self.random_state = random_state
-
-        def fit(self, X, y=None):
-            seeds.append(self.random_state)
-            return self
-
-        def transform(self, X):
-            return X
-
-    methods = {"seeded": Seeded(random_state=7), "ours": OURS | {"random_state": 7}}
+    methods = {"seeded": noting(seeds)(random_state=7), "ours": OURS | {"random_state": 7}}
     one, other = (
         compare(tl.tensor(values), labels, methods, cv=cv, random_state=seed) for seed in (0, 1)
     )

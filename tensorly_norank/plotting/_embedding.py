@@ -173,9 +173,9 @@ class _Drawing:
             (False, {"s": size, "linewidths": 0, "alpha": 0.8 if not self.is_new.any() else 0.5}),
             (True, {"s": 2 * size, "edgecolors": DARK, "linewidths": size / 35}),
         ]
-        # Small marks that are snapped to pixels may lose all their area, a plus above all.
-        styles = [(is_new, style | {"snap": False}) for is_new, style in styles]
         for is_new, style in styles:
+            # Small marks that are snapped to pixels may lose all their area, a plus above all.
+            style["snap"] = False
             chosen = self.is_new == is_new
             present = np.unique(codes[chosen])
             for code in present if self.classes.are_marked else present[present < 0]:
