@@ -342,8 +342,9 @@ def test_folds_of_groups_are_stratified(data):
         seen.append(np.unique(fit_labels, return_counts=True)[1].tolist())
         return tl.unfold(fit_samples, 0), tl.unfold(new_samples, 0)
 
-    compare(tl.tensor(values), labels, {"spy": spy}, cv=3, groups=groups, random_state=0)
-    assert seen == [[10] * 4] * 3
+    for seed in range(4):
+        compare(tl.tensor(values), labels, {"spy": spy}, cv=3, groups=groups, random_state=seed)
+    assert seen == [[10] * 4] * 12
 
 
 def test_means_differences_and_sizes_are_those_of_unequal_splits(data):

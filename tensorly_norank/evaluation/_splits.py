@@ -138,8 +138,11 @@ def _splitter(
     if int(cv) > most:
         what = "half the number of classes" if unseen_classes else "the number of groups"
         raise ValueError(f"cv must be at most {what}, {most}, got {cv}.")
-    by_group = GroupKFold if unseen_classes else StratifiedGroupKFold
-    return by_group(cv, shuffle=True, random_state=seed)
+    if unseen_classes:
+        return GroupKFold(cv, shuffle=True, random_state=seed)
+    # Shuffled here: scikit-learn before 1.8 moves the groups' counts without the groups.
+    shuffled = np.random.RandomState(seed).permutation(n_groups)[groups]
+    return StratifiedGroupKFold(cv).split(np.zeros((len(codes), 1)), codes, shuffled)
 
 
 def _check_smallest_class(codes: np.ndarray, fewest: int, cv: Any) -> None:
