@@ -126,7 +126,7 @@ class Clustered(Trained):
                 n: clustered(before.module_of_part, arranged, codes[part], n, seed)[0]
                 for n in STEPS_OF_CLUSTERING
             }
-            n_steps = _best(tried, left_out, codes[left])
+            n_steps = _best(tried, arranged, codes[part], left_out, codes[left])
             module, curve = clustered(before.module, before.images(samples), codes, n_steps, seed)
         self.chosen += f", then {n_steps}"
         self.curve = self.curve + curve
@@ -177,7 +177,9 @@ def _trained(make, samples, labels, seed, unseen_classes, n_steps_tried, learnin
         seen, left_out = images_of_part(samples[part]), images_of_part(samples[left])
         searched = n_steps_tried if len(n_steps_tried) > 1 else ()
         tried = {n: trained(seen, codes[part], n)[0] for n in searched}
-        n_steps = _best(tried, left_out, codes[left]) if tried else n_steps_tried[0]
+        n_steps = n_steps_tried[0]
+        if tried:
+            n_steps = _best(tried, seen, codes[part], left_out, codes[left])
         images = Arranged(samples)
         module, losses = trained(images(samples), codes, n_steps)
     seconds = time.perf_counter() - start
@@ -185,9 +187,12 @@ def _trained(make, samples, labels, seed, unseen_classes, n_steps_tried, learnin
     return _Training(images, module, n_steps, losses, images_of_part, module_of_part, seconds)
 
 
-def _best(modules, images, labels):
-    """The name of the module that embeds them best."""
-    scores = {name: score(embed(module, images), labels) for name, module in modules.items()}
+def _best(modules, seen, seen_labels, images, labels):
+    """The name of the module that embeds images best that it has not seen."""
+    scores = {
+        name: score(embed(module, seen), seen_labels, embed(module, images), labels)
+        for name, module in modules.items()
+    }
     return max(scores, key=scores.get)
 
 

@@ -24,11 +24,19 @@ from tensorly.tenalg import khatri_rao, multi_mode_dot
 RANK = 20
 
 
-def embed_by_parafac(fit_samples, fit_labels, new_samples, random_state, rank=RANK):
-    """CP of the fitted samples; all by least squares on its factors."""
+def embed_by_parafac(
+    fit_samples, fit_labels, new_samples, random_state, rank=RANK, is_projected=False
+):
+    """CP of the fitted samples; all by least squares on its factors.
+
+    Those are skew: distances between coefficients are not those between what they stand for. These
+    there are in an orthonormal basis of the same patterns, on which samples are projected if asked.
+    """
     mean = fit_samples.mean(axis=0)
     cp = parafac(fit_samples - mean, rank, n_iter_max=100, init="random", random_state=random_state)
     patterns = khatri_rao([cp.weights[None] * cp.factors[1], *cp.factors[2:]])
+    if is_projected:
+        patterns = np.linalg.qr(patterns)[0]
     return [
         np.linalg.lstsq(patterns, (part - mean).reshape(len(part), -1).T, rcond=None)[0].T
         for part in (fit_samples, new_samples)

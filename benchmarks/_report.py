@@ -93,10 +93,11 @@ def test_to_fit(rows):
     return (rows["n_test"] / rows["n_fit"]).mean()
 
 
-def methods_by_data(rows, figure, methods, data_sets, is_best_bold=True):
+def methods_by_data(rows, figure, methods, data_sets, is_best_bold=True, is_held_out=True):
     """A table of means and standard errors.
 
-    Of each data set the largest means are bold, of methods that were scored on enough splits.
+    Of each data set the largest means are bold, of methods that were scored on enough splits. The
+    errors of what is not held out are plain: the correction is for what was scored and not fitted.
     """
     body = [[method] for method in in_order(rows["method"], methods)]
     names = in_order(rows["data"], data_sets)
@@ -105,9 +106,10 @@ def methods_by_data(rows, figure, methods, data_sets, is_best_bold=True):
         table = values(own, figure)
         table = table[in_order(table, methods)]
         whole = table.loc[:, are_enough(table.count())].mean().round(3)
+        share = test_to_fit(own) if is_held_out else 0.0
         for line in body:
             known = line[0] in table
-            cell = mean_and_error(table[line[0]], 3, test_to_fit(own)) if known else "–"
+            cell = mean_and_error(table[line[0]], 3, share) if known else "–"
             is_best = is_best_bold and line[0] in whole and whole[line[0]] == whole.max()
             line.append(f"**{cell}**" if is_best else cell)
     return rst_table(["", *map(shown, names)], body)

@@ -2,7 +2,8 @@
 
 Each candidate embeds a stratified fifth (or a fifth of the classes, where new classes are asked
 for) that it was not fitted to, and that with the largest sum of silhouette and adjusted Rand index
-is fitted to all.
+is fitted to all. Where classes are too small to leave two samples of each, it is the share whose
+nearest fitted sample is of their class.
 """
 
 import warnings
@@ -18,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.manifold import TSNE
 from sklearn.metrics import pairwise_distances
 from sklearn.model_selection import train_test_split
-from sklearn.neighbors import NeighborhoodComponentsAnalysis
+from sklearn.neighbors import KNeighborsClassifier, NeighborhoodComponentsAnalysis
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -28,7 +29,7 @@ from tensorly_norank.evaluation import evaluate_embedding
 class Searched:
     """The best of some candidates, by name, as a method; `chosen` is the name of the last one.
 
-    Where nothing tells them apart it is the first.
+    Where nothing tells them apart it is the first. How many could not be run stands behind it.
     """
 
     def __init__(self, candidates, unseen_classes=False):
@@ -48,8 +49,11 @@ class Searched:
                     )
                 except Exception:  # whatever it raises, of few samples for example: another will do
                     continue
-        self.chosen = max(scores, key=scores.get) if scores else next(iter(self.candidates))
-        return self.candidates[self.chosen](fit_samples, fit_labels, new_samples, random_state)
+        best = max(scores, key=scores.get) if scores else next(iter(self.candidates))
+        n_failed = len(self.candidates) - len(scores) if len(self.candidates) > 1 else 0
+        failed = f" ({n_failed} of {len(self.candidates)} failed)" if n_failed else ""
+        self.chosen = best + failed
+        return self.candidates[best](fit_samples, fit_labels, new_samples, random_state)
 
 
 def _channels_scaled(fit_samples, new_samples):
@@ -68,8 +72,8 @@ def _quietly(method, samples, labels, part, left, random_state):
     """How well samples that were left out are embedded; of a search nobody wants to be warned."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        _, placed = method(samples[part], labels[part], samples[left], random_state)
-        return score(placed, labels[left])
+        fitted, placed = method(samples[part], labels[part], samples[left], random_state)
+        return score(fitted, labels[part], placed, labels[left])
 
 
 def a_fifth(labels, seed, unseen_classes=False):
@@ -89,9 +93,17 @@ def a_fifth(labels, seed, unseen_classes=False):
     return rows[~is_left], rows[is_left]
 
 
-def score(embedding, labels):
-    """Silhouette and adjusted Rand index, added; nothing is worse than what cannot be scored."""
-    figures = evaluate_embedding(np.asarray(embedding, float), labels, random_state=0)
+def score(fitted, fitted_labels, embedding, labels):
+    """How well samples that were left out are embedded; nothing is worse than what cannot be told.
+
+    Silhouette and adjusted Rand index, added. Both need pairs: where a class has a single sample
+    left out, the share whose nearest fitted one is of its class.
+    """
+    embedding = np.asarray(embedding, float)
+    if np.unique(labels, return_counts=True)[1].min() < 2:
+        nearest = KNeighborsClassifier(1).fit(np.asarray(fitted, float), fitted_labels)
+        return nearest.score(embedding, labels)
+    figures = evaluate_embedding(embedding, labels, random_state=0)
     return float(np.nan_to_num(figures["silhouette"] + figures["ari"], nan=-2.0))
 
 
@@ -139,7 +151,11 @@ def searched_methods(n_fit, n_entries, unseen_classes=False):
             for n in _at_most(most, 40, 20)
             for length in (5, 1)
         },
-        "CP": {f"rank {r}": partial(embed_by_parafac, rank=r) for r in (20, 10)},
+        "CP": {
+            f"rank {r}{projected}": partial(embed_by_parafac, rank=r, is_projected=bool(projected))
+            for projected in ("", ", projected")
+            for r in (20, 10)
+        },
         "Tucker": {f"{r} a mode": partial(embed_by_tucker, rank=r) for r in (6, 3, 10, 15)},
         "t-SVD": {f"{r} slices": partial(_t_svd, rank=r) for r in (3, 1, 6, 12)},
     }

@@ -149,14 +149,14 @@ def main():
     add_options(parser, n_splits=5, name=None)
     options = parser.parse_args()
     if options.study == "abide":
+        fields = ("run", "method", "balanced_accuracy", *HOW)
+        rows = table_of(parser, options.name or "abide", fields, 2)
         try:
             subjects()
         except (OSError, ImportError) as error:  # no data, no package that reads them
             print(f"abide: skipped. {error}")
             return
         jobs = itertools.product(range(options.permutations + 1), METHODS)
-        fields = ("run", "method", "balanced_accuracy", *HOW)
-        rows = table_of(parser, options.name or "abide", fields, 2)
         run_missing(rows, jobs, run_abide, options)
     else:
         jobs = (

@@ -39,11 +39,11 @@ from _verdict import (
     FIRST_FRESH,
     LABELS,
     METHODS,
-    SIX,
     verdict_of,
 )
 from connectivity import MEASURES
 from paper import LONG
+from scarcity import DATA as DATA_OF_FEW
 from scarcity import METHODS as METHODS_OF_FEW
 from scarcity import RANK_GIVEN
 from verification import SIMILARITY
@@ -121,10 +121,16 @@ def _notes(rows):
     """A list of what is to be said of rows; not that t-SNE has no place for new samples."""
     noted = rows[rows["note"].notna() & (rows["note"] != "cannot embed new samples")]
     return "".join(
-        f"- {method}, {count} of {sum(rows['method'] == method)} rows: "
-        f"{' '.join(str(note).split())[:100]}\n"
-        for (method, note), count in noted.groupby(["method", "note"]).size().items()
+        f"- {method}, {len(own)} of {sum(rows['method'] == method)} rows: "
+        f"{' '.join(str(note).split())[:100]} ({_counts(own['data'])})\n"
+        for (method, note), own in noted.groupby(["method", "note"])
     )
+
+
+def _counts(names):
+    """How often each comes, as a phrase."""
+    counts = names.value_counts()
+    return ", ".join(f"{shown(name)} {counts[name]}" for name in in_order(names, DATA))
 
 
 @of_table("paper")
@@ -148,7 +154,7 @@ def splits(rows, folder):
 def code_of_ours(rows, folder):
     """Which state of the code the rows of ours come from."""
     own = of_kind(rows[rows["method"] == "ours"], "held out").dropna(subset="versions")
-    codes = own["versions"].str.extract(" code (.*)")[0].fillna("before it was noted")
+    codes = own["versions"].str.extract(" code (.*)")[0]
     body = [
         [shown(data), code, ", ".join(str(split + 1) for split in sorted(part["split"]))]
         for data in in_order(own["data"], DATA)
@@ -173,7 +179,10 @@ PARTS |= {
     "recall_of_new_classes": ("paper", of_all("recall_at_1", "new classes")),
     "pairs_of_new_classes": ("paper", of_all("verification_auc", "new classes")),
     "trustworthiness": ("paper", of_all("trustworthiness", is_best_bold=False)),
-    "in_sample_ari": ("paper", of_all("in_sample_ari", also=IN_SAMPLE_ONLY, is_best_bold=False)),
+    "in_sample_ari": (
+        "paper",
+        of_all("in_sample_ari", also=IN_SAMPLE_ONLY, is_best_bold=False, is_held_out=False),
+    ),
 }
 
 
@@ -208,7 +217,12 @@ def verdict_of_fresh_splits(rows, folder):
     fresh = of_kind(rows[(rows["split"] >= FIRST_FRESH) & ~np.array(chosen_by)], "held out")
     n_of_ours = fresh[fresh["method"] == "ours"].groupby("data")["split"].nunique()
     is_whole = fresh["data"].isin(n_of_ours.index[n_of_ours >= FEWEST_SPLITS])
-    return verdict_of(fresh[is_whole], ("silhouette", "ari"))
+    text = verdict_of(fresh[is_whole], ("silhouette", "ari"))
+    few = in_order(
+        rows["data"], [data for data in DATA if data not in set(fresh["data"][is_whole])]
+    )
+    left_out = f"Not compared, with fewer than {FEWEST_SPLITS} such splits of ours: "
+    return text + (f"{left_out}{listed(map(shown, few))}.\n" if text and few else "")
 
 
 @of_table("paper")
@@ -271,6 +285,8 @@ def curves(rows, folder):
     """How the losses of deep methods fell, of the last training of each."""
     rows = of_kind(rows, "held out")
     names = in_order(rows["data"], DATA)
+    if not names:
+        return ""
     figure, axes = plt.subplots(
         len(TRAINED), len(names), figsize=(1.6 * len(names) + 2, 7), squeeze=False, sharex=True
     )
@@ -301,8 +317,10 @@ def deep_and_chance(rows, folder):
 @of_table("scarcity")
 def scarcity(rows, folder):
     """Curves against the number of labelled samples a class, and where they cross."""
-    rows = rows[rows["silhouette"].notna()]
-    names = in_order(rows["data"], SIX)
+    notes, rows = _notes(rows), rows[rows["silhouette"].notna()]
+    names = in_order(rows["data"], DATA)
+    if not names:
+        return notes
     methods = in_order(rows["method"], (*METHODS, RANK_GIVEN))
     width = 3.2 * len(names) + 2  # with the legend
     figure, axes = plt.subplots(2, len(names), figsize=(width, 6), squeeze=False)
@@ -324,16 +342,17 @@ def scarcity(rows, folder):
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="center right")
     figure.tight_layout(rect=(0, 0, 1 - 2 / width, 1))
     text = save(figure, folder, "scarcity", "Held-out figures against labelled samples a class")
-    missing = [method for method in METHODS_OF_FEW if method not in methods]
+    missing = [one for one in (*DATA_OF_FEW, *METHODS_OF_FEW) if one not in (*names, *methods)]
     text += in_words(rows, names, methods)
-    return text + (f"\nNot run yet: {listed(missing)}.\n" if missing else "")
+    text += f"\nNot run yet: {listed(missing)}.\n" if missing else ""
+    return text + (f"\nWhat is to be said of rows:\n\n{notes}" if notes else "")
 
 
 @of_table("verification")
 def verification(rows, folder):
     """Areas under the curves, and true accepts at given false ones."""
     text = ""
-    for data in in_order(rows["data"], SIX):
+    for data in in_order(rows["data"], DATA):
         own = rows[rows["data"] == data]
         share = test_to_fit(own)
         columns = ["auc", *[name for name in rows if name.startswith("true_at_")]]
@@ -356,7 +375,9 @@ def verification(rows, folder):
 @of_table("verification_curves")
 def roc(rows, folder):
     """Mean ROC curves."""
-    names = in_order(rows["data"], SIX)
+    names = in_order(rows["data"], DATA)
+    if not names:
+        return ""
     figure, axes = plt.subplots(1, len(names), figsize=(5.5 * len(names), 4.5), squeeze=False)
     for ax, data in zip(axes.flat, names, strict=True):
         own = rows[rows["data"] == data]

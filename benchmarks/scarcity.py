@@ -18,6 +18,7 @@ from _runner import FIELDS, loaded, run_missing, score_split
 from held_out import some_of_each, split_of
 
 RANK_GIVEN = "ours, rank given"
+DATA = ("digits", "lfw", "pines", "olivetti")
 METHODS = ("ours", RANK_GIVEN, "LDA", "NCA", "supervised UMAP", "CNN", "transformer", "PCA", "raw")
 KEYS = ("data", "each", "split", "method")
 
@@ -29,7 +30,7 @@ def main():
         "data",
         nargs="*",
         type=data_name,
-        default=["digits", "lfw", "pines", "olivetti"],
+        default=DATA,
         help="data sets",
     )
     parser.add_argument(

@@ -8,9 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import pdist
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import NeighborhoodComponentsAnalysis
+
+from tensorly_norank.evaluation import evaluate_embedding
 
 
 @pytest.mark.parametrize("n_each", [1, 2, 3, 5, 20])
@@ -51,12 +54,103 @@ def test_a_search_takes_what_separates_samples_that_were_left_out(benchmark_modu
     candidates = {"fails": _shown(None), "weak": _shown(0.1), "strong": _shown(20.0)}
     found = Searched(candidates)
     found(samples, labels, samples, 0)
-    assert found.chosen == "strong"
+    assert found.chosen == "strong (1 of 3 failed)"
     undecided = Searched({"default": _shown(1.0), "other": _shown(1.0)})
     undecided(samples, labels, samples, 0)
     assert undecided.chosen == "default"
     with pytest.raises(ValueError, match="too few samples"):
         Searched({"a": _shown(None), "b": _shown(None)})(samples, labels, samples, 0)
+
+
+def test_a_search_among_two_samples_of_each_class_asks_for_the_nearest_fitted_one(
+    benchmark_module,
+):
+    """One of each is left out: there are no pairs, and silhouette and Rand index are undefined."""
+    labels = np.repeat(np.arange(8), 2)
+    samples = np.tile(labels[:, None, None].astype(float), (1, 2, 2))
+    searched = benchmark_module("_searched").Searched({"weak": _shown(0.01), "strong": _shown(20)})
+    searched(samples, labels, samples, 0)
+    assert searched.chosen == "strong"
+
+
+def test_what_is_searched_for_is_silhouette_and_rand_index_of_what_was_left_out(benchmark_module):
+    """A crooked class is found by k-means and has a small silhouette; both count."""
+    score = benchmark_module("_searched").score
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), 20)
+    points = np.c_[3.0 * labels, rng.normal(size=60)]
+    figures = evaluate_embedding(points, labels, random_state=0)
+    assert figures["silhouette"] != figures["ari"]
+    expected = figures["silhouette"] + figures["ari"]
+    assert score(points[:3], labels[:3], points, labels) == pytest.approx(expected)
+
+
+class _Drifting(torch.nn.Module):
+    """Shows the first entry, the more plainly the fewer steps it was trained for."""
+
+    def __init__(self, shape, n_classes):
+        super().__init__()
+        self.n_losses = torch.nn.Parameter(torch.zeros(()))
+
+    def loss(self, images, labels):
+        """Falls for ever."""
+        return self.n_losses
+
+    def encode(self, images):
+        """The first entry beside noise that grows with training."""
+        first = images[:, 0, 0, 0]
+        noise = torch.randn(len(images), generator=torch.Generator().manual_seed(0))
+        return torch.stack([first, 1e3 * self.n_losses.detach() * noise], dim=1)
+
+
+def test_steps_of_deep_methods_are_those_that_serve_samples_that_were_left_out(benchmark_module):
+    competitors = benchmark_module("_competitors")
+    labels = np.repeat(np.arange(3), 10)
+    samples = np.tile(labels[:, None, None].astype(np.float32), (1, 8, 8))
+    samples += np.random.default_rng(0).normal(scale=0.01, size=samples.shape).astype(np.float32)
+    for n_steps in [(30, 10), (10, 30)]:
+        method = competitors.Trained(_Drifting, n_steps=n_steps)
+        method(samples, labels, samples, 0)
+        assert method.chosen == "10 steps"
+    alone = competitors.Trained(_Drifting, n_steps=(30,))
+    alone(samples, labels, samples, 0)
+    assert alone.chosen == "30 steps"
+
+
+@pytest.mark.parametrize(
+    "name", ["raw", "PCA", "kernel PCA", "LDA", "NCA", "CP", "Tucker", "t-SVD", "CNN"]
+)
+def test_a_new_sample_is_embedded_whatever_others_there_are(benchmark_module, name, monkeypatch):
+    """Nothing is learned from the samples that are scored."""
+    competitors = benchmark_module("_competitors")
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), 10)
+    samples = (rng.normal(size=(30, 8, 8)) + 5 * labels[:, None, None]).astype(np.float32)
+    new = (rng.normal(size=(9, 8, 8)) + 3).astype(np.float32)
+    method = competitors.competitors(30, 64)[name]
+    if name == "CNN":
+        method.n_steps = (10,)
+    else:
+        method.candidates = dict([next(iter(method.candidates.items()))])
+    (fitted, whole), (again, part) = (
+        method(samples, labels, rows, random_state=0) for rows in (new, new[:2] + 0)
+    )
+    np.testing.assert_allclose(fitted, again, atol=1e-5)
+    np.testing.assert_allclose(whole[:2], part, atol=1e-5)
+
+
+def test_projected_samples_lie_apart_as_what_the_patterns_of_cp_show_of_them(benchmark_module):
+    """Coefficients of the same patterns, which are skew, do not."""
+    embed = benchmark_module("_peers").embed_by_parafac
+    samples = np.random.default_rng(0).normal(size=(30, 5, 4))
+    # As many patterns as entries show everything; the distances are those of the samples.
+    skew, projected = (
+        embed(samples, None, samples, 0, rank=20, is_projected=is_projected)[1]
+        for is_projected in (False, True)
+    )
+    own = pdist(samples.reshape(30, -1))
+    np.testing.assert_allclose(pdist(projected), own, rtol=1e-6)
+    assert np.abs(pdist(skew) - own).max() > 0.1 * own.max()
 
 
 def test_a_search_goes_on_where_a_candidate_raises_and_says_nothing(benchmark_module, recwarn):
@@ -72,7 +166,7 @@ def test_a_search_goes_on_where_a_candidate_raises_and_says_nothing(benchmark_mo
     searched = benchmark_module("_searched").Searched({"fails": fails, "works": works})
     samples = np.repeat(np.eye(3), 10, axis=0)
     searched(samples, np.repeat(np.arange(3), 10), samples, 0)
-    assert searched.chosen == "works"
+    assert searched.chosen == "works (1 of 2 failed)"
     warned = [one for one in recwarn if str(one.message) == "of few samples"]
     assert len(warned) == 1  # of the last fit alone
 
@@ -187,6 +281,20 @@ def test_patches_of_the_pines_that_are_scored_share_no_pixel_with_fitted_ones(be
     assert steps.min() >= 5
 
 
+def test_of_the_pines_such_patches_are_what_is_split(benchmark_module, monkeypatch):
+    held_out = benchmark_module("held_out")
+    rng = np.random.default_rng(0)
+    positions, labels = rng.integers(0, 145, (600, 2)), rng.integers(0, 3, 600)
+    bunch = SimpleNamespace(positions=positions)
+    monkeypatch.setattr(held_out, "load_indian_pines_patches", lambda: bunch)
+    for found, expected in zip(
+        held_out.split_of("pines", labels, 1),
+        held_out.split_apart(labels, positions, 1),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_no_split_comes_twice(benchmark_module):
     """Seven classes can be halved in 35 ways; of a field four corners are possible here."""
     held_out = benchmark_module("held_out")
@@ -281,6 +389,67 @@ def test_few_samples_are_drawn_of_the_classes_that_a_half_has(benchmark_module, 
     assert method.keywords == {"rank": 2}
     row, _ = scarcity.run("pines", 4, 0, "ours, rank given")
     assert row["note"] == "a class has fewer samples"
+
+
+def test_subjects_of_a_site_are_named_by_those_of_the_others(benchmark_module):
+    tensor = np.arange(12)[:, None, None] * np.ones((1, 2, 2))
+    labels, sites = np.arange(12) % 2, np.repeat([0, 1, 2], 4)
+    seen = []
+
+    def method(samples, own_labels, new):
+        fitted, named = samples[:, 0, 0].astype(int), new[:, 0, 0].astype(int)
+        np.testing.assert_array_equal(own_labels, labels[fitted])
+        assert not set(sites[fitted]) & set(sites[named])
+        seen.extend([*fitted, *named])
+        return labels[named] if 4 not in named else 1 - labels[named]
+
+    accuracy = benchmark_module("connectivity").accuracy(method, tensor, labels, sites)
+    assert accuracy == pytest.approx(2 / 3)  # one site of three is named wrongly
+    assert np.bincount(seen).tolist() == [3] * 12
+
+
+def test_regions_are_found_where_as_many_as_were_planted_stand_out(benchmark_module):
+    precision = benchmark_module("connectivity").precision
+    assert precision(np.array([0.1, 0.9, 0.2, 0.8]), np.array([1, 3])) == 1
+    assert precision(np.array([0.1, 0.9, 0.2, 0.8]), np.array([0, 3])) == 0.5
+    assert precision(np.array([0.1, 0.9, 0.2, 0.8]), np.array([0, 2])) == 0
+
+
+def test_pairs_of_people_who_lie_apart_are_told_apart_both_ways(benchmark_module, monkeypatch):
+    verification = benchmark_module("verification")
+    labels = np.repeat(np.arange(6), 5)
+    tensor = 10.0 * np.eye(6)[labels] + np.random.default_rng(0).normal(size=(30, 6))
+    monkeypatch.setattr(verification, "loaded", lambda data: (tensor, labels))
+    method = lambda samples, labels, new, random_state: (samples, new)  # noqa: E731
+    monkeypatch.setattr(verification, "competitors", lambda *_: {"ours": method})
+    for name in ("ours", verification.SIMILARITY):
+        verification.embedded.cache_clear()
+        row, curve = verification.run("faces", 0, name)
+        assert float(row["auc"]) > 0.99
+        assert float(row["true_at_0.01"]) > 0.9
+        assert float(curve[-1][1]) == 1
+    verification.embedded.cache_clear()
+
+
+@pytest.mark.parametrize("kind", ["held out", "new classes"])
+def test_methods_are_told_whether_classes_are_new(benchmark_module, monkeypatch, kind):
+    paper = benchmark_module("paper")
+    labels = np.repeat(np.arange(6), 4)
+    told = []
+
+    def competitors(n_fit, n_entries, unseen_classes):
+        told.append(unseen_classes)
+        return {"raw": None}
+
+    def score_split(tensor, labels, method, fit, new, split, unseen_classes):
+        told.append(unseen_classes)
+        told.append(not set(labels[fit]) & set(labels[new]))
+
+    monkeypatch.setattr(paper, "loaded", lambda data: (np.zeros((24, 2, 2)), labels))
+    monkeypatch.setattr(paper, "competitors", competitors)
+    monkeypatch.setattr(paper, "score_split", score_split)
+    paper.run("digits", kind, 0, "raw")
+    assert told == [kind == "new classes"] * 3
 
 
 def test_labels_are_permuted_within_sites(benchmark_module):

@@ -154,8 +154,31 @@ def test_splits_that_something_was_chosen_by_are_not_fresh(benchmark_module):
     report = benchmark_module("report")
     figures = {("crystals", "ours"): [0.5] * 11, ("crystals", "LDA"): [0.1] * 5 + [0.4] + [0.2] * 5}
     rows = _rows_of(figures).assign(kind="held out")
-    text = report.verdict_of_fresh_splits(rows.assign(ari=rows["silhouette"]), None)
+    rows = rows.assign(ari=rows["silhouette"])
+    text = report.verdict_of_fresh_splits(rows, None)
     assert '"crystals","0.500","0.200 (LDA)","+0.300","–","5"' in text
+    assert "Not compared" not in text
+    figures = {("lfw", name): [figure] * 10 for name, figure in [("ours", 0.5), ("LDA", 0.2)]}
+    lfw = _rows_of(figures).assign(kind="held out", ari=0.5)
+    ten = pandas.concat([rows[rows["split"] < 10], lfw])
+    text = report.verdict_of_fresh_splits(ten, None)
+    assert '"crystals"' not in text
+    assert text.endswith("Not compared, with fewer than 5 such splits of ours: crystals.\n")
+
+
+def test_of_what_was_fitted_the_errors_are_plain(benchmark_module):
+    figures = {("faces", "ours"): [0.1, 0.3, 0.2, 0.4]}
+    table = benchmark_module("_report").methods_by_data(
+        _rows_of(figures), "silhouette", ("ours",), ("faces",), is_held_out=False
+    )
+    assert f"0.250 ± {np.std(figures['faces', 'ours'], ddof=1) / 2:.3f}" in table
+
+
+def test_notes_say_of_which_data_they_are(benchmark_module):
+    rows = pandas.DataFrame({"data": ["lfw", "crystals, paper", "lfw", "digits"]})
+    rows["note"] = ["did not converge"] * 3 + [None]
+    text = benchmark_module("report")._notes(rows.assign(method="NCA"))
+    assert text == "- NCA, 3 of 4 rows: did not converge (lfw 2, crystals (paper) 1)\n"
 
 
 def test_of_brains_no_more_is_said_of_a_method_than_of_the_true_labels_is_known(benchmark_module):
@@ -273,6 +296,20 @@ def test_a_table_without_rows_of_ours_makes_a_whole_report(
     assert set(written) == set(parts)
     assert written["code_of_ours"] == "*Not run yet.*\n"
     assert ('"raw"' in written["silhouette"]) == has_rows
+
+
+@pytest.mark.parametrize("name", ["curves", "scarcity", "verification", "roc"])
+def test_tables_of_other_data_or_without_figures_break_no_part(benchmark_module, tmp_path, name):
+    """scarcity.py takes the serology, too; and of new classes alone there are no curves to draw."""
+    report = benchmark_module("report")
+    row = {"data": "serology", "kind": "new classes", "each": 2, "split": 0, "method": "CNN"}
+    row |= {"tenth": 1, "loss": 0.5, "false": 0.1, "true": 0.2, "auc": 0.7, "true_at_0.1": 0.3}
+    row |= dict.fromkeys(("silhouette", "ari", "knn_accuracy"), 0.5) | {"n_fit": 9, "n_test": 9}
+    rows = pandas.DataFrame([row | {"note": None}])
+    _, part = report.PARTS[name]
+    assert ("serology" in part(rows, tmp_path)) == (name in ("scarcity", "verification"))
+    failed = rows.assign(note="stopped", data="connectivity", silhouette=np.nan)
+    assert "image" not in part(failed, tmp_path)
 
 
 @pytest.mark.slow
