@@ -13,6 +13,7 @@ sky's noise, and the logarithm of one more than the counts.
 """
 
 import os
+import zipfile
 
 import numpy as np
 
@@ -34,22 +35,35 @@ def _tensor_and_labels(bunch):
     return bunch.tensor, bunch.labels
 
 
-def _lfw():
-    path = os.environ.get("LFW70")
+def _from_file(variable, *names):
+    """Arrays of the file that an environment variable names, the samples first; None without it."""
+    path = os.environ.get(variable)
     if path is None:
-        return _tensor_and_labels(datasets.load_lfw(download_if_missing=False))
+        return None
+    with open(path, "rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise OSError(f"{variable}={path} is not an .npz file")
     with np.load(path) as file:
-        return np.asarray(file["X"], np.float32), file["y"]
+        if missing := [name for name in names if name not in file]:
+            raise OSError(f"{variable}={path} has {list(file)}, but no {' and no '.join(missing)}")
+        samples, *others = (file[name] for name in names)
+    lengths = {len(array) for array in (samples, *others)}
+    if len(lengths) > 1:
+        raise OSError(f"{variable}={path}: {', '.join(names)} have the lengths {sorted(lengths)}")
+    return np.asarray(samples, np.float32), *others
+
+
+def _lfw():
+    found = _from_file("LFW70", "X", "y")
+    return found or _tensor_and_labels(datasets.load_lfw(download_if_missing=False))
 
 
 def load_abide_subjects():
     """Connectivity, group and site of each of the first hundred subjects."""
-    path = os.environ.get("ABIDE100")
-    if path is None:
-        bunch = datasets.load_abide(n_subjects=N_SUBJECTS)
-        return bunch.tensor, bunch.labels, bunch.sites
-    with np.load(path) as file:
-        return np.asarray(file["X"], np.float32), file["y"], file["site"]
+    if found := _from_file("ABIDE100", "X", "y", "site"):
+        return found
+    bunch = datasets.load_abide(n_subjects=N_SUBJECTS)
+    return bunch.tensor, bunch.labels, bunch.sites
 
 
 def _galaxies():

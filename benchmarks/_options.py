@@ -1,6 +1,7 @@
 """What the command lines of the programs have in common; what is wrong is said before any work."""
 
 import argparse
+from pathlib import Path
 
 from _data import NAMES
 from _rows import Rows
@@ -21,13 +22,17 @@ def parser_of(description):
     return argparse.ArgumentParser(description=description, formatter_class=_AsWritten)
 
 
+def quoted(names):
+    """All of them, as they are written on a command line."""
+    return ", ".join(map(repr, names))
+
+
 def one_of(known):
     """A type for argparse: one of these names, which hold commas and are quoted therefore."""
 
     def name(text):
         if text not in known:
-            quoted = ", ".join(map(repr, known))
-            raise argparse.ArgumentTypeError(f"{text!r} is not one of {quoted}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not one of {quoted(known)}")
         return text
 
     return name
@@ -61,13 +66,20 @@ def _at_least(least):
     return number
 
 
+def table_name(text):
+    """A type for argparse: the name of a table, which lies in results/ and nowhere else."""
+    if not text or Path(text).name != text or text.startswith("."):
+        raise argparse.ArgumentTypeError(f"must be a name without a folder, got {text!r}")
+    return text
+
+
 positive = _at_least(1)
 not_negative = _at_least(0)
 
 
 def add_options(parser, n_splits, name):
     """Those of all programs whose jobs `run_missing` runs."""
-    parser.add_argument("--name", default=name, help="of the table in results/")
+    parser.add_argument("--name", type=table_name, default=name, help="of the table in results/")
     parser.add_argument("--splits", type=positive, default=n_splits, help="the first so many")
     parser.add_argument(
         "--limit",

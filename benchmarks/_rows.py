@@ -7,6 +7,7 @@ import io
 import os
 from pathlib import Path
 
+import _extra  # noqa: F401  pandas may be missing
 import pandas
 
 RESULTS = Path(__file__).parent / "results"

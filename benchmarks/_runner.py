@@ -90,6 +90,8 @@ def run_missing(rows, jobs, function, options, curves=None):
         rows.drop(failed_before)
     elif n_failed := rows.count(failed_before):
         print(f"{n_failed} of these failed before, as their notes say: --again runs them again")
+    if n_done := sum(job in rows for job in jobs):
+        print(f"{n_done} of {len(jobs)} rows are there", flush=True)
     left = (job for job in jobs if job not in rows)
     workers = [_Worker(function, options.limit) for _ in range(options.workers)]
     busy = []

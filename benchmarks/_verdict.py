@@ -137,4 +137,4 @@ def _left_out(rows, figure, first, competitors):
         pairs = pairs_of(table, first, competitors)
         missing = [method for method in competitors if method not in pairs]
         text += f"- {shown(data)}: {listed(missing)}.\n" if missing else ""
-    return f"Left out, with too few splits:\n\n{text}\n" if text else ""
+    return f"Left out, with too few splits or none:\n\n{text}\n" if text else ""

@@ -22,7 +22,7 @@ from functools import lru_cache
 
 import numpy as np
 from _data import load_abide_subjects
-from _options import add_options, parser_of, positive, table_of
+from _options import add_options, not_negative, parser_of, table_of
 from _runner import run_missing
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -145,7 +145,7 @@ def main():
     """Run what is missing."""
     parser = parser_of(__doc__)
     parser.add_argument("study", choices=["abide", "simulated"])
-    parser.add_argument("--permutations", type=positive, default=200, help="of `abide`")
+    parser.add_argument("--permutations", type=not_negative, default=200, help="of `abide`")
     add_options(parser, n_splits=5, name=None)
     options = parser.parse_args()
     if options.study == "abide":

@@ -16,7 +16,7 @@ autoencoder, the network that is read in several ways) is trained once, else onc
 """
 
 from _competitors import DEEP, IN_SAMPLE_ONLY, OURS, SPREAD, competitors
-from _options import add_options, not_negative, one_of, parser_of, table_of
+from _options import add_options, not_negative, one_of, parser_of, quoted, table_of
 from _runner import FIELDS, loaded, run_missing, score_split
 from held_out import split_of
 
@@ -41,15 +41,14 @@ KEYS = ("data", "kind", "split", "method")
 def main():
     """Run what is missing."""
     parser = parser_of(__doc__)
-    parser.add_argument(
-        "data", nargs="*", type=one_of(DATA), help=f"{', '.join(map(repr, DATA))}; none: all"
-    )
+    known = competitors(100, 100)
+    parser.add_argument("data", nargs="*", type=one_of(DATA), help=f"{quoted(DATA)}; none: all")
     add_options(parser, n_splits=10, name="paper")
     parser.add_argument(
         "--deep-splits", type=not_negative, default=5, help="of those that take long"
     )
     parser.add_argument(
-        "--methods", nargs="+", type=one_of(competitors(100, 100)), help="by default all"
+        "--methods", nargs="+", type=one_of(known), help=f"{quoted(known)}; none: all"
     )
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     options = parser.parse_args()

@@ -4,11 +4,13 @@
     python benchmarks/report.py --paper reduced --to build/paper  # of what `make paper` ran
 
 The documentation calls it when it is built. Each part is a piece of reStructuredText that the page
-includes: its tables, its figures, and who is ahead in words. What has not been run says so.
+includes: its tables, its figures, and who is ahead in words. What has not been run says so. Of
+another table there are only the parts that are made of it: `--show` prints them.
 """
 
 from pathlib import Path
 
+import _extra  # noqa: F401  what follows may be missing
 import matplotlib
 
 matplotlib.use("Agg")
@@ -42,7 +44,7 @@ from _verdict import (
     verdict_of,
 )
 from connectivity import MEASURES
-from paper import LONG
+from paper import KEYS, LONG
 from scarcity import DATA as DATA_OF_FEW
 from scarcity import METHODS as METHODS_OF_FEW
 from scarcity import RANK_GIVEN
@@ -63,17 +65,21 @@ def main():
     parser.add_argument("--to", type=Path, default=HERE.parent / "doc" / "paper")
     parser.add_argument("--show", action="store_true", help="print what that table gave")
     options = parser.parse_args()
-    if not (options.results / f"{options.paper}.csv").exists():
-        parser.error(f"there is no {options.paper}.csv in {options.results}")
+    path = options.results / f"{options.paper}.csv"
+    if not path.exists():
+        parser.error(f"there is no {path.name} in {options.results}")
+    if path.stat().st_size and (lacking := set(KEYS) - set(pandas.read_csv(path, nrows=0))):
+        parser.error(f"{path} is no table of paper.py: it has no {listed(sorted(lacking))}")
     options.to.mkdir(parents=True, exist_ok=True)
     for name, (source, part) in PARTS.items():
+        if options.paper != "paper" and not source.startswith("paper"):
+            continue  # of other programs
         path = options.results / f"{source.replace('paper', options.paper)}.csv"
         is_begun = path.exists() and path.stat().st_size > 0
         rows = pandas.read_csv(path) if is_begun else ()
         text = part(rows, options.to) if len(rows) else ""
         (options.to / f"{name}.inc").write_text(text or "*Not run yet.*\n", encoding="utf-8")
-        is_of_others = options.paper != "paper" and not path.name.startswith(options.paper)
-        if options.show and text and not is_of_others:
+        if options.show and text:
             print(name.replace("_", " "), text, sep="\n\n")
 
 

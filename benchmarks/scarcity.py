@@ -13,7 +13,7 @@ fewer than there are classes: what the two differ by is what counting costs.
 
 import numpy as np
 from _competitors import Ours, competitors
-from _options import add_options, data_name, one_of, parser_of, positive, table_of
+from _options import add_options, data_name, one_of, parser_of, positive, quoted, table_of
 from _runner import FIELDS, loaded, run_missing, score_split
 from held_out import some_of_each, split_of
 
@@ -38,7 +38,9 @@ def main():
     )
     add_options(parser, n_splits=5, name="scarcity")
     known = (RANK_GIVEN, *competitors(100, 100))
-    parser.add_argument("--methods", nargs="+", type=one_of(known), default=METHODS, help="names")
+    parser.add_argument(
+        "--methods", nargs="+", type=one_of(known), default=METHODS, help=f"of {quoted(known)}"
+    )
     options = parser.parse_args()
     jobs = (
         (data, each, split, method)

@@ -176,7 +176,10 @@ def test_what_has_failed_is_counted_where_it_is_not_run_again(
     rows.add("not asked for", "", "stopped after 1 s", "")
     runner.run_missing(rows, iter([("failed",), ("remarked",)]), behave, options)
     said = capsys.readouterr().out
-    assert said == "1 of these failed before, as their notes say: --again runs them again\n"
+    assert said == (
+        "1 of these failed before, as their notes say: --again runs them again\n"
+        "2 of 2 rows are there\n"
+    )
 
 
 def test_a_table_of_another_benchmark_is_refused(benchmark_module, monkeypatch, capsys):
@@ -185,6 +188,63 @@ def test_a_table_of_another_benchmark_is_refused(benchmark_module, monkeypatch, 
     with pytest.raises(SystemExit, match="2"):
         benchmark_module("paper").main()
     assert "other.csv has the columns ['job', 'auc'], not" in capsys.readouterr().err
+
+
+def test_a_report_of_a_table_of_another_benchmark_is_refused(
+    benchmark_module, monkeypatch, capsys, tmp_path
+):
+    benchmark_module("_rows").Rows("other", ("job", "auc"), 1).add("one", 0.5)
+    report = benchmark_module("report")
+    arguments = ["--paper", "other", "--results", str(tmp_path), "--to", str(tmp_path / "to")]
+    monkeypatch.setattr(sys, "argv", ["report.py", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        report.main()
+    assert "no table of paper.py: it has no data, kind, method and split" in capsys.readouterr().err
+    assert not (tmp_path / "to").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "No such file"),
+        (b"no archive", "is not an .npz file"),
+        ({"y": np.arange(3)}, "has ['y'], but no X"),
+        ({"X": np.zeros((4, 2, 2)), "y": np.arange(3)}, "X, y have the lengths [3, 4]"),
+    ],
+    ids=["missing", "another format", "no samples", "unequal"],
+)
+def test_a_file_that_cannot_be_used_leaves_the_data_out_and_is_named(
+    benchmark_module, monkeypatch, capsys, tmp_path, content, said
+):
+    path = tmp_path / "faces.npz"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.savez(path, **content)
+    monkeypatch.setenv("LFW70", str(path))
+    assert benchmark_module("_data").load("lfw") is None
+    printed = capsys.readouterr().out
+    assert printed.startswith("lfw: skipped. ")
+    assert said in printed and str(path) in printed
+
+
+def test_a_file_of_ones_own_is_read(benchmark_module, monkeypatch, tmp_path):
+    path = tmp_path / "brains.npz"
+    np.savez(path, X=np.zeros((4, 2, 2)), y=np.arange(4), site=np.zeros(4))
+    monkeypatch.setenv("ABIDE100", str(path))
+    tensor, labels = benchmark_module("_data").load("abide")
+    assert tensor.shape == (4, 2, 2) and tensor.dtype == np.float32
+    assert labels.tolist() == [0, 1, 2, 3]
+
+
+def test_without_what_they_need_the_benchmarks_say_what_to_install(benchmark_module, monkeypatch):
+    benchmark_module("_rows")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "_extra")
+    with pytest.raises(
+        SystemExit, match=r'need pandas and matplotlib: pip install -e "\.\[paper\]"'
+    ):
+        benchmark_module("_extra")
 
 
 def test_of_a_job_that_is_run_again_the_curve_is_another(benchmark_module):
@@ -214,6 +274,8 @@ def test_numbers_that_ask_for_nothing_are_refused(benchmark_module, monkeypatch,
         ("held_out", "digits --splits 0", "--splits: must be 1 or more, got 0"),
         ("paper", "galaxies --methods our", "'our' is not one of 'raw'"),
         ("scarcity", "fo", "'galaxies, paper'"),
+        ("paper", "digits --name ../mine", "must be a name without a folder, got '../mine'"),
+        ("verification", "--name .mine", "must be a name without a folder, got '.mine'"),
         ("verification", "olivetti --methods VAE", "'VAE' is not one of 'ours, by similarity'"),
         ("labels", "few --data fo", "'fo' is not one of 'digits'"),
         ("labels", "few --each 0", "--each must be 1 or more for `few`, got 0"),
