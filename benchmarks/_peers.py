@@ -29,8 +29,8 @@ def embed_by_parafac(
 ):
     """CP of the fitted samples; all by least squares on its factors.
 
-    Those are skew: distances between coefficients are not those between what they stand for. These
-    there are in an orthonormal basis of the same patterns, on which samples are projected if asked.
+    Those are skew: distances between coefficients are not those between what they stand for. An
+    orthonormal basis of the same patterns, on which samples are projected if asked, keeps these.
     """
     mean = fit_samples.mean(axis=0)
     cp = parafac(fit_samples - mean, rank, n_iter_max=100, init="random", random_state=random_state)
