@@ -38,7 +38,7 @@ class Searched:
 
     def __call__(self, fit_samples, fit_labels, new_samples, random_state):
         """Search, fit to all, embed both."""
-        scores = {}
+        scores, n_failed = {}, 0
         fit_samples, new_samples = _channels_scaled(fit_samples, new_samples)
         if len(self.candidates) > 1:
             part, left = a_fifth(fit_labels, random_state, self.unseen_classes)
@@ -48,11 +48,9 @@ class Searched:
                         method, fit_samples, fit_labels, part, left, random_state
                     )
                 except Exception:  # whatever it raises, of few samples for example: another will do
-                    continue
+                    n_failed += 1
         best = max(scores, key=scores.get) if scores else next(iter(self.candidates))
-        n_failed = len(self.candidates) - len(scores) if len(self.candidates) > 1 else 0
-        failed = f" ({n_failed} of {len(self.candidates)} failed)" if n_failed else ""
-        self.chosen = best + failed
+        self.chosen = best + (f" ({n_failed} of {len(self.candidates)} failed)" if n_failed else "")
         return self.candidates[best](fit_samples, fit_labels, new_samples, random_state)
 
 

@@ -222,11 +222,9 @@ def verdict_of_fresh_splits(rows, folder):
     chosen_by = [split in CHOSEN_BY.get(data, ()) for data, split in rows[["data", "split"]].values]
     fresh = of_kind(rows[(rows["split"] >= FIRST_FRESH) & ~np.array(chosen_by)], "held out")
     n_of_ours = fresh[fresh["method"] == "ours"].groupby("data")["split"].nunique()
-    is_whole = fresh["data"].isin(n_of_ours.index[n_of_ours >= FEWEST_SPLITS])
-    text = verdict_of(fresh[is_whole], ("silhouette", "ari"))
-    few = in_order(
-        rows["data"], [data for data in DATA if data not in set(fresh["data"][is_whole])]
-    )
+    whole = n_of_ours.index[n_of_ours >= FEWEST_SPLITS]
+    text = verdict_of(fresh[fresh["data"].isin(whole)], ("silhouette", "ari"))
+    few = in_order(set(rows["data"]) - set(whole), DATA)
     left_out = f"Not compared, with fewer than {FEWEST_SPLITS} such splits of ours: "
     return text + (f"{left_out}{listed(map(shown, few))}.\n" if text and few else "")
 
