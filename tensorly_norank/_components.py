@@ -37,28 +37,28 @@ def canonical_axes(embedding: Tensor, codes: Tensor, first: Tensor | None = None
     Axes that are given as `first`, orthonormal columns or zeros (D, r), come before all these.
     """
     points = embedding.double()
-    mean = points.mean(dim=0)
-    centred = points - mean
+    centre = points.mean(dim=0)
+    centred = points - centre
     n_dimensions = centred.shape[1]
-    class_means = _class_means(centred[codes >= 0], codes[codes >= 0])
+    means = class_means(centred[codes >= 0], codes[codes >= 0])
     leading = centred.new_zeros(n_dimensions, 0) if first is None else first.to(centred)
     leading = leading[:, leading.norm(dim=0) > 0]
     others = _complement(leading)
-    n_between = min(len(class_means) - 1, others.shape[1])
-    directions = others @ _eigenvectors((class_means - class_means.mean(dim=0)) @ others)
+    n_between = min(len(means) - 1, others.shape[1])
+    directions = others @ _eigenvectors((means - means.mean(dim=0)) @ others)
     between = directions[:, :n_between]
     rest = directions[:, n_between:]
     rest = rest @ _eigenvectors(centred @ rest)
     separating = torch.cat([leading, between], dim=1)
-    axes = torch.cat([_fix_signs(separating, class_means), _fix_signs(rest, centred)], dim=1)
+    axes = torch.cat([_fix_signs(separating, means), _fix_signs(rest, centred)], dim=1)
     # Along an axis that carries rounding errors alone, coordinates are 0 and not noise of length 1.
     lengths = (centred @ axes).norm(dim=0)
     axes = axes * (lengths > 1000 * torch.finfo(embedding.dtype).eps * lengths.max())
-    return CanonicalAxes(mean.to(embedding.dtype), axes.to(embedding.dtype).contiguous())
+    return CanonicalAxes(centre.to(embedding.dtype), axes.to(embedding.dtype).contiguous())
 
 
-def _class_means(points: Tensor, codes: Tensor) -> Tensor:
-    """Of points (n, D), (K, D); on the host, where sums of many classes have one order."""
+def class_means(points: Tensor, codes: Tensor) -> Tensor:
+    """Of points (n, D), by code (K, D); on the host, where sums of many classes have one order."""
     _, sizes = np.unique(codes.cpu().numpy(), return_counts=True)
     in_order = points[torch.argsort(codes, stable=True)].cpu().numpy()
     sums = np.add.reduceat(in_order, np.cumsum(sizes) - sizes, axis=0)

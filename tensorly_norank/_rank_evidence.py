@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
-from tensorly_norank._class_balance import class_weights, standard_error
+from tensorly_norank._class_balance import standard_error
+from tensorly_norank._few_samples import BEYOND_LINEAR_OF_FEW, are_few, likely_components
+from tensorly_norank._held_out_order import (
+    BEYOND_LINEAR,
+    HeldOutPoints,
+    is_worth_bending,
+    means_in_order,
+    needed_components,
+    triplets_in_order,
+)
 from tensorly_norank._rank_search import TESTED_BEHIND, LabelledPoints, Look, SequentialTest
-from tensorly_norank._triplets import AllTriplets, pairwise_distances
 from tensorly_norank._warnings import warn
 
-_BEYOND_LINEAR = 3.0  # standard errors by which an embedding must beat its linear part
-_WORTH_BENDING = 0.02  # share of triplets: less is what taking noise out of a linear map buys
 N_RESAMPLES = 50
-_FEW = 7  # samples: classes with no more seldom prove at ALPHA what they show
-_LEVEL_OF_FEW = 1 / 10
-_VERY_FEW = 3  # samples: of a class with more, some can be held out
-_LEVEL_OF_VERY_FEW = 1 / 2
-WORTH_AN_AXIS = 0.001  # share of triplets: axes that bring less are not needed
 _MOST_FOR_TRIPLETS = 600  # samples: each candidate takes a sort of all their pairs
 
 
@@ -72,8 +72,9 @@ class RankEvidence:
         three samples or fewer, and without classes where nothing was held out.
     linear : bool
         Whether all this is about the part of the embedding that is linear in the data, because the
-        embedding as a whole orders held-out triplets no better (by 0.02, and 3 standard errors), or
-        because its held-out samples leave out small classes, and show fewer components for that.
+        embedding as a whole orders held-out triplets no better (by 0.02, and 3 standard errors;
+        where samples are few, see `likely`, by 0.02, and 2), or because its held-out samples leave
+        out small classes, and show fewer components for that.
         Components are then directions of the data. If False, what separates the classes is not
         linear in the data, and the directions are those of the embedding. About neighbourhoods it
         is not looked at, and False.
@@ -84,15 +85,17 @@ class RankEvidence:
     refits : tuple of int
         `chosen` of each of the `n_init` fits; empty with a single one.
     likely : int or None
-        Where most labelled samples are of classes of two to seven (classes of one do not enter
+        Where most labelled samples are of classes of two to fifteen (classes of one do not enter
         here), what separates these can seldom be proved, and to keep too little costs more than to
         keep too much. There this is the number of candidates in order whose p-value is 0.1 or less,
-        and if any is `significant`, at least as many as order held-out triplets best: the smallest
-        number, as `needed`, but no more than one less than there are tested classes. Where most
-        classes have two or three samples and none are held out, the p-value may be 1/2; if it is
-        that or less of all that there are samples to test, nothing says where they end, and
-        `likely` is one less than there are tested classes. It may well be too large, and has no
-        error bound. Else None.
+        or what tells held-out samples their classes, if that is more: the smallest number with
+        which a held-out sample is nearer to the mean of its own fitted class than to those of
+        others about as often as with the best one (less half a standard error), and no more than
+        one less than there are tested classes. That reading counts if any candidate is
+        `significant`, or if it is above 1/2 by 2 standard errors. Where most classes have two or
+        three samples and none are held out, the p-value may be 1/2; if it is that or less of all
+        that there are samples to test, nothing says where they end, and `likely` is one less than
+        there are tested classes. It may well be too large, and has no error bound. Else None.
     about : {"classes", "comparisons", "neighbourhoods"}
         What the evidence is about. Without classes the hypotheses are others. Of comparisons: "of
         by how much the squared distances of negatives exceed those of positives, no axis from this
@@ -181,8 +184,8 @@ def found_components(about: str, significant: int, needed: int) -> int:
 class HeldOut:
     """Samples that one fit has not seen, on the canonical axes of those that it has."""
 
-    embedding: LabelledPoints  # (n, n_dimensions)
-    linear: LabelledPoints  # (n, n_dimensions): of the linear part, on axes of its own
+    embedding: HeldOutPoints  # (n, n_dimensions)
+    linear: HeldOutPoints  # (n, n_dimensions): of the linear part, on axes of its own
     n_spanned: int  # how many of the axes the class means of the fit span
 
     def __len__(self) -> int:
@@ -238,16 +241,18 @@ def count_components(
     whole = [one.embedding for one in held_out]
     if sizes is None:
         sizes = np.bincount(np.concatenate([points.codes for points in [*blind, linear][0]]))
-    found, likely = _found_and_likely(tests, axes, sizes, rng)
-    bends = bool(held_out) and _is_beyond_linear(axes, whole, max(found, 1))
+    likely = likely_components(tests, axes, sizes, rng)
+    found = _found(tests, likely)
+    bends = bool(held_out) and _is_beyond_linear(axes, whole, max(found, 1), are_few(sizes))
     if bends:
         bent: list[Look] = [[_spanned(one, one.embedding) for one in held_out]]
         of_bent = SequentialTest(bent, rng, n_before=len(blind) + 1)
-        found_of_bent, likely_of_bent = _found_and_likely(of_bent, whole, sizes, rng)
+        likely_of_bent = likely_components(of_bent, whole, sizes, rng)
         # Few held-out samples may not speak for small classes, where all samples do.
-        bends = tests.classes <= of_bent.classes or found <= found_of_bent
+        bends = tests.classes <= of_bent.classes or found <= _found(of_bent, likely_of_bent)
         if bends:
-            axes, tests, found, likely = whole, of_bent, found_of_bent, likely_of_bent
+            axes, tests, likely = whole, of_bent, likely_of_bent
+            found = _found(tests, likely)
     most, n_candidates = n_kept_and_shown(found, n_dimensions, max_rank)
     n_resamples = N_RESAMPLES if tests.p_value and tests.can_resample else 0
     counts = [tests.count_in_resample(rng) for _ in range(n_resamples)]
@@ -266,33 +271,9 @@ def count_components(
     )
 
 
-def _found_and_likely(
-    tests: SequentialTest, axes: Look, sizes: np.ndarray, rng: np.random.Generator
-) -> tuple[int, int | None]:
-    """How many directions there are to keep, and how many are likely where that decides."""
-    likely = _likely(tests, axes, sizes, rng)
-    return (tests.count if likely is None else likely), likely
-
-
-def _likely(
-    tests: SequentialTest, axes: Look, sizes: np.ndarray, rng: np.random.Generator
-) -> int | None:
-    """How many directions there may be, where classes have too few samples to prove it.
-
-    `axes` are those of held-out samples, if there are any.
-    """
-    sizes, n_spanned = sizes[sizes > 1], len(tests.classes) - 1
-    if not axes and np.mean(sizes <= _VERY_FEW) > 1 / 2:
-        count = tests.count_at(_LEVEL_OF_VERY_FEW)
-        # If all that can be tested are rejected, nothing says where they end.
-        return count if count < tests.n_tests or count == 0 else n_spanned
-    if sizes[sizes <= _FEW].sum() <= sizes.sum() / 2:
-        return None
-    count = tests.count_at(_LEVEL_OF_FEW)
-    if not axes or not tests.count:  # of no structure any number may order triplets best
-        return count
-    most = min(n_spanned, axes[0].coordinates.shape[1])
-    return max(count, _triplet_reading(axes, most, rng)["needed"])
+def _found(tests: SequentialTest, likely: int | None) -> int:
+    """How many directions there are to keep: the significant ones where nobody asks for others."""
+    return tests.count if likely is None else likely
 
 
 def n_kept_and_shown(found: int, n_dimensions: int, max_rank: int | None) -> tuple[int, int]:
@@ -310,17 +291,15 @@ def _spanned(held_out: HeldOut, points: LabelledPoints) -> LabelledPoints:
     return points.leading(held_out.n_spanned)
 
 
-def _is_beyond_linear(linear: Look, whole: Look, count: int) -> bool:
-    """Whether embeddings order held-out triplets better than `count` axes of their linear parts."""
-    of_linear, weights = _triplet_accuracy_by_rank(linear, [count])
-    of_whole, _ = _triplet_accuracy_by_rank(whole, [whole[0].coordinates.shape[1]])
-    return is_worth_bending((of_whole - of_linear)[:, 0], weights)
-
-
-def is_worth_bending(gain: np.ndarray, weights: np.ndarray) -> bool:
-    """Whether the share of triplets in order that a bent embedding gains (n,) is clear."""
-    least = max(_WORTH_BENDING, float(_BEYOND_LINEAR * standard_error(gain, weights)))
-    return float(weights @ gain) > least
+def _is_beyond_linear(
+    linear: Sequence[HeldOutPoints], whole: Sequence[HeldOutPoints], count: int, is_of_few: bool
+) -> bool:
+    """Whether embeddings order held-out samples better than `count` axes of their linear parts."""
+    in_order = means_in_order if is_of_few else triplets_in_order
+    of_linear, weights = in_order(linear, [count])
+    of_whole, _ = in_order(whole, [whole[0].coordinates.shape[1]])
+    gain = (of_whole - of_linear)[:, 0]
+    return is_worth_bending(gain, weights, BEYOND_LINEAR_OF_FEW if is_of_few else BEYOND_LINEAR)
 
 
 def _triplet_reading(parts: Look, n_candidates: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -329,41 +308,12 @@ def _triplet_reading(parts: Look, n_candidates: int, rng: np.random.Generator) -
         nothing = np.full(n_candidates, np.nan)
         return {"triplet_accuracy": nothing, "triplet_accuracy_se": nothing.copy(), "needed": 0}
     parts = [points.some(_MOST_FOR_TRIPLETS // len(parts), rng) for points in parts]
-    accuracy, weights = _triplet_accuracy_by_rank(parts, range(1, n_candidates + 1))
+    accuracy, weights = triplets_in_order(parts, range(1, n_candidates + 1))
     return {
         "triplet_accuracy": weights @ accuracy,
         "triplet_accuracy_se": standard_error(accuracy, weights),
         "needed": needed_components(accuracy, weights),
     }
-
-
-def _triplet_accuracy_by_rank(parts: Look, ranks: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Each anchor's share of triplets in the right order with so many components kept.
-
-    (n_anchors, n_ranks), and the weight of each anchor: classes weigh the same, 1 in all. Samples
-    that are alone in their class are no anchors.
-    """
-    accuracy = np.concatenate([_by_rank(part, ranks) for part in parts])
-    codes = np.concatenate([part.codes for part in parts])
-    is_anchor = ~np.isnan(accuracy[:, 0])
-    return accuracy[is_anchor], class_weights(codes[is_anchor])
-
-
-def _by_rank(part: LabelledPoints, ranks: Sequence[int]) -> np.ndarray:
-    points, labels = torch.from_numpy(part.coordinates), torch.from_numpy(part.codes)
-    by_rank = [
-        AllTriplets.of_classes(pairwise_distances(points[:, :rank]), labels).order_by_anchor()
-        for rank in ranks
-    ]
-    return torch.stack(by_rank, dim=1).numpy()
-
-
-def needed_components(accuracy: np.ndarray, weights: np.ndarray) -> int:
-    """The fewest that cost no triplets; of anchors (n_anchors, n_ranks) and their weights."""
-    best = int((weights @ accuracy).argmax())
-    cost = accuracy[:, [best]] - accuracy  # of the same anchors, so differences are paired
-    is_enough = weights @ cost <= np.maximum(standard_error(cost, weights), WORTH_AN_AXIS)
-    return int(np.argmax(is_enough)) + 1
 
 
 def warn_of_count(evidence: RankEvidence, max_rank: int | None) -> None:

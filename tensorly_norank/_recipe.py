@@ -14,7 +14,7 @@ from torch import nn
 
 from tensorly_norank import _backend, _factors
 from tensorly_norank._batches import Split
-from tensorly_norank._components import CanonicalAxes, canonical_axes
+from tensorly_norank._components import CanonicalAxes, canonical_axes, class_means
 from tensorly_norank._diagnostics import diagnose, triplet_figures
 from tensorly_norank._embedder import Embedder, modes_moved_by_one_place
 from tensorly_norank._encoder_choice import (
@@ -23,6 +23,7 @@ from tensorly_norank._encoder_choice import (
     encoder_of_few,
     moves_cost_triplets,
 )
+from tensorly_norank._held_out_order import HeldOutPoints
 from tensorly_norank._imputation import Imputer, imputer_of, mean_of_observed
 from tensorly_norank._label_spreading import LabelSpreader
 from tensorly_norank._linear_part import LinearPart, principal_scores
@@ -291,17 +292,13 @@ class Recipe:
         fitted = self._with_neighbours(self.data.part.take(split.fit))
         counted = self.data.part.take(split.count)
         points = embedder.embed(fitted.samples)
-        axes = canonical_axes(points, fitted.labels)
-        embedding = axes.project(embedder.embed(counted.samples))
         samples = embedder.standardise(fitted.samples)
         part = LinearPart(samples, points, fitted.codes, rng)
-        linear = part(samples)
-        axes = canonical_axes(linear, fitted.labels)
-        linear = axes.project(part(embedder.standardise(counted.samples)))
+        new = part(embedder.standardise(counted.samples))
         return HeldOut(
-            LabelledPoints(embedding.double().cpu().numpy(), counted.codes),
-            LabelledPoints(linear.cpu().numpy(), counted.codes),
-            n_spanned=min(len(np.unique(fitted.codes)) - 1, linear.shape[1]),
+            _on_axes(points, fitted, embedder.embed(counted.samples), counted),
+            _on_axes(part(samples), fitted, new, counted),
+            n_spanned=min(len(np.unique(fitted.codes)) - 1, new.shape[1]),
         )
 
     def _held_out_figures(
@@ -421,3 +418,15 @@ class Recipe:
             axes=axes.to(home),
             origin=data.origin,
         )
+
+
+def _on_axes(points: torch.Tensor, fitted: Part, new: torch.Tensor, counted: Part) -> HeldOutPoints:
+    """Those held out, `new` (n, D), on the canonical axes of the fitted ones, `points` (m, D)."""
+    axes = canonical_axes(points, fitted.labels)
+    means = class_means(axes.project(points).double(), fitted.labels)
+    return HeldOutPoints(
+        axes.project(new).double().cpu().numpy(),
+        counted.codes,
+        fitted_classes=np.unique(fitted.codes),
+        fitted_means=means.cpu().numpy(),
+    )

@@ -10,16 +10,14 @@ import numpy as np
 from torch import Tensor
 
 from tensorly_norank._class_balance import standard_error
+from tensorly_norank._held_out_order import WORTH_AN_AXIS, is_worth_bending, needed_components
 from tensorly_norank._parallel_analysis import ParallelAnalysis
 from tensorly_norank._parts import ComparedPart, Part
 from tensorly_norank._rank_evidence import (
     N_RESAMPLES,
-    WORTH_AN_AXIS,
     RankEvidence,
     found_components,
-    is_worth_bending,
     n_kept_and_shown,
-    needed_components,
 )
 from tensorly_norank._rank_search import ALPHA, RESAMPLED_SHARE, TESTED_BEHIND
 

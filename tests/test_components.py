@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from tensorly_norank._components import _class_means, canonical_axes, leading_axes
+from tensorly_norank._components import canonical_axes, class_means, leading_axes
 
 
 def _embedding(n_dimensions=6, n_classes=4, seed=0):
@@ -109,7 +109,7 @@ def test_class_means_are_those_of_each_class():
     codes = torch.from_numpy(rng.integers(7, size=90) * 3)  # of which some are absent
     points = torch.from_numpy(rng.normal(size=(90, 4)))
     expected = torch.stack([points[codes == code].mean(dim=0) for code in codes.unique()])
-    torch.testing.assert_close(_class_means(points, codes), expected)
+    torch.testing.assert_close(class_means(points, codes), expected)
 
 
 def test_without_classes_leading_coordinates_are_turned_among_themselves_by_variance():

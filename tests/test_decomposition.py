@@ -23,6 +23,7 @@ from tensorly_norank import (
     no_rank_decomposition,
 )
 from tensorly_norank._components import canonical_axes
+from tensorly_norank._linear_part import LinearPart
 from tensorly_norank.datasets import simulate_planted
 from tensorly_norank.encoders import make_encoder
 from tensorly_norank.evaluation import evaluate_embedding
@@ -313,8 +314,32 @@ def test_where_a_sample_that_counts_lies_does_not_depend_on_the_others(monkeypat
     no_rank_decomposition(tl.tensor(values), labels, **QUICK)
     for one, other in pairs:
         for ours, theirs in [(one.embedding, other.embedding), (one.linear, other.linear)]:
+            np.testing.assert_allclose(ours.fitted_means, theirs.fitted_means, atol=1e-6)
             different = np.abs(ours.coordinates - theirs.coordinates).max(axis=1) > 1e-6
             assert np.flatnonzero(different).tolist() == [0]
+
+
+def test_held_out_samples_are_set_beside_means_of_the_fitted_on_the_same_axes(monkeypatch):
+    seen, look = [], _recipe.Recipe._held_out
+
+    def looking(self, embedder, split, rng):
+        fitted = self.data.part.take(split.fit)
+        points = embedder.embed(fitted.samples)
+        samples = embedder.standardise(fitted.samples)
+        linear = LinearPart(samples, points, fitted.codes, np.random.default_rng(0))(samples)
+        held_out = look(self, embedder, split, rng)
+        for own, part in ((points, held_out.embedding), (linear, held_out.linear)):
+            placed = canonical_axes(own, fitted.labels).project(own).double().numpy()
+            seen.append((part, [placed[fitted.codes == code].mean(axis=0) for code in range(3)]))
+        return held_out
+
+    monkeypatch.setattr(_recipe.Recipe, "_held_out", looking)
+    values, labels = _data(n_each=30)
+    no_rank_decomposition(tl.tensor(values), labels, **QUICK)
+    for part, expected in seen:
+        assert part.fitted_classes.tolist() == [0, 1, 2]
+        np.testing.assert_allclose(part.fitted_means, expected, atol=1e-5)
+    assert not np.allclose(seen[0][1], seen[1][1], atol=1e-3)
 
 
 def test_where_the_structure_is_linear_the_axes_of_the_linear_part_come_first():

@@ -4,31 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from gaussian_classes import both_placed, gaussian_classes, placed
 
-from tensorly_norank import _rank_evidence, _rank_search
-from tensorly_norank._rank_evidence import (
-    HeldOut,
-    count_components,
-    is_worth_bending,
-    needed_components,
-    warn_of_count,
-)
+from tensorly_norank import _held_out_order, _rank_evidence, _rank_search
+from tensorly_norank._class_balance import standard_error
+from tensorly_norank._held_out_order import triplets_in_order
+from tensorly_norank._rank_evidence import HeldOut, count_components, warn_of_count
 from tensorly_norank._rank_search import LabelledPoints
-
-
-def _held_out(embedding, linear, codes, n_spanned):
-    return HeldOut(LabelledPoints(embedding, codes), LabelledPoints(linear, codes), n_spanned)
-
-
-def _gaussian(n_separated, n_samples=240, n_classes=6, n_dimensions=8, seed=0, strength=3):
-    rng = np.random.default_rng(seed)
-    codes = np.arange(n_samples) % n_classes
-    means = np.zeros((n_classes, n_dimensions))
-    means[:, :n_separated] = (
-        strength * np.linalg.qr(rng.normal(size=(n_classes, n_classes)))[0][:, :n_separated]
-    )
-    points = means[codes] + rng.normal(size=(n_samples, n_dimensions))
-    return _held_out(points, points, codes, min(n_classes - 1, n_dimensions))
 
 
 def _count(*held_out, seed=0):
@@ -38,7 +20,7 @@ def _count(*held_out, seed=0):
 
 @pytest.mark.parametrize("n_separated", [1, 2, 4])
 def test_the_planted_number_of_directions_is_counted(n_separated):
-    evidence = _count(_gaussian(n_separated))
+    evidence = _count(gaussian_classes(n_separated))
     assert evidence.chosen == evidence.significant == n_separated
     assert np.all(evidence.p_value[:n_separated] <= 0.01)
     assert evidence.p_value[n_separated] > 0.01
@@ -46,12 +28,12 @@ def test_the_planted_number_of_directions_is_counted(n_separated):
 
 
 def test_count_is_one_and_says_so_without_structure():
-    evidence = _count(_gaussian(0))
+    evidence = _count(gaussian_classes(0))
     assert (evidence.significant, evidence.chosen) == (0, 1)
 
 
 def test_evidence_is_complete():
-    evidence = _count(_gaussian(3), _gaussian(3, seed=1))
+    evidence = _count(gaussian_classes(3), gaussian_classes(3, seed=1))
     assert evidence.chosen == evidence.significant == 3
     assert evidence.n_held_out == 480
     assert sum(evidence.stability.values()) == pytest.approx(1)
@@ -63,7 +45,7 @@ def test_evidence_is_complete():
 
 
 def test_same_generator_same_evidence():
-    one, two = _count(_gaussian(3, strength=1)), _count(_gaussian(3, strength=1))
+    one, two = _count(gaussian_classes(3, strength=1)), _count(gaussian_classes(3, strength=1))
     np.testing.assert_array_equal(one.p_value, two.p_value)
     assert one.stability == two.stability
 
@@ -75,7 +57,7 @@ def _bent(n_samples=240, seed=0):
     along = codes - 2.5 + 0.3 * rng.normal(size=n_samples)
     arc = np.stack([along, along**2 / 3, along**3 / 9], axis=1)
     linear = np.c_[along, 0.1 * rng.normal(size=(n_samples, 2))]
-    return _held_out(arc + 0.01 * rng.normal(size=arc.shape), linear, codes, 3)
+    return both_placed(arc + 0.01 * rng.normal(size=arc.shape), linear, codes, 3)
 
 
 def test_a_bent_line_is_one_component():
@@ -89,9 +71,9 @@ def test_a_bent_line_is_one_component():
 
 def test_structure_that_is_not_linear_is_counted_where_it_is():
     """Rings about one centre: their radius is in the embedding, and in no linear map."""
-    held_out = _gaussian(2)
+    held_out = gaussian_classes(2)
     nothing = np.random.default_rng(1).normal(size=(240, 8))
-    evidence = _count(replace(held_out, linear=LabelledPoints(nothing, held_out.linear.codes)))
+    evidence = _count(replace(held_out, linear=placed(nothing, held_out.linear.codes)))
     assert not evidence.linear
     assert evidence.chosen == 2
 
@@ -102,10 +84,10 @@ def test_small_classes_are_not_left_out_for_an_embedding_that_bends():
     rng = np.random.default_rng(0)
     whole = 5 * np.eye(6)[codes] + rng.normal(size=(88, 6))
     nothing = rng.normal(size=(88, 6))
-    held_out = _held_out(whole, nothing, codes, 5)
+    held_out = both_placed(whole, nothing, codes, 5)
     alone = _count(held_out)
     assert not alone.linear and alone.n_untested == 4
-    blind = [[_gaussian(3).linear]]
+    blind = [[gaussian_classes(3).linear]]
     rng = np.random.default_rng(0)
     evidence = count_components([held_out], blind, 6, rng, sizes=np.bincount(codes))
     assert evidence.linear and evidence.n_untested == 0
@@ -120,9 +102,9 @@ def test_bent_embeddings_pay_for_the_looks_before(monkeypatch):
         "SequentialTest",
         lambda looks, rng, n_before=0: paid.append(n_before) or search(looks, rng, n_before),
     )
-    held_out = _gaussian(2)
-    nothing = LabelledPoints(np.random.default_rng(1).normal(size=(240, 8)), held_out.linear.codes)
-    blind = [[_gaussian(0).linear], [_gaussian(0, seed=1).linear]]
+    held_out = gaussian_classes(2)
+    nothing = placed(np.random.default_rng(1).normal(size=(240, 8)), held_out.linear.codes)
+    blind = [[gaussian_classes(0).linear], [gaussian_classes(0, seed=1).linear]]
     one = replace(held_out, linear=nothing)
     count_components([one], blind, 8, np.random.default_rng(0))
     assert paid == [0, 3]
@@ -130,20 +112,20 @@ def test_bent_embeddings_pay_for_the_looks_before(monkeypatch):
 
 def test_an_embedding_that_only_takes_noise_out_of_its_linear_part_counts_as_linear():
     """It orders nearly all triplets rightly, its linear part 99 in 100: sure, and not worth it."""
-    held_out = _gaussian(5, n_samples=240, strength=5.5)
-    collapsed = LabelledPoints(np.eye(6, 8)[held_out.linear.codes], held_out.linear.codes)
+    held_out = gaussian_classes(5, n_samples=240, strength=5.5)
+    collapsed = placed(np.eye(6, 8)[held_out.linear.codes], held_out.linear.codes)
     one = replace(held_out, embedding=collapsed)
     (linear, weights), (whole, _) = (
-        _rank_evidence._triplet_accuracy_by_rank([points], [rank])
+        triplets_in_order([points], [rank])
         for points, rank in ((one.linear, 5), (one.embedding, 8))
     )
     gain = weights @ (whole - linear)
-    assert 2 * _rank_evidence.standard_error(whole - linear, weights) < gain < 0.01
+    assert 2 * standard_error(whole - linear, weights) < gain < 0.01
     assert _count(one).linear
 
 
 def _pairs(n_separated, seed=0):
-    return _gaussian(n_separated, 60, 30, 20, seed, strength=15)
+    return gaussian_classes(n_separated, 60, 30, 20, seed, strength=15)
 
 
 def test_pairs_of_many_classes_suffice():
@@ -159,7 +141,7 @@ def test_only_axes_that_class_means_span_are_tested():
 @pytest.mark.parametrize("n_separated", [3, 20, 25])
 def test_many_hypotheses_are_searched_by_bisection(n_separated):
     """The same count as in turn, from fewer tests."""
-    part = _gaussian(n_separated, 600, 30, 29, strength=12)
+    part = gaussian_classes(n_separated, 600, 30, 29, strength=12)
     in_turn, searched = {}, {}
     for tested_in_turn, into in ((100, in_turn), (4, searched)):
         with pytest.MonkeyPatch.context() as patch:
@@ -170,20 +152,11 @@ def test_many_hypotheses_are_searched_by_bisection(n_separated):
     assert n_tests[0] <= 10
 
 
-@pytest.mark.parametrize(("anchors", "needed"), [([0.5, 0.9, 0.9], 2), ([0.9, 0.9, 0.95], 3)])
-def test_needed_is_the_smallest_count_that_costs_no_accuracy(anchors, needed):
-    common = np.random.default_rng(0).normal(scale=0.3, size=(50, 1))  # of an anchor: it cancels
-    assert (
-        _rank_evidence.needed_components(np.array([anchors]) + common, np.full(50, 1 / 50))
-        == needed
-    )
-
-
 def test_more_directions_than_the_embedding_has_are_counted_and_told():
-    plane = _gaussian(2).linear.leading(2)
+    plane = gaussian_classes(2).linear.leading(2)
     evidence = count_components(
         [HeldOut(plane, plane, 2)],
-        [[_gaussian(4).linear]],
+        [[gaussian_classes(4).linear]],
         2,
         np.random.default_rng(0),
     )
@@ -193,7 +166,10 @@ def test_more_directions_than_the_embedding_has_are_counted_and_told():
 
 
 def test_all_samples_show_what_few_held_out_ones_do_not():
-    few, all_samples = _gaussian(3, 12, strength=2), _gaussian(3, 200, strength=2).linear
+    few, all_samples = (
+        gaussian_classes(3, 12, strength=2),
+        gaussian_classes(3, 200, strength=2).linear,
+    )
     rng = np.random.default_rng
     assert count_components([few], [], 8, rng(0)).significant < 3
     evidence = count_components([few], [[all_samples]], 8, rng(0))
@@ -201,25 +177,25 @@ def test_all_samples_show_what_few_held_out_ones_do_not():
 
 
 def test_the_evidence_prints_as_a_table():
-    lines = str(_count(_gaussian(2))).splitlines()
+    lines = str(_count(gaussian_classes(2))).splitlines()
     assert lines[0].startswith("2 chosen: 2 significant, 2 needed (240 samples held out; linear")
     assert len(lines) == 2 + 5 + 1  # two behind the first that holds, and the resamples
     assert lines[-1].startswith("resamples give 2: 9") or lines[-1] == "resamples give 2: 100%"
-    without = count_components([], [[_gaussian(0).linear]], 8, np.random.default_rng(0))
+    without = count_components([], [[gaussian_classes(0).linear]], 8, np.random.default_rng(0))
     assert str(without).startswith("1 chosen: 0 significant (none held out; linear in the data)")
 
 
 def test_triplets_are_taken_from_some_hundreds_of_samples(monkeypatch):
     seen = []
-    original = _rank_evidence._by_rank
+    original = _held_out_order._order_triplets
 
     def spy(points, ranks):
         if len(ranks) > 1:
             seen.append(len(points))
         return original(points, ranks)
 
-    monkeypatch.setattr(_rank_evidence, "_by_rank", spy)
-    _count(_gaussian(2, 900), _gaussian(2, 100, seed=1))
+    monkeypatch.setattr(_held_out_order, "_order_triplets", spy)
+    _count(gaussian_classes(2, 900), gaussian_classes(2, 100, seed=1))
     assert seen == [300, 100]
 
 
@@ -227,13 +203,13 @@ def test_triplets_are_taken_from_some_hundreds_of_samples(monkeypatch):
 def test_triplets_of_a_class_of_two_among_many_held_out_samples_are_read(seed):
     codes = np.r_[np.zeros(1198, int), 1, 1]
     points = np.random.default_rng(seed).normal(size=(1200, 2)) + 9 * codes[:, None]
-    evidence = _count(_held_out(points, points, codes, 1), seed=seed)
+    evidence = _count(both_placed(points, points, codes, 1), seed=seed)
     assert np.all(evidence.triplet_accuracy > 0.9)
     assert evidence.needed in (1, 2)
 
 
 def test_without_held_out_samples_directions_are_counted_and_triplets_are_not():
-    blind = [[_gaussian(3).linear]]
+    blind = [[gaussian_classes(3).linear]]
     evidence = count_components([], blind, 8, np.random.default_rng(0), max_rank=5)
     assert (evidence.significant, evidence.chosen, evidence.linear) == (3, 3, True)
     assert (evidence.needed, evidence.n_held_out) == (0, 0)
@@ -244,7 +220,7 @@ def test_without_held_out_samples_directions_are_counted_and_triplets_are_not():
 
 
 def test_more_components_than_max_rank_are_counted_and_told():
-    evidence = count_components([_gaussian(4)], [], 8, np.random.default_rng(0), max_rank=2)
+    evidence = count_components([gaussian_classes(4)], [], 8, np.random.default_rng(0), max_rank=2)
     assert (evidence.significant, evidence.chosen, evidence.needed) == (4, 2, 4)
     # The evidence goes on behind what may be kept, as far as it was tested.
     assert len(evidence.candidates) == len(evidence.triplet_accuracy) == 6
@@ -253,15 +229,8 @@ def test_more_components_than_max_rank_are_counted_and_told():
         warn_of_count(evidence, max_rank=2)
 
 
-def test_axes_that_bring_next_to_nothing_are_not_needed():
-    """All anchors agree on that nothing, so that its standard error is less still."""
-    noise = np.random.default_rng(0).normal(scale=1e-5, size=(50, 3))
-    accuracy = np.tile([0.9, 0.9896, 0.9897], (50, 1)) + noise
-    assert _rank_evidence.needed_components(accuracy, np.full(50, 1 / 50)) == 2
-
-
 def test_counts_of_refits_are_printed():
-    evidence = _count(_gaussian(2))
+    evidence = _count(gaussian_classes(2))
     assert "refits" not in str(evidence)
     assert "\nrefits give 2, 3\n" in str(replace(evidence, refits=(2, 3)))
 
@@ -276,120 +245,6 @@ def test_classes_of_three_are_not_resampled(n_each, says_something):
     assert bool(evidence.stability) is says_something
 
 
-def _few(n_separated, n_classes, n_each=2, seed=0, **options):
-    """All samples, none held out."""
-    held_out = _gaussian(n_separated, n_each * n_classes, n_classes, seed=seed, **options)
-    return [[held_out.linear]]
-
-
-def _count_few(blind, n_dimensions=8, seed=0, **options):
-    return count_components([], blind, n_dimensions, np.random.default_rng(seed), **options)
-
-
-def test_of_few_samples_what_is_likely_is_kept():
-    """Directions that two samples a class show and do not prove; at most half of the time more."""
-    blinds = [_few(3, n_classes=8, strength=3.5, seed=seed) for seed in range(20)]
-    evidence = [_count_few(blind, seed=seed) for seed, blind in enumerate(blinds)]
-    proved = np.array([one.significant for one in evidence])
-    kept = np.array([one.chosen for one in evidence])
-    assert all(one.chosen == max(one.likely, 1) and one.found == one.likely for one in evidence)
-    assert np.all(kept >= proved)
-    assert np.all(proved < 3)
-    assert np.mean(np.abs(kept - 3)) < 0.5 * np.mean(np.abs(proved - 3))
-    assert np.mean(kept > 3) <= 0.5
-
-
-@pytest.mark.parametrize(
-    ("n_each", "strength", "level"), [(3, 1, 1 / 2), (4, 1.5, 1 / 10), (7, 1.5, 1 / 10)]
-)
-def test_the_fewer_samples_a_class_has_the_more_lenient_is_the_count(n_each, strength, level):
-    evidence = _count_few(_few(4, n_classes=8, n_each=n_each, strength=strength))
-    assert evidence.likely == np.argmax(evidence.p_value > level) > evidence.significant
-    assert evidence.chosen == evidence.likely
-
-
-@pytest.mark.parametrize(
-    ("sizes", "is_few"),
-    [
-        ([2, 2, 8, 8], False),
-        ([2, 2, 7, 8, 8], False),
-        ([2, 2, 7, 7, 8], True),
-        ([8, 8, 8], False),
-        ([1, 1, 1, 8, 8], False),  # in no test
-    ],
-)
-def test_most_samples_of_those_that_can_be_tested_decide(sizes, is_few):
-    codes = np.repeat(2 * np.arange(len(sizes)), sizes)  # codes that no sample has do not count
-    points = np.random.default_rng(0).normal(size=(len(codes), 4))
-    assert (_count_few([[LabelledPoints(points, codes)]], 4).likely is not None) is is_few
-
-
-def _count_some(held_out, n_each, **options):
-    """Held-out samples, of classes with so many."""
-    sizes = np.full(6, n_each)
-    return count_components([held_out], [], 8, np.random.default_rng(0), sizes=sizes, **options)
-
-
-def test_of_few_samples_what_orders_held_out_triplets_is_kept():
-    """Triplets need five directions, of which so few samples show one."""
-    held_out = _gaussian(5, n_samples=18, strength=1.5)
-    evidence, of_more = _count_some(held_out, 7), _count_some(held_out, 8)
-    assert evidence.significant == 1
-    assert evidence.chosen == evidence.likely == evidence.needed == 5
-    assert (of_more.likely, of_more.chosen) == (None, 1)
-    assert str(evidence).startswith("5 chosen: 1 significant, 5 likely, 5 needed")
-    # By the number that is kept, the embedding is no better than its linear part, which it is.
-    assert evidence.linear
-
-
-@pytest.mark.parametrize("max_rank", [1, 4, 5])
-def test_what_is_likely_knows_no_bound_and_a_warning_says_so(max_rank):
-    evidence = _count_some(_gaussian(5, n_samples=18, strength=1.5), 7, max_rank=max_rank)
-    assert (evidence.likely, evidence.chosen) == (5, max_rank)
-    if max_rank < 5:
-        with pytest.warns(UserWarning, match=f"max_rank={max_rank} is smaller than the 5 comp"):
-            warn_of_count(evidence, max_rank)
-
-
-def test_of_held_out_samples_the_level_is_a_tenth_however_few_there_are():
-    evidence = _count_some(_gaussian(1, n_samples=12, strength=2, seed=2), 3)
-    assert 0.1 < evidence.p_value[0] <= 0.5
-    assert evidence.likely == 0
-
-
-def test_what_is_likely_is_no_more_than_class_means_can_span():
-    """Where the order of triplets takes more, within classes."""
-    held_out = _gaussian(2, n_samples=24, n_classes=3, strength=1.5)
-    evidence = _count_some(held_out, 4)
-    assert evidence.likely <= 2 < evidence.needed
-
-
-def test_of_no_structure_nothing_is_likely_that_triplets_need():
-    evidence = _count_some(_gaussian(0, n_samples=24), 4)
-    assert evidence.needed > 1
-    assert (evidence.likely, evidence.chosen) == (0, 1)
-
-
-def test_where_no_hypothesis_holds_what_could_not_be_tested_is_kept():
-    blind = [[points.leading(4) for points in look] for look in _few(4, 12, strength=20)]
-    evidence = _count_few(blind)
-    assert evidence.significant == 4  # all that there are
-    assert (evidence.likely, evidence.chosen) == (11, 8)
-    assert _count_few(blind, n_dimensions=20).chosen == 11
-    assert _count_few(blind, max_rank=5).chosen == 5
-
-
-def test_what_is_likely_and_not_proved_is_kept_with_a_warning():
-    """And printed."""
-    blinds = [_few(3, n_classes=12, strength=1.8, seed=seed) for seed in range(10)]
-    evidence = next(
-        one for one in map(_count_few, blinds) if one.likely > 1 and one.significant == 0
-    )
-    assert f"0 significant, {evidence.likely} likely (none held out" in str(evidence)
-    with pytest.warns(UserWarning, match=f"is proved to separate .* {evidence.likely} are kept"):
-        warn_of_count(evidence, None)
-
-
 def test_where_nothing_was_tested_there_is_no_stability():
     nothing = LabelledPoints(np.zeros((4, 2)), np.array([0, 0, 1, 1]))
     evidence = count_components([], [[nothing]], 2, np.random.default_rng(0))
@@ -399,61 +254,22 @@ def test_where_nothing_was_tested_there_is_no_stability():
 
 @pytest.mark.parametrize(("max_rank", "limit"), [(3, "max_rank=3"), (5, "the embedding's dim")])
 def test_the_warning_names_what_limits_the_count(max_rank, limit):
-    evidence = replace(_count(_gaussian(4)), chosen=3)
+    evidence = replace(_count(gaussian_classes(4)), chosen=3)
     with pytest.warns(UserWarning, match=f"^{limit}"):
         warn_of_count(evidence, max_rank)
 
 
 def test_only_data_without_structure_are_warned_about(recwarn):
     for n_separated in (3, 0):
-        warn_of_count(_count(_gaussian(n_separated)), None)
+        warn_of_count(_count(gaussian_classes(n_separated)), None)
     assert [str(warning.message)[:42] for warning in recwarn] == [
         "No component separates the classes (p = 0."
     ]
 
 
-def test_anchors_weigh_so_that_classes_count_alike():
-    rng = np.random.default_rng(0)
-    codes = np.repeat([0, 1, 2], [60, 20, 10])
-    spread = np.array([0.2, 1, 3])[codes][:, None]
-    points = rng.normal(size=(90, 2)) * spread + np.eye(3, 2)[codes]
-    by_class = []
-    for code in range(3):
-        shares = []
-        for anchor in np.flatnonzero(codes == code):
-            distances = np.linalg.norm(points - points[anchor], axis=1)
-            alike = (codes == code) & (np.arange(90) != anchor)
-            shares.append(np.mean(distances[alike][:, None] < distances[codes != code]))
-        by_class.append(np.mean(shares))
-    evidence = _count(_held_out(points, points, codes, 2))
-    assert evidence.triplet_accuracy[1] == pytest.approx(np.mean(by_class))
-
-
-def test_what_is_needed_is_asked_of_classes_alike_in_accuracy_and_in_cost():
-    """Of 90 and 10 anchors, and of 95 and 5."""
-    rare_gains = np.repeat([[0.9, 0.9], [0.5, 0.9]], [90, 10], axis=0)
-    assert needed_components(rare_gains, np.repeat([0.5 / 90, 0.05], [90, 10])) == 2
-    rare_loses = np.repeat([[0.9, 0.89], [0.5, 0.55]], [95, 5], axis=0)
-    assert needed_components(rare_loses, np.repeat([0.5 / 95, 0.1], [95, 5])) == 2
-
-
-@pytest.mark.parametrize(("spread", "expected"), [(0.01, 3), (0.1, 2)])
-def test_what_falls_short_by_a_standard_error_is_not_needed(spread, expected):
-    """The third brings 0.005, of which the standard error is a tenth of the spread."""
-    accuracy = np.tile([0.7, 0.8, 0.8], (100, 1))
-    accuracy[:, 2] += 0.005 + spread * np.tile([-1.0, 1.0], 50)
-    assert needed_components(accuracy, np.full(100, 0.01)) == expected
-
-
-def test_bending_must_pay_by_standard_errors():
-    gain, weights = np.tile([0.45, -0.35], 8), np.full(16, 1 / 16)
-    assert not is_worth_bending(gain, weights)  # 0.05 in the mean, by half a standard error
-    assert is_worth_bending(gain / 100 + 0.05, weights)
-
-
 def test_no_more_directions_of_the_embedding_are_tested_than_class_means_span():
-    one = _gaussian(3)
-    nothing = LabelledPoints(np.random.default_rng(1).normal(size=(240, 8)), one.linear.codes)
+    one = gaussian_classes(3)
+    nothing = placed(np.random.default_rng(1).normal(size=(240, 8)), one.linear.codes)
     evidence = _count(replace(one, linear=nothing, n_spanned=2))
     assert not evidence.linear
     assert evidence.significant == 2
@@ -464,8 +280,8 @@ def test_a_bent_embedding_counts_where_it_shows_more_though_small_classes_are_le
     codes = np.repeat(np.arange(6), [40, 40, 2, 2, 2, 2])
     rng = np.random.default_rng(0)
     embedded = 5 * np.eye(6)[codes] + rng.normal(size=(88, 6))
-    held_out = _held_out(embedded, rng.normal(size=(88, 6)), codes, 5)
-    blind = [[_gaussian(1).linear]]
+    held_out = both_placed(embedded, rng.normal(size=(88, 6)), codes, 5)
+    blind = [[gaussian_classes(1).linear]]
     sizes = np.bincount(codes)
     evidence = count_components([held_out], blind, 6, np.random.default_rng(0), sizes=sizes)
     assert (evidence.linear, evidence.significant) == (False, 1)

@@ -1,0 +1,228 @@
+"""What is likely where samples are few: no more than they show, and no less than they need."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from gaussian_classes import gaussian_classes, placed
+
+from tensorly_norank import _few_samples, _rank_evidence
+from tensorly_norank._held_out_order import (
+    is_worth_bending,
+    means_in_order,
+    needed_components,
+    triplets_in_order,
+)
+from tensorly_norank._rank_evidence import HeldOut, count_components, warn_of_count
+from tensorly_norank._rank_search import LabelledPoints
+
+CODES = np.arange(12) % 6
+
+
+def _noise(codes, seed=0, n_dimensions=8):
+    """Samples that their classes do not move, and class means of others."""
+    rng = np.random.default_rng(seed)
+    means = 0.5 * rng.normal(size=(codes.max() + 1, n_dimensions))
+    return placed(rng.normal(size=(len(codes), n_dimensions)), codes, means)
+
+
+def _few(n_separated, n_classes, n_each=2, seed=0, **options):
+    """All samples, none held out."""
+    held_out = gaussian_classes(n_separated, n_each * n_classes, n_classes, seed=seed, **options)
+    return [[held_out.linear]]
+
+
+def _count_few(blind, n_dimensions=8, seed=0, **options):
+    return count_components([], blind, n_dimensions, np.random.default_rng(seed), **options)
+
+
+def test_of_few_samples_what_is_likely_is_kept():
+    """Directions that two samples a class show and do not prove; at most half of the time more."""
+    blinds = [_few(3, n_classes=8, strength=3.5, seed=seed) for seed in range(20)]
+    evidence = [_count_few(blind, seed=seed) for seed, blind in enumerate(blinds)]
+    proved = np.array([one.significant for one in evidence])
+    kept = np.array([one.chosen for one in evidence])
+    assert all(one.chosen == max(one.likely, 1) and one.found == one.likely for one in evidence)
+    assert np.all(kept >= proved)
+    assert np.all(proved < 3)
+    assert np.mean(np.abs(kept - 3)) < 0.5 * np.mean(np.abs(proved - 3))
+    assert np.mean(kept > 3) <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("n_each", "strength", "level"), [(3, 1, 1 / 2), (4, 1.5, 1 / 10), (7, 1.5, 1 / 10)]
+)
+def test_the_fewer_samples_a_class_has_the_more_lenient_is_the_count(n_each, strength, level):
+    evidence = _count_few(_few(4, n_classes=8, n_each=n_each, strength=strength))
+    assert evidence.likely == np.argmax(evidence.p_value > level) > evidence.significant
+    assert evidence.chosen == evidence.likely
+
+
+@pytest.mark.parametrize(
+    ("sizes", "is_few"),
+    [
+        ([2, 2, 16, 16], False),
+        ([2, 2, 15, 16, 16], False),
+        ([2, 2, 15, 15, 16], True),
+        ([16, 16, 16], False),
+        ([1] * 50 + [16, 16], False),  # in no test
+    ],
+)
+def test_most_samples_of_those_that_can_be_tested_decide(sizes, is_few):
+    codes = np.repeat(2 * np.arange(len(sizes)), sizes)  # codes that no sample has do not count
+    points = np.random.default_rng(0).normal(size=(len(codes), 4))
+    assert (_count_few([[LabelledPoints(points, codes)]], 4).likely is not None) is is_few
+
+
+def _count_some(held_out, n_each, **options):
+    """Held-out samples, of classes with so many."""
+    sizes = np.full(6, n_each)
+    return count_components([held_out], [], 8, np.random.default_rng(0), sizes=sizes, **options)
+
+
+def test_of_few_samples_what_tells_them_their_classes_is_kept():
+    """It takes five directions; so few samples prove one, and triplets among them need three."""
+    held_out = gaussian_classes(5, n_samples=18, strength=1.5, seed=14)
+    evidence, of_more = _count_some(held_out, 15), _count_some(held_out, 16)
+    assert (evidence.significant, evidence.needed) == (1, 3)
+    assert evidence.chosen == evidence.likely == 5
+    assert (of_more.likely, of_more.chosen) == (None, 1)
+    assert str(evidence).startswith("5 chosen: 1 significant, 5 likely, 3 needed")
+    # By the number that is kept, the embedding is no better than its linear part, which it is.
+    assert evidence.linear
+
+
+@pytest.mark.parametrize("max_rank", [1, 4, 5])
+def test_what_is_likely_knows_no_bound_and_a_warning_says_so(max_rank):
+    evidence = _count_some(gaussian_classes(5, n_samples=18, strength=1.5), 7, max_rank=max_rank)
+    assert (evidence.likely, evidence.chosen) == (5, max_rank)
+    if max_rank < 5:
+        with pytest.warns(UserWarning, match=f"max_rank={max_rank} is smaller than the 5 comp"):
+            warn_of_count(evidence, max_rank)
+
+
+def test_of_held_out_samples_the_level_is_a_tenth_however_few_there_are():
+    points = gaussian_classes(1, n_samples=12, strength=2, seed=2).linear
+    nothing = placed(points.coordinates, points.codes, np.zeros((6, 8)))  # fits have learned none
+    evidence = _count_some(HeldOut(nothing, nothing, 5), 3)
+    assert 0.1 < evidence.p_value[0] <= 0.5
+    assert evidence.likely == 0
+
+
+def test_what_is_likely_is_no_more_than_means_of_the_held_out_classes_can_span():
+    """Of six fitted ones: what tells the three of them apart lies on five axes."""
+    one = gaussian_classes(5, n_samples=60, strength=3).linear
+    some = one.codes < 3
+    part = replace(one, coordinates=one.coordinates[some], codes=one.codes[some])
+    assert needed_components(*means_in_order([part], range(1, 9)), 0.5) > 2
+    assert _count_some(HeldOut(part, part, 5), 10).likely == 2
+
+
+def test_what_is_proved_is_kept_though_fits_have_learned_nothing():
+    held_out = gaussian_classes(4, n_samples=60, strength=5)
+    one = placed(held_out.linear.coordinates, held_out.linear.codes)
+    evidence = _count_some(HeldOut(one, one, 5), 10)
+    assert evidence.likely >= evidence.significant == 4
+
+
+@pytest.mark.parametrize(("shown", "n_each", "likely"), [(1.0, 15, 0), (0.0, 15, 3)])
+def test_where_nothing_is_significant_permutations_decide(monkeypatch, shown, n_each, likely):
+    """What orders best, by half a standard error: the first falls short by more, the third by none.
+
+    The second falls short by 0.6.
+    """
+    accuracy = np.tile([-1.0, 1.0], 50)[:, None] * [0.5, 0.5, 0, 0, 0] + [0.6, 0.67, 0.7, 0.7, 0.7]
+    monkeypatch.setattr(
+        _few_samples, "means_in_order", lambda *_: (accuracy, np.full(100, 1 / 100))
+    )
+    monkeypatch.setattr(_few_samples, "_p_value_of_order", lambda *_: shown)
+    assert _count_some(HeldOut(_noise(CODES), _noise(CODES, 1), 5), n_each).likely == likely
+    significant = gaussian_classes(1, n_samples=60)
+    assert _count_some(significant, n_each).likely == 3
+
+
+def test_permutations_keep_their_level_whatever_classes_are_like():
+    p_values = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        parts = []
+        for sizes in ([4, 2, 2], [2, 2, 2, 2]):
+            codes = np.repeat(np.arange(len(sizes)), sizes)
+            noise = rng.choice([0.2, 1, 3], size=(len(sizes), 1))
+            means = noise * rng.normal(size=(len(sizes), 3))
+            parts.append(placed(rng.normal(size=(len(codes), 3)), codes, means))
+        p_values.append(_few_samples._p_value_of_order(parts, 3, rng))
+    assert np.mean(np.array(p_values) <= 0.05) <= 0.08
+    assert np.mean(np.array(p_values) <= 0.5) == pytest.approx(0.5, abs=0.1)
+
+
+def test_permutations_see_that_samples_of_any_part_lie_near_their_own_classes():
+    nothing, something = _noise(CODES, 2), gaussian_classes(4, n_samples=12, strength=4).linear
+    rng = np.random.default_rng(0)
+    for parts in ([nothing, something], [something, nothing]):
+        assert _few_samples._p_value_of_order(parts, 5, rng) < 0.02
+    assert _few_samples._p_value_of_order([nothing, _noise(CODES, 3)], 5, rng) > 0.05
+
+
+def test_of_no_structure_nothing_is_likely_that_triplets_need():
+    evidence = _count_some(gaussian_classes(0, n_samples=24), 4)
+    assert evidence.needed > 1
+    assert (evidence.likely, evidence.chosen) == (0, 1)
+
+
+def test_where_no_hypothesis_holds_what_could_not_be_tested_is_kept():
+    blind = [[points.leading(4) for points in look] for look in _few(4, 12, strength=20)]
+    evidence = _count_few(blind)
+    assert evidence.significant == 4  # all that there are
+    assert (evidence.likely, evidence.chosen) == (11, 8)
+    assert _count_few(blind, n_dimensions=20).chosen == 11
+    assert _count_few(blind, max_rank=5).chosen == 5
+
+
+def test_what_is_likely_and_not_proved_is_kept_with_a_warning():
+    """And printed."""
+    blinds = [_few(3, n_classes=12, strength=1.8, seed=seed) for seed in range(10)]
+    evidence = next(
+        one for one in map(_count_few, blinds) if one.likely > 1 and one.significant == 0
+    )
+    assert f"0 significant, {evidence.likely} likely (none held out" in str(evidence)
+    with pytest.warns(UserWarning, match=f"is proved to separate .* {evidence.likely} are kept"):
+        warn_of_count(evidence, None)
+
+
+def test_of_noise_little_is_likely_whatever_orders_it_best():
+    """The tests' level is a tenth; an order by chance seldom looks like more."""
+    codes = np.arange(40) % 8
+    likely = []
+    for seed in range(40):
+        one = HeldOut(_noise(codes, seed), _noise(codes, 1000 + seed), 7)
+        evidence = count_components([one], [], 8, np.random.default_rng(seed), sizes=np.full(8, 10))
+        likely.append(evidence.likely)
+    assert np.mean(np.array(likely) == 0) > 0.75
+    assert np.mean(np.array(likely) > 1) < 0.1
+
+
+def test_of_few_samples_means_show_that_an_embedding_bends():
+    """The triplets among so few do not, by as many standard errors."""
+    whole = gaussian_classes(6, n_samples=14, n_classes=7, strength=1.5, seed=8).embedding
+    nothing = _noise(whole.codes)
+    (linear, weights), (bent, _) = (
+        triplets_in_order([one], [rank]) for one, rank in ((nothing, 1), (whole, 8))
+    )
+    assert not is_worth_bending((bent - linear)[:, 0], weights, 2.0)
+    evidence = count_components(
+        [HeldOut(whole, nothing, 6)], [], 8, np.random.default_rng(0), sizes=np.full(7, 10)
+    )
+    assert not evidence.linear
+    assert evidence.likely >= 4
+
+
+def test_two_standard_errors_are_enough_for_few(monkeypatch):
+    asked = []
+    original = _rank_evidence.is_worth_bending
+    monkeypatch.setattr(
+        _rank_evidence, "is_worth_bending", lambda *args: asked.append(args[2]) or original(*args)
+    )
+    for n_each in (15, 16):
+        _count_some(gaussian_classes(2), n_each)
+    assert asked == [2.0, 3.0]
