@@ -243,16 +243,21 @@ def count_components(
         sizes = np.bincount(np.concatenate([points.codes for points in [*blind, linear][0]]))
     likely = likely_components(tests, axes, sizes, rng)
     found = _found(tests, likely)
-    bends = bool(held_out) and _is_beyond_linear(axes, whole, max(found, 1), are_few(sizes))
+    is_of_few = are_few(sizes)
+    shows_nothing = is_of_few and not found
+    bends = bool(held_out) and (
+        shows_nothing or _is_beyond_linear(axes, whole, max(found, 1), is_of_few)
+    )
     if bends:
         bent: list[Look] = [[_spanned(one, one.embedding) for one in held_out]]
         of_bent = SequentialTest(bent, rng, n_before=len(blind) + 1)
         likely_of_bent = likely_components(of_bent, whole, sizes, rng)
+        found_of_bent = _found(of_bent, likely_of_bent)
         # Few held-out samples may not speak for small classes, where all samples do.
-        bends = tests.classes <= of_bent.classes or found <= _found(of_bent, likely_of_bent)
+        speaks_for_all = tests.classes <= of_bent.classes or found <= found_of_bent
+        bends = found_of_bent > 0 if shows_nothing else speaks_for_all
         if bends:
-            axes, tests, likely = whole, of_bent, likely_of_bent
-            found = _found(tests, likely)
+            axes, tests, likely, found = whole, of_bent, likely_of_bent, found_of_bent
     most, n_candidates = n_kept_and_shown(found, n_dimensions, max_rank)
     n_resamples = N_RESAMPLES if tests.p_value and tests.can_resample else 0
     counts = [tests.count_in_resample(rng) for _ in range(n_resamples)]
