@@ -72,9 +72,11 @@ class RankEvidence:
         three samples or fewer, and without classes where nothing was held out.
     linear : bool
         Whether all this is about the part of the embedding that is linear in the data, because the
-        embedding as a whole orders held-out triplets no better (by 0.02, and 3 standard errors;
-        where samples are few, see `likely`, by 0.02, and 2), or because its held-out samples leave
-        out small classes, and show fewer components for that.
+        embedding as a whole orders held-out triplets no better (by 0.02, and 3 standard errors), or
+        because its held-out samples leave out small classes, and show fewer components for that.
+        Where samples are few (see `likely`) it is asked of held-out samples and fitted means (by
+        0.02, and 2 standard errors), and where the linear part shows nothing at all it is enough
+        that the embedding shows something.
         Components are then directions of the data. If False, what separates the classes is not
         linear in the data, and the directions are those of the embedding. About neighbourhoods it
         is not looked at, and False.
@@ -89,11 +91,12 @@ class RankEvidence:
         here), what separates these can seldom be proved, and to keep too little costs more than to
         keep too much. There this is the number of candidates in order whose p-value is 0.1 or less,
         or what tells held-out samples their classes, if that is more: the smallest number with
-        which a held-out sample is nearer to the mean of its own fitted class than to those of
-        others about as often as with the best one (less half a standard error), and no more than
-        one less than there are tested classes. That reading counts if any candidate is
-        `significant`, or if it is above 1/2 by 2 standard errors. Where most classes have two or
-        three samples and none are held out, the p-value may be 1/2; if it is that or less of all
+        which they are nearer to the mean of their own fitted class than to those of others (of
+        which samples are held out, too) as often as with the best one, but for half a standard
+        error, and one less than there are such classes at most. This reading, which is not kept,
+        counts if any candidate is `significant`, or if no more than one in twenty permutations of
+        the held-out samples among their classes gives as large a share. Where most classes have two
+        or three samples and none are held out, the p-value may be 1/2; if it is that or less of all
         that there are samples to test, nothing says where they end, and `likely` is one less than
         there are tested classes. It may well be too large, and has no error bound. Else None.
     about : {"classes", "comparisons", "neighbourhoods"}
