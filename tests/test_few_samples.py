@@ -127,11 +127,9 @@ def test_what_is_proved_is_kept_though_fits_have_learned_nothing():
 
 @pytest.mark.parametrize(("shown", "n_each", "likely"), [(1.0, 15, 0), (0.0, 15, 3)])
 def test_where_nothing_is_significant_permutations_decide(monkeypatch, shown, n_each, likely):
-    """What orders best, by half a standard error: the first falls short by more, the third by none.
-
-    The second falls short by 0.6.
-    """
-    accuracy = np.tile([-1.0, 1.0], 50)[:, None] * [0.5, 0.5, 0, 0, 0] + [0.6, 0.67, 0.7, 0.7, 0.7]
+    """Of what orders best half a standard error is forgiven: 0.6 is too much, 0.3 is not."""
+    spread, mean = [0.5, 0.5, 0.5, 0, 0], [0.6, 0.67, 0.685, 0.7, 0.7]
+    accuracy = np.tile([-1.0, 1.0], 50)[:, None] * spread + mean
     monkeypatch.setattr(
         _few_samples, "means_in_order", lambda *_: (accuracy, np.full(100, 1 / 100))
     )
@@ -226,3 +224,28 @@ def test_two_standard_errors_are_enough_for_few(monkeypatch):
     for n_each in (15, 16):
         _count_some(gaussian_classes(2), n_each)
     assert asked == [2.0, 3.0]
+
+
+def test_all_parts_say_how_many_it_takes():
+    """The first has learned one direction, the second four."""
+    first, second = (gaussian_classes(n, n_samples=60, strength=4) for n in (1, 4))
+    for parts in ([first, second], [second, first]):
+        evidence = count_components(parts, [], 8, np.random.default_rng(0), sizes=np.full(6, 10))
+        assert evidence.likely == 4
+
+
+def test_where_the_linear_part_shows_nothing_the_embedding_is_asked():
+    """It is no better by two standard errors, and yet it is more than chance."""
+    whole = gaussian_classes(3, n_samples=12, strength=1.2).embedding
+    nothing = _noise(whole.codes, 5)
+    gain = (means_in_order([whole], [8])[0] - means_in_order([nothing], [1])[0])[:, 0]
+    assert not is_worth_bending(gain, np.full(12, 1 / 12), 2.0)
+    evidence = _count_some(HeldOut(whole, nothing, 5), 10)
+    assert not evidence.linear
+    assert evidence.likely > 0
+
+
+def test_where_neither_shows_anything_components_are_directions_of_the_data():
+    one = HeldOut(_noise(CODES, 6), _noise(CODES, 7), 5)
+    evidence = _count_some(one, 10)
+    assert (evidence.likely, evidence.linear) == (0, True)
