@@ -14,6 +14,7 @@ from tensorly_norank._held_out_order import (
     needed_components,
 )
 from tensorly_norank._rank_search import SequentialTest
+from tensorly_norank._rank_test import N_DRAWS
 
 _FEW = 15  # samples of a class: of so many the tests still miss most of what serves
 _LEVEL_OF_FEW = 1 / 10
@@ -21,7 +22,6 @@ _VERY_FEW = 3  # samples: of a class with more, some can be held out
 _LEVEL_OF_VERY_FEW = 1 / 2
 _SHORT_OF_BEST = 0.5  # standard errors: to keep too few costs more than to keep too many
 _LEVEL_OF_ORDER = 1 / 20
-_N_DRAWS = 599
 BEYOND_LINEAR_OF_FEW = 2.0  # standard errors: of so few samples more are seldom seen
 
 
@@ -84,7 +84,7 @@ def _p_value_of_order(
         (next(class_shares(part, [n_axes])), part.places, own)
         for part, own in zip(held_out, np.split(weights, ends), strict=True)
     ]
-    drawn = np.zeros(1 + _N_DRAWS)
+    drawn = np.zeros(1 + N_DRAWS)
     for shares, places, own in by_part:
         rows = np.arange(len(places))
         for k in range(len(drawn)):
