@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from tensorly_norank._class_balance import class_weights
+from tensorly_norank._class_balance import class_weights, standard_error
 from tensorly_norank._held_out_order import (
     HeldOutPoints,
     class_shares,
@@ -25,6 +26,15 @@ _LEVEL_OF_ORDER = 1 / 20
 BEYOND_LINEAR_OF_FEW = 2.0  # standard errors: of so few samples more are seldom seen
 
 
+@dataclass(frozen=True)
+class Likely:
+    """How many directions there may be, and what held-out samples say about each number."""
+
+    count: int
+    shares: np.ndarray | None = None  # (2, n_ranks): of means in order, and their standard errors
+    p_value: float | None = None  # of those samples knowing no classes, where that was asked
+
+
 def are_few(sizes: np.ndarray) -> bool:
     """Whether most samples are of small classes; of the number of samples of each, (K,).
 
@@ -39,7 +49,7 @@ def likely_components(
     held_out: Sequence[HeldOutPoints],
     sizes: np.ndarray,
     rng: np.random.Generator,
-) -> int | None:
+) -> Likely | None:
     """How many directions there may be; None where samples suffice to prove them.
 
     Parameters
@@ -56,19 +66,22 @@ def likely_components(
     if not held_out and np.mean(sizes[sizes > 1] <= _VERY_FEW) > 1 / 2:
         count = tests.count_at(_LEVEL_OF_VERY_FEW)
         # If all that can be tested are rejected, nothing says where they end.
-        return count if count < tests.n_tests or count == 0 else len(tests.classes) - 1
+        has_end = count < tests.n_tests or count == 0
+        return Likely(count if has_end else len(tests.classes) - 1)
     if not are_few(sizes):
         return None
     count = tests.count_at(_LEVEL_OF_FEW)
     if not held_out:
-        return count
+        return Likely(count)
     n_classes = len(np.unique(np.concatenate([part.codes for part in held_out])))
     most = min(n_classes - 1, held_out[0].coordinates.shape[1])
+    accuracy, weights = means_in_order(held_out, range(1, most + 1))
+    p_value = None if tests.count else _p_value_of_order(held_out, most, rng)
     # Of no structure any number may order samples best.
-    if tests.count or _p_value_of_order(held_out, most, rng) <= _LEVEL_OF_ORDER:
-        order = means_in_order(held_out, range(1, most + 1))
-        count = max(count, needed_components(*order, _SHORT_OF_BEST))
-    return count
+    if p_value is None or p_value <= _LEVEL_OF_ORDER:
+        count = max(count, needed_components(accuracy, weights, _SHORT_OF_BEST))
+    shares = np.stack([weights @ accuracy, standard_error(accuracy, weights)])
+    return Likely(count, shares, p_value)
 
 
 def _p_value_of_order(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tensorly_norank._class_balance import standard_error
-from tensorly_norank._few_samples import BEYOND_LINEAR_OF_FEW, are_few, likely_components
+from tensorly_norank._few_samples import BEYOND_LINEAR_OF_FEW, Likely, are_few, likely_components
 from tensorly_norank._held_out_order import (
     BEYOND_LINEAR,
     HeldOutPoints,
@@ -99,6 +99,13 @@ class RankEvidence:
         or three samples and none are held out, the p-value may be 1/2; if it is that or less of all
         that there are samples to test, nothing says where they end, and `likely` is one less than
         there are tested classes. It may well be too large, and has no error bound. Else None.
+    class_accuracy, class_accuracy_se : ndarray, shape (n_candidates,), or None
+        Where samples are few (see `likely`) and some are held out: the share of classes whose
+        fitted mean is farther from a held-out sample than that of its own class, with so many
+        components, and its standard error; NaN behind as many as the means span.
+    class_p_value : float or None
+        Where that decides, because nothing is `significant`: the share of permutations of the
+        held-out samples among their classes that give as large a share with all components.
     about : {"classes", "comparisons", "neighbourhoods"}
         What the evidence is about. Without classes the hypotheses are others. Of comparisons: "of
         by how much the squared distances of negatives exceed those of positives, no axis from this
@@ -124,6 +131,9 @@ class RankEvidence:
     refits: tuple[int, ...] = ()
     about: str = "classes"
     likely: int | None = None
+    class_accuracy: np.ndarray | None = field(default=None, repr=False)
+    class_accuracy_se: np.ndarray | None = field(default=None, repr=False)
+    class_p_value: float | None = field(default=None, repr=False)
 
     @property
     def found(self) -> int:
@@ -138,7 +148,7 @@ class RankEvidence:
         return (self.needed, "needed") if self.likely is None else (self.likely, "likely")
 
     def __str__(self) -> str:
-        """The numbers, and a line for each candidate that was tested, or is needed."""
+        """The numbers, and a line for each candidate that was tested, or is needed, or likely."""
         held_out = f"{self.n_held_out} samples held out" if self.n_held_out else "none held out"
         kind = "linear in the data" if self.linear else "not linear in the data"
         kind = "about neighbourhoods" if self.about == "neighbourhoods" else kind
@@ -147,20 +157,7 @@ class RankEvidence:
         other = likely + (f", {self.needed} needed" if self.needed else "")
         lines = [
             f"{self.chosen} chosen: {self.significant} significant{other} ({held_out}; {kind})",
-            "components  statistic  p-value  triplets in order",
-        ]
-        is_shown = ~np.isnan(self.p_value) | (self.candidates <= self.needed)
-        lines += [
-            f"{candidate:10d}  {_number(statistic, '9.4g')}  {_number(p_value, '7.2g')}  "
-            f"{_number(accuracy, '6.4f')} ± {_number(error, '6.4f')}"
-            for candidate, statistic, p_value, accuracy, error in zip(
-                self.candidates[is_shown],
-                self.statistic[is_shown],
-                self.p_value[is_shown],
-                self.triplet_accuracy[is_shown],
-                self.triplet_accuracy_se[is_shown],
-                strict=True,
-            )
+            *self._table(),
         ]
         if self.refits:
             lines.append("refits give " + ", ".join(map(str, self.refits)))
@@ -169,13 +166,42 @@ class RankEvidence:
             lines.append(f"resamples give {shares}")
         elif np.isnan(self.p_value).all():
             lines.append("nothing was tested")
+        if self.class_p_value is not None:
+            lines.append(f"classes in order as often if permuted: p = {self.class_p_value:.2g}")
         return "\n".join(lines)
+
+    def _table(self) -> list[str]:
+        columns = {
+            "components": [f"{candidate:10d}" for candidate in self.candidates],
+            "statistic": [_number(one, "9.4g") for one in self.statistic],
+            "p-value": [_number(one, "7.2g") for one in self.p_value],
+            "triplets in order": _with_errors(self.triplet_accuracy, self.triplet_accuracy_se),
+        }
+        last_shown = self.needed
+        if self.class_accuracy is not None and self.class_accuracy_se is not None:
+            columns["classes in order"] = _with_errors(self.class_accuracy, self.class_accuracy_se)
+            last_shown = max(last_shown, self.found)
+        is_shown = ~np.isnan(self.p_value) | (self.candidates <= last_shown)
+        widths = [max(len(name), *map(len, values)) for name, values in columns.items()]
+        lines = [columns, *zip(*columns.values(), strict=True)]
+        return [
+            "  ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip()
+            for line, shown in zip(lines, [True, *is_shown], strict=True)
+            if shown
+        ]
 
 
 def _number(value: float, spec: str) -> str:
     """A dash, as wide, where there is none."""
     width, _, _ = spec.partition(".")
     return "—".rjust(int(width)) if np.isnan(value) else format(value, spec)
+
+
+def _with_errors(shares: np.ndarray, errors: np.ndarray) -> list[str]:
+    return [
+        f"{_number(share, '6.4f')} ± {_number(error, '6.4f')}"
+        for share, error in zip(shares, errors, strict=True)
+    ]
 
 
 def found_components(about: str, significant: int, needed: int) -> int:
@@ -275,13 +301,25 @@ def count_components(
         stability={count: counts.count(count) / len(counts) for count in sorted(set(counts))},
         linear=not bends,
         n_untested=int(np.sum(sizes > 0)) - len(tests.classes),
-        likely=likely,
+        **_reading_of_few(likely, n_candidates),
     )
 
 
-def _found(tests: SequentialTest, likely: int | None) -> int:
+def _found(tests: SequentialTest, likely: Likely | None) -> int:
     """How many directions there are to keep: the significant ones where nobody asks for others."""
-    return tests.count if likely is None else likely
+    return tests.count if likely is None else likely.count
+
+
+def _reading_of_few(likely: Likely | None, n_candidates: int) -> dict[str, Any]:
+    """What is likely, and what the means of fitted classes say about each number of components."""
+    if likely is None:
+        return {}
+    reading: dict[str, Any] = {"likely": likely.count, "class_p_value": likely.p_value}
+    if likely.shares is not None:
+        padding = np.full((2, n_candidates), np.nan)
+        shares = np.hstack([likely.shares, padding])[:, :n_candidates]
+        reading |= {"class_accuracy": shares[0], "class_accuracy_se": shares[1]}
+    return reading
 
 
 def n_kept_and_shown(found: int, n_dimensions: int, max_rank: int | None) -> tuple[int, int]:

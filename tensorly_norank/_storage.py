@@ -33,11 +33,14 @@ from tensorly_norank._optional import import_optional
 from tensorly_norank._rank_evidence import RankEvidence
 from tensorly_norank.encoders import Encoder
 
-FORMAT = 3  # what is written; `_MIGRATIONS` bring older files up to it
+_OF_CLASS_MEANS = ("class_accuracy", "class_accuracy_se", "class_p_value")
+FORMAT = 4  # what is written; `_MIGRATIONS` bring older files up to it
 # From format k, a function of tensors and header to those of format k + 1.
 _MIGRATIONS: dict[int, Any] = {
     1: lambda tensors, header: (tensors, header | {"moves": []}),  # there was one copy of a sample
-    2: lambda tensors, header: (tensors, _without_likely(header)),
+    # What is significant was kept, also of few samples.
+    2: lambda tensors, header: (tensors, _without_evidence(header, "likely")),
+    3: lambda tensors, header: (tensors, _without_evidence(header, *_OF_CLASS_MEANS)),
 }
 _HEADER, _DIGEST = "tensorly_norank", "sha256"
 _ENCODERS = {name: getattr(encoders, name) for name in encoders.__all__ if name != "Encoder"}
@@ -200,10 +203,12 @@ def _migrate(
     return tensors, header
 
 
-def _without_likely(header: dict[str, Any]) -> dict[str, Any]:
-    """What is significant was kept, also of few samples."""
+def _without_evidence(header: dict[str, Any], *names: str) -> dict[str, Any]:
+    """With None for fields that there were not yet."""
     evidence = header["rank_evidence"]
-    return header if evidence is None else header | {"rank_evidence": evidence | {"likely": None}}
+    if evidence is not None:
+        evidence = evidence | dict.fromkeys(names)
+    return header | {"rank_evidence": evidence}
 
 
 def _bad(path: Any, reason: str) -> ValueError:

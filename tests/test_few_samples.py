@@ -7,7 +7,9 @@ import pytest
 from gaussian_classes import gaussian_classes, placed
 
 from tensorly_norank import _few_samples, _rank_evidence
+from tensorly_norank._class_balance import standard_error
 from tensorly_norank._held_out_order import (
+    class_shares,
     is_worth_bending,
     means_in_order,
     needed_components,
@@ -139,6 +141,65 @@ def test_where_nothing_is_significant_permutations_decide(monkeypatch, shown, n_
     assert _count_some(significant, n_each).likely == 3
 
 
+def test_the_shares_that_decide_are_kept_and_printed():
+    held_out = gaussian_classes(5, n_samples=18, strength=1.5, seed=14)
+    evidence = _count_some(held_out, 15)
+    accuracy, weights = means_in_order([held_out.linear], range(1, 6))
+    np.testing.assert_allclose(evidence.class_accuracy[:5], weights @ accuracy)
+    np.testing.assert_allclose(evidence.class_accuracy_se[:5], standard_error(accuracy, weights))
+    assert np.isnan(evidence.class_accuracy[5:]).all()  # means of six classes span no more
+    assert len(evidence.class_accuracy) == len(evidence.candidates) == 8
+    assert evidence.class_p_value is None  # for one is significant, and that is enough
+    lines = str(evidence).splitlines()
+    assert lines[1].endswith("triplets in order  classes in order")
+    shown = [
+        f"{evidence.class_accuracy[r]:.4f} ± {evidence.class_accuracy_se[r]:.4f}" for r in (0, 4)
+    ]
+    assert lines[2].endswith(shown[0]) and lines[6].endswith(shown[1])
+    of_more = _count_some(held_out, 16)
+    assert of_more.class_accuracy is None and of_more.class_accuracy_se is None
+    assert "classes in order" not in str(of_more)
+
+
+def test_where_permutations_decide_their_p_value_is_kept_and_printed():
+    evidence = _count_some(gaussian_classes(0, n_samples=24), 4)
+    assert evidence.significant == 0 and 0.05 < evidence.class_p_value <= 1
+    assert str(evidence).endswith(f"if permuted: p = {evidence.class_p_value:.2g}")
+
+
+def test_of_the_embedding_its_own_shares_are_kept():
+    whole = gaussian_classes(6, n_samples=14, n_classes=7, strength=1.5, seed=8).embedding
+    evidence = count_components(
+        [HeldOut(whole, _noise(whole.codes), 6)],
+        [],
+        8,
+        np.random.default_rng(0),
+        sizes=np.full(7, 10),
+    )
+    assert not evidence.linear
+    accuracy, weights = means_in_order([whole], range(1, 7))
+    np.testing.assert_allclose(evidence.class_accuracy[:6], weights @ accuracy)
+
+
+def test_weights_stay_with_the_classes_that_permuted_samples_are_given():
+    """The statistic is a mean over classes, of twenty samples or of two, in all permutations."""
+    rng = np.random.default_rng(2)
+    codes = np.repeat([0, 1, 2], [20, 2, 2])
+    means = rng.normal(size=(3, 2))
+    part = placed(0.5 * means[codes] + rng.normal(size=(24, 2)), codes, means)
+    shares = next(class_shares(part, [2]))
+
+    def mean_over_classes(codes):
+        own = shares[np.arange(24), codes]
+        return np.mean([own[codes == one].mean() for one in range(3)])
+
+    drawn = [mean_over_classes(rng.permutation(codes)) for _ in range(2000)]
+    expected = np.mean(np.array(drawn) >= mean_over_classes(codes) - 1e-9)
+    p_value = _few_samples._p_value_of_order([part], 2, rng)
+    assert p_value == pytest.approx(expected, abs=0.05)
+    assert 0.1 < expected < 0.3
+
+
 def test_permutations_keep_their_level_whatever_classes_are_like():
     p_values = []
     for seed in range(200):
@@ -213,6 +274,19 @@ def test_of_few_samples_means_show_that_an_embedding_bends():
     )
     assert not evidence.linear
     assert evidence.likely >= 4
+
+
+def test_of_few_samples_means_decide_whether_an_embedding_bends_and_not_triplets():
+    """Where the linear part shows two of its directions."""
+    whole = gaussian_classes(6, n_samples=14, n_classes=7, strength=1.5, seed=3).embedding
+    linear = placed(whole.coordinates[:, :2], whole.codes, whole.fitted_means[:, :2])
+    gains = [
+        (in_order([whole], [8])[0] - in_order([linear], [2])[0])[:, 0]
+        for in_order in (means_in_order, triplets_in_order)
+    ]
+    equal = np.full(14, 1 / 14)
+    assert [is_worth_bending(gain, equal, 2.0) for gain in gains] == [True, False]
+    assert _rank_evidence._is_beyond_linear([linear], [whole], 2, is_of_few=True)
 
 
 def test_two_standard_errors_are_enough_for_few(monkeypatch):

@@ -176,6 +176,18 @@ def test_evidence_shows_both_readings(evidence):
     assert set(level.get_ydata()) == {0.01}
 
 
+def test_of_few_samples_evidence_shows_the_shares_that_decide(evidence):
+    shares = np.array([0.5, 0.7, 0.8, 0.8, *[np.nan] * 16])
+    few = replace(evidence, likely=4, class_accuracy=shares, class_accuracy_se=shares / 10)
+    ax = plot_rank_evidence(few)
+    assert ax.get_title(loc="left") == "2 significant, 4 likely"
+    assert ax.get_ylabel() == "held-out samples: classes in order"
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), shares[:10])
+    band = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert band.max() == pytest.approx(0.88)
+    assert plot_rank_evidence(evidence).get_ylabel() == "held-out triplets in order"
+
+
 def test_evidence_that_is_missing_or_of_another_kind_is_named(evidence):
     _, ax = pyplot.subplots()
     assert plot_rank_evidence(evidence, ax) is ax

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -22,6 +23,7 @@ pytest.importorskip("safetensors")
 import safetensors.torch
 
 QUICK = {"n_iter_max": 2, "tol": 0, "random_state": 0}
+OF_CLASS_MEANS = ("class_accuracy", "class_accuracy_se", "class_p_value")
 GOLDEN = Path(__file__).parent / "data" / "format_1.safetensors"
 
 
@@ -363,7 +365,7 @@ def test_newer_formats_are_named(tmp_path):
     _, result = _fit()
     result.save(tmp_path / "one")
     _saved(tmp_path / "one", format=_storage.FORMAT + 1)
-    message = r"of format 4, written by tensorly_norank \S+; this version reads formats up to 3"
+    message = r"of format 5, written by tensorly_norank \S+; this version reads formats up to 4"
     with pytest.raises(ValueError, match=message):
         NoRankTensor.load(tmp_path / "one")
 
@@ -444,9 +446,28 @@ def test_files_of_format_2_kept_what_is_significant(tmp_path):
     result.save(tmp_path / "one")
     assert NoRankTensor.load(tmp_path / "one").rank_evidence.likely == evidence.likely
     _, header = _storage.read(tmp_path / "one")
-    del header["rank_evidence"]["likely"]
+    for name in ("likely", *OF_CLASS_MEANS):
+        del header["rank_evidence"][name]
     _saved(tmp_path / "one", format=2, rank_evidence=header["rank_evidence"])
     assert NoRankTensor.load(tmp_path / "one").rank_evidence.likely is None
+
+
+def test_shares_of_few_samples_travel_along_and_files_of_format_3_have_none(tmp_path):
+    tensor, labels = _data("float32")
+    some = np.concatenate([np.flatnonzero(labels == one)[:8] for one in np.unique(labels)])
+    result = no_rank_decomposition(tensor[some], labels[some], n_iter_max=2, tol=0, random_state=0)
+    evidence = replace(result.rank_evidence, class_p_value=0.25)
+    assert evidence.class_accuracy is not None
+    result.rank_evidence = evidence
+    result.save(tmp_path / "one")
+    _same_record(NoRankTensor.load(tmp_path / "one").rank_evidence, evidence)
+    _, header = _storage.read(tmp_path / "one")
+    for name in OF_CLASS_MEANS:
+        del header["rank_evidence"][name]
+    _saved(tmp_path / "one", format=3, rank_evidence=header["rank_evidence"])
+    again = NoRankTensor.load(tmp_path / "one").rank_evidence
+    assert [getattr(again, name) for name in OF_CLASS_MEANS] == [None] * 3
+    assert again.likely == evidence.likely
 
 
 def test_what_was_changed_in_place_is_not_saved(tmp_path):
@@ -462,7 +483,7 @@ def test_the_header_says_what_wrote_the_file(tmp_path):
     result.save(tmp_path / "one")
     with safetensors.safe_open(tmp_path / "one", framework="pt") as file:
         header = json.loads(file.metadata()["tensorly_norank"])
-    assert header["format"] == _storage.FORMAT == 3
+    assert header["format"] == _storage.FORMAT == 4
     assert header["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
 
 

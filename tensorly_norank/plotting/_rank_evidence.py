@@ -31,11 +31,13 @@ def plot_rank_evidence(evidence: Any, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        Over the number of components: the share of held-out triplets in the right order, with its
-        standard error (line and band, left), and the p-value of there being fewer (squares, right,
-        filled where 0.01 or less). A solid line stands at the number that is significant, if any, a
-        dotted one at the number that is needed, or likely where that is kept. Candidates far behind
-        both are left out. Where no sample could be held out there are p-values alone.
+        Over the number of components: the share of held-out triplets in the right order (of few
+        samples, where that decides, of the means of other classes that are farther than that of
+        one's own), with its standard error (line and band, left), and the p-value of there being
+        fewer (squares, right, filled where 0.01 or less). A solid line stands at the number that
+        is significant, if any, a dotted one at the number that is needed, or likely where that is
+        kept. Candidates far behind both are left out. Where no sample could be held out there are
+        p-values alone.
 
     Raises
     ------
@@ -61,7 +63,8 @@ def plot_rank_evidence(evidence: Any, ax: Axes | None = None) -> Axes:
     last = max(evidence.significant, other) + _CANDIDATES_BEHIND
     shown = slice(min(last, len(evidence.candidates)))
     candidates = evidence.candidates[shown]
-    accuracy, error = evidence.triplet_accuracy[shown], evidence.triplet_accuracy_se[shown]
+    accuracy, error, name = _shares_to_show(evidence)
+    accuracy, error = accuracy[shown], error[shown]
     ax = check_axes(ax) or new_axes(4.0, 3.0)
     ax.fill_between(candidates, accuracy - error, accuracy + error, color=LIGHT, alpha=0.4)
     ax.plot(candidates, accuracy, "o-", color=DARK, markersize=4)
@@ -74,7 +77,7 @@ def plot_rank_evidence(evidence: Any, ax: Axes | None = None) -> Axes:
     if not evidence.needed:
         ax.set_yticks([])
     ax.set_xlabel("components")
-    ax.set_ylabel("held-out triplets in order" if evidence.needed else "")
+    ax.set_ylabel(name if evidence.needed else "")
     ax.xaxis.set_major_locator(whole_numbers())
     beside = twin(ax)
     p_value = evidence.p_value[shown]
@@ -89,6 +92,14 @@ def plot_rank_evidence(evidence: Any, ax: Axes | None = None) -> Axes:
     beside.set_ylabel("p-value (squares)")
     ax.set_title(title, fontsize="medium", loc="left")
     return ax
+
+
+def _shares_to_show(evidence: RankEvidence) -> tuple[np.ndarray, np.ndarray, str]:
+    """Those that can decide, their standard errors, and what they are of."""
+    if evidence.class_accuracy is None or evidence.class_accuracy_se is None:
+        shares, errors = evidence.triplet_accuracy, evidence.triplet_accuracy_se
+        return shares, errors, "held-out triplets in order"
+    return evidence.class_accuracy, evidence.class_accuracy_se, "held-out samples: classes in order"
 
 
 def _as_evidence(evidence: Any) -> RankEvidence:
