@@ -26,9 +26,10 @@ def against_the_best(rows, figure, first, others):
     """`first` beside the best of the others on each data set, paired on the splits of both.
 
     The best is the one that `first` is least ahead of, of those in `pairs_of`. A row for each
-    data set: `mean`, `best`, `best_mean`, `difference`, `p_value`, `tested`, `n_splits`. The
-    p-value is that of the corrected resampled t-test; where `first` is ahead of all, the largest
-    of those against each, which `tested` is the one of: the best by mean may be the surer one.
+    data set: `mean`, `best`, `best_mean`, `difference`, `n_splits`, `p_value`, `tested`,
+    `n_tested`. The p-value is that of the corrected resampled t-test, two-sided; where `first` is
+    ahead of all, the largest of those against each, which `tested` is the one of, on `n_tested`
+    splits: the best by mean may be the surer one.
     """
     found = {}
     for data, own in rows.groupby("data", sort=False):
@@ -49,9 +50,10 @@ def against_the_best(rows, figure, first, others):
             "best": best,
             "best_mean": pairs[best][best].mean(),
             "difference": ahead[best].mean(),
+            "n_splits": len(pairs[best]),
             "p_value": p_values[tested],
             "tested": tested,
-            "n_splits": len(pairs[best]),
+            "n_tested": len(pairs[tested]),
         }
     return pandas.DataFrame.from_dict(found, orient="index")
 

@@ -52,11 +52,13 @@ LABELS = {
 }
 
 
-def verdict_of(rows, figures, first="ours", competitors=COMPETITORS, in_words=True):
+def verdict_of(
+    rows, figures, first="ours", competitors=COMPETITORS, in_words=True, shows_table=True
+):
     """A table, and in words on how many of the six data sets ours is first, and how surely."""
     found = {name: against_the_best(rows, name, first, competitors) for name in figures}
     text = ""
-    for name, table in found.items():
+    for name, table in found.items() if shows_table else ():
         body = [
             [
                 shown(data),
@@ -76,10 +78,33 @@ def verdict_of(rows, figures, first="ours", competitors=COMPETITORS, in_words=Tr
     return text + _left_out(rows, figures[0], first, competitors)
 
 
+def verdict_of_fresh_splits(rows, figures, competitors=COMPETITORS):
+    """The same on the later splits, less those that something was chosen by.
+
+    Of data of which these are enough of ours, and of what is best on all splits: without that, ours
+    would be first for want of the competitor.
+    """
+    places = rows[["data", "split"]].values
+    is_fresh = [n >= FIRST_FRESH and n not in CHOSEN_BY.get(data, ()) for data, n in places]
+    fresh = rows[is_fresh]
+    counts = fresh.groupby(["data", "method"])["split"].nunique()
+    needed = [(data, "ours") for data in set(rows["data"])]
+    for figure in figures:
+        best = against_the_best(rows, figure, "ours", competitors)
+        needed += best["best"].items() if len(best) else []
+    few = {data for data, method in needed if counts.get((data, method), 0) < FEWEST_SPLITS}
+    text = verdict_of(fresh[~fresh["data"].isin(few)], figures, competitors=competitors)
+    if text and few:
+        text += f"Not compared, with fewer than {FEWEST_SPLITS} such splits of ours or of the "
+        text += f"method that is best on all splits: {listed(map(shown, in_order(few, DATA)))}.\n"
+    return text
+
+
 def _p_value(row):
     if np.isnan(row["p_value"]):
         return "–"
-    of_another = "" if row["tested"] == row["best"] else f" ({row['tested']})"
+    splits = "" if row["n_tested"] == row["n_splits"] else f"; {row['n_tested']} splits"
+    of_another = "" if row["tested"] == row["best"] else f" ({row['tested']}{splits})"
     return f"{row['p_value']:.2g}{of_another}"
 
 
@@ -90,7 +115,7 @@ def _in_words(name, table, ours="ours"):
         if not len(known):
             continue
         first = known[known["difference"] > LEVEL]
-        sure = first[(first["p_value"] < ALPHA) & (first["n_splits"] >= FEWEST_SPLITS)]
+        sure = first[(first["p_value"] < ALPHA) & (first["n_tested"] >= FEWEST_SPLITS)]
         by_holm = sure[_by_holm(known["p_value"])[sure.index] < ALPHA]
         behind = known[known["difference"] < -LEVEL]
         level = known.index.difference(first.index.union(behind.index), sort=False)
@@ -99,7 +124,7 @@ def _in_words(name, table, ours="ours"):
         part += f" ({listed(first.index)})" if len(first) else ""
         if len(sure):
             part += f", significantly on {len(sure)} ({listed(sure.index)}; by Holm's method for "
-            part += f"{len(known)} comparisons {len(by_holm)})"
+            part += f"{len(known)} comparisons on {listed(by_holm.index)})"
         is_unsure = first["p_value"] >= ALPHA
         untested = first[~is_unsure].drop(sure.index)
         part += (

@@ -16,13 +16,11 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas
-from _competitors import BESIDE, DEEP, IN_SAMPLE_ONLY, PROBABILITIES, SPREAD
+from _competitors import BESIDE, DEEP, IN_SAMPLE_ONLY, OF_COPIES, PROBABILITIES, SPREAD
 from _few_labels import in_words
 from _options import parser_of
 from _report import (
-    FEWEST_SPLITS,
     in_order,
     listed,
     mean_and_error,
@@ -35,13 +33,12 @@ from _report import (
     values,
 )
 from _verdict import (
-    CHOSEN_BY,
     COMPETITORS,
     DATA,
-    FIRST_FRESH,
     LABELS,
     METHODS,
     verdict_of,
+    verdict_of_fresh_splits,
 )
 from connectivity import MEASURES
 from paper import KEYS, LONG
@@ -52,6 +49,9 @@ from verification import SIMILARITY
 
 HERE = Path(__file__).parent
 TRAINED = [method for method in DEEP if method not in BESIDE]
+READ_OTHERWISE = (OF_COPIES, PROBABILITIES)  # of the longer CNN: its training is theirs
+EMBEDDINGS = tuple(method for method in COMPETITORS if method != PROBABILITIES)
+ANOTHER_LOSS = BESIDE[0]
 RED, BLUE = "#b3261e", "#1f5fa8"
 COLOURS = {name: plt.get_cmap("tab20")(number % 20) for number, name in enumerate(METHODS)}
 COLOURS |= dict.fromkeys(("ours", SIMILARITY, RANK_GIVEN), RED)
@@ -141,11 +141,12 @@ def _counts(names):
 
 @of_table("paper")
 def splits(rows, folder):
-    """How many held-out splits each method has been scored on."""
-    own = of_kind(rows, "held out").dropna(subset="silhouette")
+    """How many held-out splits each method has been run on, and did not fail."""
+    figures = ["silhouette", "in_sample_silhouette"]  # the latter alone: it embeds no new samples
+    own = of_kind(rows, "held out").dropna(subset=figures, how="all")
     counts = own.groupby(["method", "data"]).size().unstack(fill_value=0)
     names = in_order(counts.columns, DATA)
-    methods = in_order(counts.index, METHODS)
+    methods = in_order(counts.index, (*IN_SAMPLE_ONLY, *METHODS))
     body = [[method, *counts.loc[method, names]] for method in methods]
     meant = pandas.Series({method: 5 if method in LONG else 10 for method in methods})
     n_lacking = int(counts.loc[methods, names].lt(meant, axis=0).sum().sum())
@@ -212,21 +213,31 @@ def verdict(rows, folder):
 @of_table("paper")
 def verdict_of_embeddings(rows, folder):
     """The same with embeddings alone: of all splits, not of those that probabilities have too."""
-    embeddings = tuple(method for method in COMPETITORS if method != PROBABILITIES)
-    return verdict_of(of_kind(rows, "held out"), ("silhouette", "ari"), competitors=embeddings)
+    return verdict_of(of_kind(rows, "held out"), ("silhouette", "ari"), competitors=EMBEDDINGS)
 
 
 @of_table("paper")
-def verdict_of_fresh_splits(rows, folder):
-    """The same on the later splits, less those that something was chosen by."""
-    chosen_by = [split in CHOSEN_BY.get(data, ()) for data, split in rows[["data", "split"]].values]
-    fresh = of_kind(rows[(rows["split"] >= FIRST_FRESH) & ~np.array(chosen_by)], "held out")
-    n_of_ours = fresh[fresh["method"] == "ours"].groupby("data")["split"].nunique()
-    whole = n_of_ours.index[n_of_ours >= FEWEST_SPLITS]
-    text = verdict_of(fresh[fresh["data"].isin(whole)], ("silhouette", "ari"))
-    few = in_order(set(rows["data"]) - set(whole), DATA)
-    left_out = f"Not compared, with fewer than {FEWEST_SPLITS} such splits of ours: "
-    return text + (f"{left_out}{listed(map(shown, few))}.\n" if text and few else "")
+def verdict_of_another_loss(rows, folder):
+    """Ours against our network with a triplet loss of another library."""
+    figures = ("silhouette", "ari", "knn_accuracy")
+    options = {"competitors": (ANOTHER_LOSS,), "shows_table": False}
+    return verdict_of(of_kind(rows, "held out"), figures, **options)
+
+
+def of_fresh_splits(competitors):
+    """A part: the verdict on the splits that served no choice of ours."""
+
+    def part(rows, folder):
+        figures = ("silhouette", "ari")
+        return verdict_of_fresh_splits(of_kind(rows, "held out"), figures, competitors)
+
+    return part
+
+
+PARTS |= {
+    "verdict_of_fresh_splits": ("paper", of_fresh_splits(COMPETITORS)),
+    "verdict_of_fresh_embeddings": ("paper", of_fresh_splits(EMBEDDINGS)),
+}
 
 
 @of_table("paper")
@@ -291,10 +302,11 @@ def curves(rows, folder):
     names = in_order(rows["data"], DATA)
     if not names:
         return ""
+    methods = [method for method in TRAINED if method not in READ_OTHERWISE]
     figure, axes = plt.subplots(
-        len(TRAINED), len(names), figsize=(1.6 * len(names) + 2, 7), squeeze=False, sharex=True
+        len(methods), len(names), figsize=(1.6 * len(names) + 2, 6), squeeze=False, sharex=True
     )
-    for line, method in zip(axes, TRAINED, strict=True):
+    for line, method in zip(axes, methods, strict=True):
         for ax, data in zip(line, names, strict=True):
             own = rows[(rows["data"] == data) & (rows["method"] == method)]
             for _, curve in own.groupby("split"):

@@ -98,12 +98,13 @@ def test_words_say_ahead_level_behind_and_what_is_sure(benchmark_module):
             "difference": [0.2, 0.1, 0.3, -0.25, 0.0001],
             "p_value": [0.001, 0.2, 0.001, 0.001, 0.9],
             "n_splits": [5, 5, 2, 5, 5],
+            "n_tested": [5, 5, 2, 5, 5],
         },
         index=["olivetti", "lfw", "digits", "pines", "serology"],
     )
     assert benchmark_module("_verdict")._in_words("silhouette", table) == (
         "In silhouette, of 4 of the six ours is ahead on 3 (olivetti, lfw and digits), "
-        "significantly on 1 (olivetti; by Holm's method for 4 comparisons 1); "
+        "significantly on 1 (olivetti; by Holm's method for 4 comparisons on olivetti); "
         "within chance on lfw by 0.100 (p = 0.2); on too few splits on digits; "
         "behind on pines by 0.250 (p = 0.001). "
         "Of 1 of the others ours is ahead on none; level on serology.\n\n"
@@ -155,15 +156,50 @@ def test_splits_that_something_was_chosen_by_are_not_fresh(benchmark_module):
     figures = {("crystals", "ours"): [0.5] * 11, ("crystals", "LDA"): [0.1] * 5 + [0.4] + [0.2] * 5}
     rows = _rows_of(figures).assign(kind="held out")
     rows = rows.assign(ari=rows["silhouette"])
-    text = report.verdict_of_fresh_splits(rows, None)
+    text = report.PARTS["verdict_of_fresh_splits"][1](rows, None)
     assert '"crystals","0.500","0.200 (LDA)","+0.300","–","5"' in text
     assert "Not compared" not in text
     figures = {("lfw", name): [figure] * 10 for name, figure in [("ours", 0.5), ("LDA", 0.2)]}
     lfw = _rows_of(figures).assign(kind="held out", ari=0.5)
     ten = pandas.concat([rows[rows["split"] < 10], lfw])
-    text = report.verdict_of_fresh_splits(ten, None)
+    text = report.PARTS["verdict_of_fresh_splits"][1](ten, None)
     assert '"crystals"' not in text
-    assert text.endswith("Not compared, with fewer than 5 such splits of ours: crystals.\n")
+    assert text.endswith("ours or of the method that is best on all splits: crystals.\n")
+
+
+def test_on_fresh_splits_nothing_is_first_for_want_of_the_best_competitor(benchmark_module):
+    report = benchmark_module("report")
+    figures = {("lfw", "ours"): [0.5] * 10, ("lfw", "LDA"): [0.2] * 10, ("lfw", "CNN"): [0.9] * 5}
+    figures |= {("digits", name): numbers for (_, name), numbers in figures.items()}
+    rows = _rows_of(figures).assign(kind="held out")
+    rows = rows.assign(ari=rows["silhouette"])
+    more = rows[(rows["data"] == "digits") & (rows["method"] == "CNN")]
+    rows = pandas.concat([rows, more.assign(split=more["split"] + 5)])
+    parts = {name: part(rows, None) for name, (_, part) in report.PARTS.items() if "fresh" in name}
+    assert len(parts) == 2
+    for text in parts.values():
+        assert '"digits","0.500","0.900 (CNN)","-0.400"' in text
+        assert '"lfw"' not in text
+        assert text.endswith("best on all splits: lfw.\n")
+
+
+def test_how_many_splits_a_p_value_is_of_is_said_where_it_is_another_methods(benchmark_module):
+    figures = {("faces", "ours"): [0.9, 0.91, 0.88, 0.9, 0.89, 0.9]}
+    figures |= {("faces", "near"): [0.8, 0.8, 0.79, 0.8, 0.8, 0.8]}
+    figures |= {("faces", "varying"): [0.1, 0.9, 0.8, 0.7, 0.6]}
+    rows = _rows_of(figures).replace({"data": {"faces": "olivetti"}})
+    others = ("near", "varying")
+    text = benchmark_module("_verdict").verdict_of(rows, ("silhouette",), competitors=others)
+    assert '(varying; 5 splits)","6"' in text
+
+
+def test_what_embeds_no_new_samples_counts_among_what_was_run(benchmark_module):
+    rows = _rows_of({("lfw", "ours"): [0.5] * 10, ("lfw", "t-SNE"): [0.5] * 5})
+    rows = rows.assign(kind="held out", in_sample_silhouette=0.9)
+    rows.loc[rows["method"] == "t-SNE", "silhouette"] = float("nan")
+    text = benchmark_module("report").splits(rows, None)
+    assert '"t-SNE","5"' in text
+    assert "In 1 of 2 places these are fewer than meant" in text
 
 
 def test_of_what_was_fitted_the_errors_are_plain(benchmark_module):
