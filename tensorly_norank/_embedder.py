@@ -147,11 +147,16 @@ def centred_and_scaled(samples: Tensor) -> Tensor:
 
 
 def _mean_and_scale(samples: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean sample, and the root mean square of what is left."""
+    """The mean sample, and the root mean square of what is left.
+
+    Infinity, if that is no more than rounding: samples that are all alike become 0, and not noise.
+    """
     unit = _unit(samples)
     mean = (samples / unit).mean(dim=0) * unit
     scale = ((samples - mean) / unit).square().mean().sqrt() * unit
-    return mean, torch.where(scale > 0, scale, torch.ones_like(scale))
+    by_rounding = _ROUNDING * torch.finfo(samples.dtype).eps * samples.abs().amax(dim=0)
+    varies = ((samples - mean).abs().amax(dim=0) > by_rounding).any() & (scale > 0)
+    return mean, torch.where(varies, scale, torch.inf)
 
 
 def _scale_of_channels(

@@ -57,7 +57,9 @@ class RankEvidence:
     chosen : int
         The number of components that the decomposition keeps when `rank` is not given:
         `significant` (`likely` where that is not None; about neighbourhoods the smaller of
-        `significant` and `needed`), but at least 1 and at most `max_rank`.
+        `significant` and `needed`), but at least 1 and at most `max_rank`. Where samples are few
+        (see `likely`) and show nothing, all that the means of their classes span: to keep too few
+        would cost more.
     n_held_out : int
         Number of samples that were held out, of all fits together. Of classes, where fewer than
         500, the hypotheses are also tested on all labelled samples (1,000 at most), see
@@ -93,19 +95,15 @@ class RankEvidence:
         or what tells held-out samples their classes, if that is more: the smallest number with
         which they are nearer to the mean of their own fitted class than to those of others (of
         which samples are held out, too) as often as with the best one, but for half a standard
-        error, and one less than there are such classes at most. This reading, which is not kept,
-        counts if any candidate is `significant`, or if no more than one in twenty permutations of
-        the held-out samples among their classes gives as large a share. Where most classes have two
-        or three samples and none are held out, the p-value may be 1/2; if it is that or less of all
-        that there are samples to test, nothing says where they end, and `likely` is one less than
-        there are tested classes. It may well be too large, and has no error bound. Else None.
+        error, and one less than there are such classes at most (see `class_accuracy`). Where most
+        classes have two or three samples and none are held out, the p-value may be 1/2; if it is
+        that or less of all that there are samples to test, nothing says where they end, and
+        `likely` is one less than there are tested classes. It may well be too large, and has no
+        error bound. 0 where nothing is `significant`; None where samples are not few.
     class_accuracy, class_accuracy_se : ndarray, shape (n_candidates,), or None
         Where samples are few (see `likely`) and some are held out: the share of classes whose
         fitted mean is farther from a held-out sample than that of its own class, with so many
         components, and its standard error; NaN behind as many as the means span.
-    class_p_value : float or None
-        Where that decides, because nothing is `significant`: the share of permutations of the
-        held-out samples among their classes that give as large a share with all components.
     about : {"classes", "comparisons", "neighbourhoods"}
         What the evidence is about. Without classes the hypotheses are others. Of comparisons: "of
         by how much the squared distances of negatives exceed those of positives, no axis from this
@@ -133,7 +131,6 @@ class RankEvidence:
     likely: int | None = None
     class_accuracy: np.ndarray | None = field(default=None, repr=False)
     class_accuracy_se: np.ndarray | None = field(default=None, repr=False)
-    class_p_value: float | None = field(default=None, repr=False)
 
     @property
     def found(self) -> int:
@@ -166,8 +163,6 @@ class RankEvidence:
             lines.append(f"resamples give {shares}")
         elif np.isnan(self.p_value).all():
             lines.append("nothing was tested")
-        if self.class_p_value is not None:
-            lines.append(f"classes in order as often if permuted: p = {self.class_p_value:.2g}")
         return "\n".join(lines)
 
     def _table(self) -> list[str]:
@@ -270,21 +265,21 @@ def count_components(
     whole = [one.embedding for one in held_out]
     if sizes is None:
         sizes = np.bincount(np.concatenate([points.codes for points in [*blind, linear][0]]))
-    likely = likely_components(tests, axes, sizes, rng)
+    likely = likely_components(tests, axes, sizes)
     found = _found(tests, likely)
     is_of_few = are_few(sizes)
     shows_nothing = is_of_few and not found
-    bends = bool(held_out) and (
-        shows_nothing or _is_beyond_linear(axes, whole, max(found, 1), is_of_few)
-    )
+    n_kept = _kept(found, tests, likely, sizes)
+    is_beyond = bool(held_out) and _is_beyond_linear(axes, whole, n_kept, is_of_few)
+    bends = is_beyond or (bool(held_out) and shows_nothing)
     if bends:
         bent: list[Look] = [[_spanned(one, one.embedding) for one in held_out]]
         of_bent = SequentialTest(bent, rng, n_before=len(blind) + 1)
-        likely_of_bent = likely_components(of_bent, whole, sizes, rng)
+        likely_of_bent = likely_components(of_bent, whole, sizes)
         found_of_bent = _found(of_bent, likely_of_bent)
         # Few held-out samples may not speak for small classes, where all samples do.
         speaks_for_all = tests.classes <= of_bent.classes or found <= found_of_bent
-        bends = found_of_bent > 0 if shows_nothing else speaks_for_all
+        bends = is_beyond or found_of_bent > 0 if shows_nothing else speaks_for_all
         if bends:
             axes, tests, likely, found = whole, of_bent, likely_of_bent, found_of_bent
     most, n_candidates = n_kept_and_shown(found, n_dimensions, max_rank)
@@ -296,7 +291,7 @@ def count_components(
         p_value=_by_candidate(tests.p_value, n_candidates),
         **_triplet_reading(axes, n_candidates, rng),
         significant=tests.count,
-        chosen=min(max(found, 1), most),
+        chosen=min(_kept(found, tests, likely, sizes), most),
         n_held_out=sum(len(one) for one in held_out),
         stability={count: counts.count(count) / len(counts) for count in sorted(set(counts))},
         linear=not bends,
@@ -310,11 +305,18 @@ def _found(tests: SequentialTest, likely: Likely | None) -> int:
     return tests.count if likely is None else likely.count
 
 
+def _kept(found: int, tests: SequentialTest, likely: Likely | None, sizes: np.ndarray) -> int:
+    """How many components to keep: one at least; of few samples that show nothing, all."""
+    if found or likely is None or not tests.p_value:
+        return max(found, 1)
+    return max(int(np.sum(sizes > 1)) - 1, 1)
+
+
 def _reading_of_few(likely: Likely | None, n_candidates: int) -> dict[str, Any]:
     """What is likely, and what the means of fitted classes say about each number of components."""
     if likely is None:
         return {}
-    reading: dict[str, Any] = {"likely": likely.count, "class_p_value": likely.p_value}
+    reading: dict[str, Any] = {"likely": likely.count}
     if likely.shares is not None:
         padding = np.full((2, n_candidates), np.nan)
         shares = np.hstack([likely.shares, padding])[:, :n_candidates]
@@ -342,7 +344,7 @@ def _is_beyond_linear(
 ) -> bool:
     """Whether embeddings order held-out samples better than `count` axes of their linear parts."""
     in_order = means_in_order if is_of_few else triplets_in_order
-    of_linear, weights = in_order(linear, [count])
+    of_linear, weights = in_order(linear, [min(count, linear[0].coordinates.shape[1])])
     of_whole, _ = in_order(whole, [whole[0].coordinates.shape[1]])
     gain = (of_whole - of_linear)[:, 0]
     return is_worth_bending(gain, weights, BEYOND_LINEAR_OF_FEW if is_of_few else BEYOND_LINEAR)
@@ -384,6 +386,8 @@ def warn_of_count(evidence: RankEvidence, max_rank: int | None) -> None:
     if evidence.about == "comparisons" and not evidence.n_held_out:
         return  # which has been said
     what, reason = _nothing_found(evidence)
+    if evidence.likely == 0 and evidence.chosen > 1:
+        kept = f"Few samples prove little: {evidence.chosen} are kept all the same."
     warn(f"No component {what} {reason}. {kept}")
 
 
@@ -408,7 +412,7 @@ def _nothing_found(evidence: RankEvidence) -> tuple[str, str]:
             "to keep more",
         )
     return (
-        f"{'is proved to separate' if evidence.likely else 'separates'} the classes",
+        f"{'separates' if evidence.likely is None else 'is proved to separate'} the classes",
         f"({p_value}): the labels may not depend on the data, or there are too few samples to show "
         "it",
     )

@@ -324,7 +324,9 @@ class Recipe:
             return canonical_axes(points, part.labels)
         samples = embedder.standardise(part.samples)
         followed = LinearPart(samples, points, part.codes, rng)(samples)
-        first = canonical_axes(followed, part.labels).axes[:, : evidence.chosen]
+        # Those that are kept for want of evidence are of the embedding, but for one.
+        n_first = min(evidence.chosen, max(evidence.found, 1))
+        first = canonical_axes(followed, part.labels).axes[:, :n_first]
         return canonical_axes(points, part.labels, first)
 
     def _finish(

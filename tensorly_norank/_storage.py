@@ -33,7 +33,7 @@ from tensorly_norank._optional import import_optional
 from tensorly_norank._rank_evidence import RankEvidence
 from tensorly_norank.encoders import Encoder
 
-_OF_CLASS_MEANS = ("class_accuracy", "class_accuracy_se", "class_p_value")
+_OF_CLASS_MEANS = ("class_accuracy", "class_accuracy_se")
 FORMAT = 4  # what is written; `_MIGRATIONS` bring older files up to it
 # From format k, a function of tensors and header to those of format k + 1.
 _MIGRATIONS: dict[int, Any] = {

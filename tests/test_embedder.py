@@ -8,7 +8,7 @@ import tensorly as tl
 import torch
 
 from tensorly_norank import no_rank_decomposition
-from tensorly_norank._embedder import Augmentation, Embedder
+from tensorly_norank._embedder import Augmentation, Embedder, centred_and_scaled
 from tensorly_norank.encoders import make_encoder
 
 
@@ -142,6 +142,24 @@ def test_contrasts_stay_where_there_are_no_channels_or_distances_are_kept(name, 
     assert embedder.scale.shape == ()
     own = samples - samples.mean(dim=0)
     torch.testing.assert_close(embedder.scaled(samples), own / own.square().mean().sqrt())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_samples_that_are_all_alike_are_zero_and_not_noise(dtype):
+    """Their mean is no more than nearly each of them."""
+    one = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 6, 5))).to(dtype)
+    alike = one.repeat(30, 1, 1)
+    assert (alike - alike.mean(dim=0)).abs().max() > 0
+    assert torch.equal(centred_and_scaled(alike), torch.zeros_like(alike))
+    nearly = alike.clone()
+    nearly[0, 0, 0] += 1e-4
+    assert centred_and_scaled(nearly).square().mean() == pytest.approx(1, rel=1e-3)
+
+
+def test_a_large_entry_that_is_the_same_everywhere_hides_nothing():
+    samples = torch.from_numpy(np.random.default_rng(0).normal(size=(30, 6, 5)))
+    samples[:, 0, 0] = 1e20
+    assert centred_and_scaled(samples).square().mean() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("constant", [0.0, 7.0, 0.1])
