@@ -58,8 +58,9 @@ class RankEvidence:
         The number of components that the decomposition keeps when `rank` is not given:
         `significant` (`likely` where that is not None; about neighbourhoods the smaller of
         `significant` and `needed`), but at least 1 and at most `max_rank`. Where samples are few
-        (see `likely`) and show nothing, all that the means of their classes span: to keep too few
-        would cost more.
+        (see `likely`), to keep too few costs more than to keep too many: there also a component for
+        each class of two or more that is in no test, and all that the means of such classes span if
+        nothing is found; no more than these.
     n_held_out : int
         Number of samples that were held out, of all fits together. Of classes, where fewer than
         500, the hypotheses are also tested on all labelled samples (1,000 at most), see
@@ -306,10 +307,17 @@ def _found(tests: SequentialTest, likely: Likely | None) -> int:
 
 
 def _kept(found: int, tests: SequentialTest, likely: Likely | None, sizes: np.ndarray) -> int:
-    """How many components to keep: one at least; of few samples that show nothing, all."""
-    if found or likely is None or not tests.p_value:
+    """How many components to keep: one at least, and of few samples what could not be tested.
+
+    That is all that class means span, if nothing was found, and else a direction for each class
+    that is in no test.
+    """
+    if likely is None or not tests.p_value:
         return max(found, 1)
-    return max(int(np.sum(sizes > 1)) - 1, 1)
+    n_classes = int(np.sum(sizes > 1))  # those alone in their class ask for nothing
+    n_spanned = max(n_classes - 1, 1)
+    n_untested = n_classes - len(tests.classes)
+    return max(found, min(found + n_untested, n_spanned)) if found else n_spanned
 
 
 def _reading_of_few(likely: Likely | None, n_candidates: int) -> dict[str, Any]:
@@ -376,9 +384,12 @@ def warn_of_count(evidence: RankEvidence, max_rank: int | None) -> None:
     needs_more = evidence.needed > evidence.chosen
     if evidence.n_untested and not np.isnan(evidence.p_value[0]):
         have = "has" if evidence.n_untested == 1 else "have"
+        n_more = evidence.chosen - evidence.found
         warn(
             f"{evidence.n_untested} of the classes {have} too few samples to be tested beside the "
-            "others: directions that only they take are not counted. Pass a rank to keep more"
+            "others: directions that only they take are not counted"
+            + (f", and {n_more} more kept for them" if evidence.found and n_more > 0 else "")
+            + ". Pass a rank to keep more"
             + (f"; {evidence.needed} order the held-out triplets best." if needs_more else ".")
         )
     if min(evidence.found, evidence.significant) > 0:

@@ -234,6 +234,24 @@ def test_of_few_samples_that_show_nothing_all_is_kept_that_class_means_span(max_
         warn_of_count(more, max_rank)
 
 
+def test_of_few_samples_a_component_is_kept_for_each_class_that_is_in_no_test():
+    """Of six classes three have samples held out, and two directions tell them apart."""
+    one = gaussian_classes(2, n_samples=60, strength=5).linear
+    some = one.codes < 3
+    part = replace(one, coordinates=one.coordinates[some], codes=one.codes[some])
+    few = _count_some(HeldOut(part, part, 5), 10)
+    assert (few.significant, few.likely, few.n_untested, few.chosen) == (2, 2, 3, 5)
+    with pytest.warns(UserWarning, match="not counted, and 3 more kept for them. Pass a rank"):
+        warn_of_count(few, None)
+    more = _count_some(HeldOut(part, part, 5), 16)
+    assert (more.significant, more.n_untested, more.chosen) == (2, 3, 2)
+    with pytest.warns(UserWarning, match="not counted. Pass a rank"):
+        warn_of_count(more, None)
+    sizes = np.array([10, 10, 10, 10, 1, 1])  # those alone in their class ask for none
+    alone = count_components([HeldOut(part, part, 5)], [], 8, np.random.default_rng(0), sizes=sizes)
+    assert (alone.n_untested, alone.chosen) == (3, 3)
+
+
 def test_samples_alone_in_their_class_ask_for_no_component():
     blind = _few(0, n_classes=6)
     sizes = np.array([2] * 6 + [1] * 30)
