@@ -19,6 +19,7 @@ _FEW = 15  # samples of a class: of so many the tests still miss most of what se
 _LEVEL_OF_FEW = 1 / 10
 _VERY_FEW = 3  # samples: of a class with more, some can be held out
 _LEVEL_OF_VERY_FEW = 1 / 2
+_FEWEST_TO_CUT_BY = 64  # samples, where none are held out
 _SHORT_OF_BEST = 0.5  # standard errors: to keep too few costs more than to keep too many
 BEYOND_LINEAR_OF_FEW = 2.0  # standard errors: of so few samples more are seldom seen
 
@@ -64,7 +65,8 @@ def likely_components(
     count, shares = 0, None
     if tests.count:  # of no structure any number may order samples best
         count = tests.count_at(_LEVEL_OF_VERY_FEW if is_very_few else _LEVEL_OF_FEW)
-        if is_very_few and count == tests.n_tests:  # nothing says where they end
+        # Then nothing says where they end.
+        if is_very_few and (count == tests.n_tests or sizes.sum() < _FEWEST_TO_CUT_BY):
             count = len(tests.classes) - 1
     if held_out:
         n_classes = len(np.unique(np.concatenate([part.codes for part in held_out])))

@@ -98,9 +98,10 @@ class RankEvidence:
         which samples are held out, too) as often as with the best one, but for half a standard
         error, and one less than there are such classes at most (see `class_accuracy`). Where most
         classes have two or three samples and none are held out, the p-value may be 1/2; if it is
-        that or less of all that there are samples to test, nothing says where they end, and
-        `likely` is one less than there are tested classes. It may well be too large, and has no
-        error bound. 0 where nothing is `significant`; None where samples are not few.
+        that or less of all that there are samples to test, or if there are fewer than 64 samples,
+        nothing says where they end, and `likely` is one less than there are tested classes. It may
+        well be too large, and has no error bound. 0 where nothing is `significant`; None where
+        samples are not few.
     class_accuracy, class_accuracy_se : ndarray, shape (n_candidates,), or None
         Where samples are few (see `likely`) and some are held out: the share of classes whose
         fitted mean is farther from a held-out sample than that of its own class, with so many

@@ -39,24 +39,35 @@ def _count_few(blind, n_dimensions=8, seed=0, **options):
 
 def test_of_few_samples_what_is_likely_is_kept():
     """Directions that two samples a class show and do not prove; at most half of the time more."""
-    blinds = [_few(3, n_classes=8, strength=7, seed=seed) for seed in range(20)]
+    blinds = [_few(3, n_classes=32, strength=14, seed=seed) for seed in range(20)]
     evidence = [_count_few(blind, seed=seed) for seed, blind in enumerate(blinds)]
     proved = np.array([one.significant for one in evidence])
     kept = np.array([one.chosen for one in evidence])
-    assert all(one.chosen == max(one.likely, 1) and one.found == one.likely for one in evidence)
+    # One that all that can be tested are rejected of, and 31 likely, has an embedding of eight.
+    assert all(one.chosen == min(one.likely, 8) and one.found == one.likely for one in evidence)
     assert np.all(kept >= proved)
     assert np.mean(proved) < 2.5
     assert np.all(kept >= 3) and np.median(kept) <= 4
 
 
 @pytest.mark.parametrize(
-    ("n_each", "strength", "level", "seed"),
-    [(3, 2, 1 / 2, 1), (4, 2, 1 / 10, 0), (7, 1.5, 1 / 10, 0)],
+    ("n_classes", "n_each", "strength", "level"),
+    [(22, 3, 4, 1 / 2), (8, 4, 2, 1 / 10), (8, 7, 1.5, 1 / 10)],
 )
-def test_the_fewer_samples_a_class_has_the_more_lenient_is_the_count(n_each, strength, level, seed):
-    evidence = _count_few(_few(4, n_classes=8, n_each=n_each, strength=strength, seed=seed))
+def test_the_fewer_samples_a_class_has_the_more_lenient_is_the_count(
+    n_classes, n_each, strength, level
+):
+    evidence = _count_few(_few(4, n_classes=n_classes, n_each=n_each, strength=strength))
     assert evidence.likely == np.argmax(evidence.p_value > level) > evidence.significant > 0
     assert evidence.chosen == evidence.likely
+
+
+@pytest.mark.parametrize(("n_classes", "likely"), [(21, 20), (22, 6)])
+def test_of_fewer_than_64_samples_none_held_out_nothing_is_cut(n_classes, likely):
+    """Though some directions are significant, and a hypothesis behind them holds."""
+    evidence = _count_few(_few(4, n_classes=n_classes, n_each=3, strength=4), n_dimensions=30)
+    assert 0 < evidence.significant < np.argmax(evidence.p_value > 1 / 2) < 8
+    assert evidence.chosen == evidence.likely == likely
 
 
 @pytest.mark.parametrize(
