@@ -515,6 +515,26 @@ def test_of_five_samples_a_class_what_is_likely_is_kept():
     assert f"({evidence.likely} found, " in repr(result)
 
 
+def test_what_is_kept_for_want_of_evidence_spans_the_class_means_of_the_embedding():
+    """But for one axis, which is of its linear part."""
+    values = np.random.default_rng(0).normal(size=(30, 6, 5))
+    labels = np.repeat(np.arange(6), 5)
+    with pytest.warns(UserWarning, match="5 are kept all the same"):
+        result = no_rank_decomposition(
+            tl.tensor(values), labels, encoder="mlp", n_iter_max=30, tol=0, random_state=0
+        )
+    assert result.rank == 5 and result.rank_evidence.linear
+    points = tl.to_numpy(result.embedding).astype(float)
+    whole = result._embedder.embed(torch.from_numpy(values)).double().numpy()
+    between = [
+        np.square(
+            np.stack([own[labels == one].mean(axis=0) for one in range(6)]) - own.mean(axis=0)
+        )
+        for own in (points, whole)
+    ]
+    assert between[0].sum() / between[1].sum() == pytest.approx(1, abs=0.003)
+
+
 @pytest.mark.parametrize("sizes", [[200, 5, 5, 5], [60, 60, 6], [300, 7]], ids=str)
 def test_small_classes_beside_large_ones_are_tested(sizes):
     rng = np.random.default_rng(0)
