@@ -59,14 +59,15 @@ def likely_components(
     sizes : ndarray of int
         How many labelled samples each class has.
     """
-    is_very_few = not held_out and np.mean(sizes[sizes > 1] <= _VERY_FEW) > 1 / 2
+    comparable = sizes[sizes > 1]
+    is_very_few = not held_out and np.mean(comparable <= _VERY_FEW) > 1 / 2
     if not is_very_few and not are_few(sizes):
         return None
     count, shares = 0, None
     if tests.count:  # of no structure any number may order samples best
         count = tests.count_at(_LEVEL_OF_VERY_FEW if is_very_few else _LEVEL_OF_FEW)
         # Then nothing says where they end.
-        if is_very_few and (count == tests.n_tests or sizes.sum() < _FEWEST_TO_CUT_BY):
+        if is_very_few and (count == tests.n_tests or comparable.sum() < _FEWEST_TO_CUT_BY):
             count = len(tests.classes) - 1
     if held_out:
         n_classes = len(np.unique(np.concatenate([part.codes for part in held_out])))
