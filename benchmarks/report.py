@@ -220,8 +220,8 @@ def verdict_of_embeddings(rows, folder):
 def verdict_of_another_loss(rows, folder):
     """Ours against our network with a triplet loss of another library."""
     figures = ("silhouette", "ari", "knn_accuracy")
-    options = {"competitors": (ANOTHER_LOSS,), "shows_table": False}
-    return verdict_of(of_kind(rows, "held out"), figures, **options)
+    held_out = of_kind(rows, "held out")
+    return verdict_of(held_out, figures, competitors=(ANOTHER_LOSS,), shows_table=False)
 
 
 def of_fresh_splits(competitors):

@@ -153,9 +153,10 @@ def _mean_and_scale(samples: Tensor) -> tuple[Tensor, Tensor]:
     """
     unit = _unit(samples)
     mean = (samples / unit).mean(dim=0) * unit
-    scale = ((samples - mean) / unit).square().mean().sqrt() * unit
+    centred = samples - mean
+    scale = (centred / unit).square().mean().sqrt() * unit
     by_rounding = _ROUNDING * torch.finfo(samples.dtype).eps * samples.abs().amax(dim=0)
-    varies = ((samples - mean).abs().amax(dim=0) > by_rounding).any() & (scale > 0)
+    varies = (centred.abs().amax(dim=0) > by_rounding).any() & (scale > 0)
     return mean, torch.where(varies, scale, torch.inf)
 
 

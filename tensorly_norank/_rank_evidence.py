@@ -270,10 +270,10 @@ def count_components(
     likely = likely_components(tests, axes, sizes)
     found = _found(tests, likely)
     is_of_few = are_few(sizes)
-    shows_nothing = is_of_few and not found
-    n_kept = _kept(found, tests, likely, sizes)
+    shows_nothing = bool(held_out) and is_of_few and not found
+    n_kept = _kept(tests, likely, sizes)
     is_beyond = bool(held_out) and _is_beyond_linear(axes, whole, n_kept, is_of_few)
-    bends = is_beyond or (bool(held_out) and shows_nothing)
+    bends = is_beyond or shows_nothing
     if bends:
         bent: list[Look] = [[_spanned(one, one.embedding) for one in held_out]]
         of_bent = SequentialTest(bent, rng, n_before=len(blind) + 1)
@@ -293,7 +293,7 @@ def count_components(
         p_value=_by_candidate(tests.p_value, n_candidates),
         **_triplet_reading(axes, n_candidates, rng),
         significant=tests.count,
-        chosen=min(_kept(found, tests, likely, sizes), most),
+        chosen=min(_kept(tests, likely, sizes), most),
         n_held_out=sum(len(one) for one in held_out),
         stability={count: counts.count(count) / len(counts) for count in sorted(set(counts))},
         linear=not bends,
@@ -307,18 +307,19 @@ def _found(tests: SequentialTest, likely: Likely | None) -> int:
     return tests.count if likely is None else likely.count
 
 
-def _kept(found: int, tests: SequentialTest, likely: Likely | None, sizes: np.ndarray) -> int:
+def _kept(tests: SequentialTest, likely: Likely | None, sizes: np.ndarray) -> int:
     """How many components to keep: one at least, and of few samples what could not be tested.
 
     That is all that class means span, if nothing was found, and else a direction for each class
     that is in no test.
     """
+    found = _found(tests, likely)
     if likely is None or not tests.p_value:
         return max(found, 1)
     n_classes = int(np.sum(sizes > 1))  # those alone in their class ask for nothing
     n_spanned = max(n_classes - 1, 1)
     n_untested = n_classes - len(tests.classes)
-    return max(found, min(found + n_untested, n_spanned)) if found else n_spanned
+    return min(found + n_untested, n_spanned) if found else n_spanned
 
 
 def _reading_of_few(likely: Likely | None, n_candidates: int) -> dict[str, Any]:
